@@ -1,0 +1,8 @@
+//! The h8lio agent: one privileged daemon on every physical server.
+//!
+//! `host/` holds narrow traits, `linux/` the real effects behind them, `sim/` a scripted server,
+//! `reconcile/` the pure logic per domain. `reconcile`, `linux` and `sim` import `host`; only
+//! `app.rs` names `linux`.
+
+pub mod host;
+pub mod linux;

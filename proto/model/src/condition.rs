@@ -1,0 +1,128 @@
+//! Conditions: typed health facts with a reason, an age and a place.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Whether a condition holds. `Unknown` is never read as either of the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Status {
+    True,
+    False,
+    Unknown,
+}
+
+/// The kinds of condition. All are *problems*: `True` means that something is wrong, `Unknown`
+/// that it cannot be told; `False` is written only where absence itself is worth knowing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub enum ConditionType {
+    /// Another manager owns a domain; h8lio refuses to act there.
+    ForeignManager,
+    /// A collector could not read what it should: tool missing, output not understood, no right.
+    ProbeFailed,
+    /// The wall clock is not synchronised, or differs from the coordinator's.
+    ClockUnsynchronized,
+    /// A disk fails or predicts failure.
+    DiskFailing,
+    /// A disk's health cannot be read.
+    DiskHealthUnknown,
+    /// A link that should carry traffic does not, or is slower than it can be.
+    LinkDegraded,
+    /// A bond runs with fewer legs than configured.
+    BondDegraded,
+    /// dpkg has half-installed or half-configured packages.
+    PackagesBroken,
+    /// A reboot is needed for installed updates to take effect.
+    RebootRequired,
+    /// Security updates wait.
+    SecurityUpdatesPending,
+    /// The package index has not been refreshed for long.
+    PackageIndexStale,
+    /// The container runtime does not answer or says that it is not ready.
+    RuntimeNotReady,
+    /// The kubelet does not answer or is not healthy.
+    KubeletNotReady,
+    /// An OSD of this server does not run.
+    OsdDown,
+    /// A file system that the agent or the server needs is nearly full.
+    FilesystemPressure,
+    /// Memory is nearly exhausted.
+    MemoryPressure,
+    /// The agent cannot write its state directory.
+    StateDirUnwritable,
+    /// The node certificate is past half its life and could not be renewed.
+    CertificateNotRenewed,
+    /// Two servers use this identity.
+    IdentityCloned,
+}
+
+/// One health fact about a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    #[serde(rename = "type")]
+    pub kind: ConditionType,
+    pub status: Status,
+    /// CamelCase word for programs, for example `MediumErrors`.
+    pub reason: String,
+    /// What it is about, for example a disk's WWN or an interface name; empty for the server.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub subject: String,
+    /// One sentence for people: the thing, the cause, the next move.
+    pub message: String,
+    /// When the status last changed.
+    pub since: Timestamp,
+    /// When the fact behind it was last read.
+    pub observed_at: Timestamp,
+}
+
+impl Condition {
+    /// What makes two observations the same condition: type and subject.
+    pub fn key(&self) -> (ConditionType, &str) {
+        (self.kind, &self.subject)
+    }
+}
+
+/// Carries `since` over from `before` for each condition whose type, subject, status and reason
+/// stay the same, so that a condition's age survives being observed again. Sorts by key.
+pub fn carry_since(before: &[Condition], mut now: Vec<Condition>) -> Vec<Condition> {
+    for c in &mut now {
+        let same = before
+            .iter()
+            .find(|b| b.key() == c.key() && b.status == c.status && b.reason == c.reason);
+        if let Some(b) = same {
+            c.since = b.since.min(c.since);
+        }
+    }
+    now.sort_by(|a, b| a.key().cmp(&b.key()));
+    now
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failing(status: Status, at: i64) -> Condition {
+        let at = Timestamp::from_second(at).expect("in range");
+        Condition {
+            kind: ConditionType::DiskFailing,
+            status,
+            reason: "MediumErrors".into(),
+            subject: "wwn-1".into(),
+            message: String::new(),
+            since: at,
+            observed_at: at,
+        }
+    }
+
+    #[test]
+    fn age_survives_being_observed_again_and_ends_with_a_change_of_status() {
+        let before = [failing(Status::True, 10)];
+        let same = carry_since(&before, vec![failing(Status::True, 90)]);
+        assert_eq!(same[0].since.as_second(), 10);
+        assert_eq!(same[0].observed_at.as_second(), 90);
+        let changed = carry_since(&before, vec![failing(Status::Unknown, 90)]);
+        assert_eq!(changed[0].since.as_second(), 90);
+    }
+}

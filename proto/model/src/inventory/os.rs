@@ -1,0 +1,41 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Problem;
+use crate::ids::BootId;
+
+/// Operating system, kernel and clock.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OsFacts {
+    /// `ID` of os-release, for example `debian`.
+    pub id: String,
+    /// `VERSION_ID` of os-release, for example `12`; testing and unstable have none.
+    pub version: Option<String>,
+    /// `PRETTY_NAME`.
+    pub name: Option<String>,
+    pub hostname: String,
+    /// Release of the running kernel (`uname -r`).
+    pub kernel: String,
+    pub boot_id: Option<BootId>,
+    /// When the server booted, to the second.
+    pub booted_at: Option<Timestamp>,
+    /// `/etc/machine-id`: a clone of a disk image shares it.
+    pub machine_id: Option<String>,
+    /// What runs as process 1, for example `systemd`.
+    pub init: Option<String>,
+    /// Kernel command line.
+    pub command_line: Option<String>,
+    pub clock: ClockSync,
+    pub problems: Vec<Problem>,
+}
+
+/// Whether the wall clock is kept right.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClockSync {
+    /// The kernel's own answer (`adjtimex`, `STA_UNSYNC` clear); `None`: could not be asked.
+    pub synchronized: Option<bool>,
+    /// The daemon found keeping it, for example `chrony` or `systemd-timesyncd`.
+    pub daemon: Option<String>,
+}

@@ -1,0 +1,75 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Problem;
+
+/// Installed software and what waits.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PackageFacts {
+    /// `apt`; `None` when no known package manager is there.
+    pub manager: Option<String>,
+    pub installed: Option<u32>,
+    /// `None`: could not be told (no index, apt failed).
+    pub upgradable: Option<Vec<UpgradablePackage>>,
+    /// Packages held back by an administrator.
+    pub held: Vec<String>,
+    /// Packages in a state that dpkg must repair.
+    pub broken: Vec<BrokenPackage>,
+    /// When the package index was last refreshed.
+    pub index_updated_at: Option<Timestamp>,
+    pub reboot_required: RebootRequired,
+    /// Services that still use files which an update replaced.
+    pub services_to_restart: Vec<String>,
+    pub problems: Vec<Problem>,
+}
+
+/// A package for which a newer version is offered.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpgradablePackage {
+    pub name: String,
+    pub architecture: String,
+    pub installed: String,
+    pub candidate: String,
+    /// The candidate comes from a security archive.
+    pub security: bool,
+    /// Archive that offers it, for example `Debian-Security:12/stable-security`.
+    pub origin: String,
+}
+
+/// A package that is half-installed or half-configured.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BrokenPackage {
+    pub name: String,
+    /// dpkg's word, for example `half-configured` or `reinst-required`.
+    pub state: String,
+}
+
+/// Whether a reboot is wanted, and who says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RebootRequired {
+    /// `None`: no source could be asked.
+    pub required: Option<bool>,
+    pub reasons: Vec<RebootReason>,
+}
+
+/// One source that wants a reboot.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    tag = "kind"
+)]
+pub enum RebootReason {
+    /// The running kernel is not the newest installed one.
+    Kernel { running: String, installed: String },
+    /// The distribution's sentinel file names these packages.
+    Sentinel { packages: Vec<String> },
+    /// Newer CPU microcode than the loaded one is installed.
+    Microcode { loaded: String, installed: String },
+    /// Process 1 still maps libraries that were replaced.
+    InitLibraries { libraries: Vec<String> },
+}

@@ -1,0 +1,20 @@
+//! The words of h8lio as types: ids, topology, lifecycle, conditions, inventory, audit.
+//!
+//! Everything here is pure: no I/O, no clock, no randomness, no protobuf. Callers hand in the
+//! time. The JSON form of these types (camelCase) is the stable form that `h8lctl -o json`
+//! prints and that inventory sections carry on the wire; docs/json.md describes it.
+
+pub mod audit;
+pub mod availability;
+pub mod condition;
+pub mod event;
+pub mod ids;
+pub mod inventory;
+pub mod labels;
+pub mod lifecycle;
+pub mod node;
+pub mod operator;
+pub mod role;
+pub mod section;
+pub mod token;
+pub mod topology;
