@@ -57,6 +57,61 @@ pub enum ConditionType {
     IdentityCloned,
 }
 
+impl ConditionType {
+    /// Every type.
+    pub const ALL: &'static [Self] = &[
+        Self::ForeignManager,
+        Self::ProbeFailed,
+        Self::ClockUnsynchronized,
+        Self::DiskFailing,
+        Self::DiskHealthUnknown,
+        Self::LinkDegraded,
+        Self::BondDegraded,
+        Self::PackagesBroken,
+        Self::RebootRequired,
+        Self::SecurityUpdatesPending,
+        Self::PackageIndexStale,
+        Self::RuntimeNotReady,
+        Self::KubeletNotReady,
+        Self::OsdDown,
+        Self::FilesystemPressure,
+        Self::MemoryPressure,
+        Self::StateDirUnwritable,
+        Self::CertificateNotRenewed,
+        Self::IdentityCloned,
+    ];
+
+    /// The name used in JSON, on the wire and in docs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ForeignManager => "ForeignManager",
+            Self::ProbeFailed => "ProbeFailed",
+            Self::ClockUnsynchronized => "ClockUnsynchronized",
+            Self::DiskFailing => "DiskFailing",
+            Self::DiskHealthUnknown => "DiskHealthUnknown",
+            Self::LinkDegraded => "LinkDegraded",
+            Self::BondDegraded => "BondDegraded",
+            Self::PackagesBroken => "PackagesBroken",
+            Self::RebootRequired => "RebootRequired",
+            Self::SecurityUpdatesPending => "SecurityUpdatesPending",
+            Self::PackageIndexStale => "PackageIndexStale",
+            Self::RuntimeNotReady => "RuntimeNotReady",
+            Self::KubeletNotReady => "KubeletNotReady",
+            Self::OsdDown => "OsdDown",
+            Self::FilesystemPressure => "FilesystemPressure",
+            Self::MemoryPressure => "MemoryPressure",
+            Self::StateDirUnwritable => "StateDirUnwritable",
+            Self::CertificateNotRenewed => "CertificateNotRenewed",
+            Self::IdentityCloned => "IdentityCloned",
+        }
+    }
+
+    /// The type with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|t| t.name() == name)
+    }
+}
+
 /// One health fact about a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
