@@ -1,0 +1,148 @@
+//! What is stored about a node, and under which keys.
+
+use h8lio_model::audit::AuditHead;
+use h8lio_model::ids::{BootId, NodeId, NodeName, Rotation, TokenId};
+use h8lio_model::labels::Labels;
+use h8lio_model::lifecycle::{Admission, Restriction, Scheduling};
+use h8lio_model::role::Role;
+use h8lio_model::section::{Digest, SectionKind};
+use h8lio_model::token::{Claims, Token};
+use h8lio_model::topology::Topology;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Prefix of node records.
+pub const NODES: &str = "/h8lio/node/";
+/// Prefix of what sessions leave behind: boot id, version, witnessed audit head.
+pub const SEEN: &str = "/h8lio/seen/";
+/// Prefix of report sections.
+pub const SECTIONS: &str = "/h8lio/section/";
+/// Prefix of join tokens.
+pub const TOKENS: &str = "/h8lio/token/";
+/// Prefix of operators.
+pub const OPERATORS: &str = "/h8lio/operator/";
+/// Prefix of node names: one key a name, its value the node id. Makes names unique.
+pub const NAMES: &str = "/h8lio/name/";
+
+/// Key of a node record.
+pub fn node_key(id: NodeId) -> String {
+    format!("{NODES}{id}")
+}
+
+/// Key of what a node's sessions left behind.
+pub fn seen_key(id: NodeId) -> String {
+    format!("{SEEN}{id}")
+}
+
+/// Key of a section of a node.
+pub fn section_key(id: NodeId, kind: SectionKind) -> String {
+    format!("{SECTIONS}{id}/{kind}")
+}
+
+/// Key of a name.
+pub fn name_key(name: &NodeName) -> String {
+    format!("{NAMES}{name}")
+}
+
+/// Key of a token.
+pub fn token_key(id: &TokenId) -> String {
+    format!("{TOKENS}{id}")
+}
+
+/// A certificate that was given to a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IssuedRecord {
+    /// Serial, lower-case hex; carries the rotation.
+    pub serial: String,
+    pub rotation: Rotation,
+    pub not_after: Timestamp,
+}
+
+/// A node, as stored. Changed only by compare-and-set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeRecord {
+    pub id: NodeId,
+    pub name: NodeName,
+    pub admission: Admission,
+    pub scheduling: Scheduling,
+    pub restriction: Option<Restriction>,
+    pub roles: Vec<Role>,
+    pub topology: Option<Topology>,
+    pub labels: Labels,
+    pub created_at: Timestamp,
+    /// The token that let it ask.
+    pub token: TokenId,
+    /// SHA-256 of the public key (SPKI) that it asked with: makes enrolling idempotent.
+    pub enrolled_key: Digest,
+    pub claims: Claims,
+    /// Why it waits for a person, while `Pending`.
+    #[serde(default)]
+    pub pending_reason: String,
+    /// The newest certificate that the node has used.
+    pub current: Option<IssuedRecord>,
+    /// The newest certificate issued; pending until used.
+    pub pending: Option<IssuedRecord>,
+    /// Re-attestation is accepted until then whatever the age of the certificate.
+    pub recovery_until: Option<Timestamp>,
+}
+
+impl NodeRecord {
+    /// The highest rotation that the node has proved to hold.
+    pub fn acknowledged(&self) -> Rotation {
+        self.current.as_ref().map_or(Rotation(0), |c| c.rotation)
+    }
+
+    /// The rotation of the next certificate: above everything ever issued.
+    pub fn next_rotation(&self) -> Rotation {
+        let pending = self.pending.as_ref().map_or(Rotation(0), |c| c.rotation);
+        Rotation(self.acknowledged().max(pending).0 + 1)
+    }
+}
+
+/// What sessions leave behind; written when it changes, never for a beat.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SeenRecord {
+    pub boot_id: Option<BootId>,
+    pub agent_version: Option<String>,
+    /// The newest audit head that the agent remembers.
+    pub audit_head: Option<AuditHead>,
+    /// Digest of the trust bundle that the agent uses.
+    pub trust_bundle: Option<Digest>,
+    /// When the last session began.
+    pub session_at: Option<Timestamp>,
+}
+
+/// A join token with the hash of its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenRecord {
+    pub token: Token,
+    /// SHA-256 of the secret.
+    pub secret_hash: Digest,
+}
+
+/// Why a stored record cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the record {key} in the store cannot be understood; it was written by a newer release, or damaged")]
+pub struct BadRecord {
+    pub key: String,
+    #[source]
+    pub source: serde_json::Error,
+}
+
+/// Reads a record.
+///
+/// # Errors
+/// [`BadRecord`].
+pub fn read<T: serde::de::DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, BadRecord> {
+    serde_json::from_slice(value).map_err(|source| BadRecord { key: key.to_owned(), source })
+}
+
+/// Writes a record. Records are structs of strings, numbers and maps with string keys: their
+/// JSON form always exists.
+pub fn write<T: Serialize>(record: &T) -> Vec<u8> {
+    serde_json::to_vec(record).unwrap_or_default()
+}
