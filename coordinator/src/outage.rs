@@ -1,0 +1,131 @@
+//! When no coordinator ran: a node whose certificate ended meanwhile could not renew it, and that
+//! time does not count against its recovery limit.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::registry::records;
+use crate::registry::RegistryError;
+use crate::store::{Op, Store, StoreError, Txn};
+
+const KEY: &str = "/h8lio/meta/outages";
+/// How often the coordinator notes that it lives. An outage is known to within this.
+pub const NOTE_EVERY: Duration = Duration::from_secs(300);
+/// Outages kept: the newest.
+const KEEP: usize = 100;
+
+/// A span without a coordinator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outage {
+    pub from: Timestamp,
+    pub to: Timestamp,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Record {
+    alive_at: Option<Timestamp>,
+    outages: Vec<Outage>,
+}
+
+impl Record {
+    /// Notes a start at `now`: what lies between the last sign of life and now was an outage.
+    fn start(&mut self, now: Timestamp) {
+        if let Some(alive) = self.alive_at
+            && now.as_second() - alive.as_second() > NOTE_EVERY.as_secs() as i64
+        {
+            self.outages.push(Outage { from: alive, to: now });
+            let surplus = self.outages.len().saturating_sub(KEEP);
+            self.outages.drain(..surplus);
+        }
+        self.alive_at = Some(now);
+    }
+
+    /// How long a certificate that ended at `not_after` has been over at `now`, without outages.
+    fn expired_for(&self, not_after: Timestamp, now: Timestamp) -> Duration {
+        let seconds = |a: Timestamp, b: Timestamp| (b.as_second() - a.as_second()).max(0) as u64;
+        let excused: u64 = self
+            .outages
+            .iter()
+            .map(|o| seconds(o.from.max(not_after), o.to.min(now)))
+            .sum();
+        Duration::from_secs(seconds(not_after, now).saturating_sub(excused))
+    }
+}
+
+/// The known outages.
+#[derive(Debug)]
+pub struct Outages {
+    store: Arc<dyn Store>,
+    record: Mutex<Record>,
+}
+
+impl Outages {
+    /// Reads what is known and notes this start.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn start(store: Arc<dyn Store>, now: Timestamp) -> Result<Self, RegistryError> {
+        let mut record: Record = match store.get(KEY).await? {
+            Some(kv) => records::read(KEY, &kv.value)?,
+            None => Record::default(),
+        };
+        record.start(now);
+        let outages = Self { store, record: Mutex::new(record) };
+        outages.write().await?;
+        Ok(outages)
+    }
+
+    async fn write(&self) -> Result<(), StoreError> {
+        let value = records::write(&*self.record.lock().unwrap_or_else(PoisonError::into_inner));
+        self.store.txn(Txn::default().then([Op::put(KEY, value)])).await?;
+        Ok(())
+    }
+
+    /// Notes a sign of life.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn note(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner).alive_at = Some(now);
+        self.write().await
+    }
+
+    /// How long a certificate that ended at `not_after` has been over at `now`; outages of the
+    /// coordinator do not count.
+    pub fn expired_for(&self, not_after: Timestamp, now: Timestamp) -> Duration {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner).expired_for(not_after, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hours: i64) -> Timestamp {
+        Timestamp::from_second(hours * 3600).expect("in range")
+    }
+
+    /// scenario: 36 (unit)
+    #[test]
+    fn expiry_during_an_outage_of_the_coordinator_does_not_count() {
+        let mut r = Record { alive_at: Some(at(100)), outages: vec![] };
+        r.start(at(200));
+        let hours = |d: Duration| d.as_secs() / 3600;
+        assert_eq!(hours(r.expired_for(at(150), at(200))), 0, "ended within the outage");
+        assert_eq!(hours(r.expired_for(at(150), at(210))), 10);
+        assert_eq!(hours(r.expired_for(at(90), at(210))), 20, "10 h before and 10 h after");
+        assert_eq!(hours(r.expired_for(at(220), at(210))), 0);
+    }
+
+    #[test]
+    fn a_quick_restart_is_no_outage() {
+        let mut r = Record { alive_at: Some(at(100)), outages: vec![] };
+        r.start(Timestamp::from_second(100 * 3600 + 60).expect("in range"));
+        assert_eq!(r.outages, vec![]);
+    }
+}

@@ -1,0 +1,209 @@
+//! One node in memory: its record, what is heard from it, and the digests of its sections.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h8lio_model::availability::Why;
+use h8lio_model::condition::Condition;
+use h8lio_model::ids::NodeId;
+use h8lio_model::lifecycle::Availability;
+use h8lio_model::node::Clusters;
+use h8lio_model::section::{Digest, SectionKind};
+use jiff::Timestamp;
+
+use super::records::{NodeRecord, SeenRecord};
+use crate::store::Revision;
+
+/// A record with the revision it was read at, for compare-and-set.
+#[derive(Debug, Clone)]
+pub struct Versioned<T> {
+    pub value: T,
+    pub revision: Revision,
+}
+
+/// A node. Cheap to share; each part has its own lock, and the path of a beat takes none.
+#[derive(Debug)]
+pub struct Node {
+    pub id: NodeId,
+    record: RwLock<Arc<Versioned<NodeRecord>>>,
+    seen: Mutex<SeenRecord>,
+    pub live: Live,
+    verdict: Mutex<Verdict>,
+    facts: Mutex<Facts>,
+}
+
+/// What beats write: atomics only, so that a beat costs no lock and no allocation.
+#[derive(Debug, Default)]
+pub struct Live {
+    /// Monotonic milliseconds of the coordinator + 1; 0: not heard since its start.
+    heard: AtomicU64,
+    /// Wall clock of the node minus the coordinator's, milliseconds.
+    offset_ms: AtomicI64,
+    /// Beats of the present session, to tell whether an old session still lives.
+    pub beats: AtomicU64,
+}
+
+impl Live {
+    /// Notes that the node was heard at `now` (monotonic).
+    pub fn heard(&self, now: Duration) {
+        self.heard.fetch_max(millis(now) + 1, Ordering::Relaxed);
+    }
+
+    /// When it was last heard, monotonic.
+    pub fn last_heard(&self) -> Option<Duration> {
+        match self.heard.load(Ordering::Relaxed) {
+            0 => None,
+            n => Some(Duration::from_millis(n - 1)),
+        }
+    }
+
+    /// Notes the difference of the wall clocks.
+    pub fn set_offset(&self, milliseconds: i64) {
+        self.offset_ms.store(milliseconds, Ordering::Relaxed);
+    }
+
+    /// Wall clock of the node minus the coordinator's, milliseconds.
+    pub fn offset(&self) -> i64 {
+        self.offset_ms.load(Ordering::Relaxed)
+    }
+}
+
+fn millis(d: Duration) -> u64 {
+    u64::try_from(d.as_millis()).unwrap_or(u64::MAX - 1)
+}
+
+/// The observer's judgement, for people and reports.
+#[derive(Debug, Clone, Copy)]
+pub struct Verdict {
+    pub availability: Availability,
+    pub why: Why,
+    /// When it began, wall clock.
+    pub since: Timestamp,
+}
+
+/// What is known of the sections without reading the store.
+#[derive(Debug, Default)]
+struct Facts {
+    digests: BTreeMap<SectionKind, (Digest, Timestamp)>,
+    conditions: Vec<Condition>,
+    clusters: Clusters,
+    /// The latest vitals, JSON.
+    vitals: Option<Bytes>,
+}
+
+impl Node {
+    /// A node as read from the store, not heard yet.
+    pub fn new(record: Versioned<NodeRecord>, seen: SeenRecord, now: Timestamp) -> Self {
+        Self {
+            id: record.value.id,
+            record: RwLock::new(Arc::new(record)),
+            seen: Mutex::new(seen),
+            live: Live::default(),
+            verdict: Mutex::new(Verdict {
+                availability: Availability::WarmingUp,
+                why: Why::NotHeardSinceStart,
+                since: now,
+            }),
+            facts: Mutex::default(),
+        }
+    }
+
+    /// The record as it is now.
+    pub fn record(&self) -> Arc<Versioned<NodeRecord>> {
+        Arc::clone(&self.record.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes over a record that the store has accepted, unless a newer one is here.
+    pub(super) fn set_record(&self, record: Versioned<NodeRecord>) {
+        let mut slot = self.record.write().unwrap_or_else(PoisonError::into_inner);
+        if slot.revision < record.revision {
+            *slot = Arc::new(record);
+        }
+    }
+
+    /// What earlier sessions left behind.
+    pub fn seen(&self) -> SeenRecord {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes what sessions leave behind; answers the new value when it differs.
+    pub fn update_seen(&self, change: impl FnOnce(&mut SeenRecord)) -> Option<SeenRecord> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = seen.clone();
+        change(&mut seen);
+        (*seen != before).then(|| seen.clone())
+    }
+
+    /// The observer's judgement.
+    pub fn verdict(&self) -> Verdict {
+        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets the observer's judgement.
+    pub fn set_verdict(&self, verdict: Verdict) {
+        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = verdict;
+    }
+
+    fn facts(&self) -> std::sync::MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Digest of the section as the coordinator holds it.
+    pub fn digest(&self, kind: SectionKind) -> Option<Digest> {
+        self.facts().digests.get(&kind).map(|(d, _)| *d)
+    }
+
+    /// When each section was last received or confirmed.
+    pub fn observed(&self) -> Vec<(SectionKind, Timestamp)> {
+        self.facts().digests.iter().map(|(k, (_, at))| (*k, *at)).collect()
+    }
+
+    /// Notes a section that was received (or loaded) at `at`.
+    pub fn set_digest(&self, kind: SectionKind, digest: Digest, at: Timestamp) {
+        self.facts().digests.insert(kind, (digest, at));
+    }
+
+    /// Notes that a section is still true; `false` when the coordinator holds another.
+    pub fn confirm(&self, kind: SectionKind, digest: Digest, at: Timestamp) -> bool {
+        match self.facts().digests.get_mut(&kind) {
+            Some((held, when)) if *held == digest => {
+                *when = at.max(*when);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The conditions that the agent reported.
+    pub fn conditions(&self) -> Vec<Condition> {
+        self.facts().conditions.clone()
+    }
+
+    /// Replaces the conditions.
+    pub fn set_conditions(&self, conditions: Vec<Condition>) {
+        self.facts().conditions = conditions;
+    }
+
+    /// The clusters found on the server.
+    pub fn clusters(&self) -> Clusters {
+        self.facts().clusters.clone()
+    }
+
+    /// Changes the clusters found on the server.
+    pub fn update_clusters(&self, change: impl FnOnce(&mut Clusters)) {
+        change(&mut self.facts().clusters);
+    }
+
+    /// The latest vitals, JSON.
+    pub fn vitals(&self) -> Option<Bytes> {
+        self.facts().vitals.clone()
+    }
+
+    /// Replaces the vitals.
+    pub fn set_vitals(&self, body: Bytes) {
+        self.facts().vitals = Some(body);
+    }
+}

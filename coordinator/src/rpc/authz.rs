@@ -1,0 +1,125 @@
+//! Who is calling. Identity comes from the certificate of the connection, and from nothing else.
+
+use std::sync::Arc;
+
+use h8lio_model::ids::OperatorName;
+use h8lio_model::lifecycle::{Admission, Restriction};
+use h8lio_model::operator::OperatorRole;
+use h8lio_proto::v1;
+use h8lio_tls::bundle::TrustBundle;
+use h8lio_tls::serial::Serial;
+use jiff::Timestamp;
+use tonic::{Request, Status};
+
+use crate::accept::Caller;
+use crate::operators::Operators;
+use crate::registry::{Node, Registry};
+
+/// A node that may speak for itself.
+#[derive(Debug, Clone)]
+pub struct NodeCaller {
+    pub node: Arc<Node>,
+    pub serial: Serial,
+    pub not_after: Timestamp,
+}
+
+/// An operator who may do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorCaller {
+    pub name: OperatorName,
+    pub role: OperatorRole,
+}
+
+fn caller<T>(request: &Request<T>) -> Caller {
+    request.extensions().get::<Caller>().cloned().unwrap_or(Caller::Anonymous)
+}
+
+/// The enrolled node behind the connection.
+///
+/// # Errors
+/// When the caller is not a node, or one that may not speak.
+pub fn node<T>(request: &Request<T>, registry: &Registry) -> Result<NodeCaller, Status> {
+    let caller = known_node(request, registry, false)?;
+    if let Some(Restriction::Banned { reason, by, at }) = &caller.node.record().value.restriction {
+        return Err(Status::permission_denied(format!(
+            "node {} was banned by {by} at {at}: {reason}; `h8lctl node unban` ends it",
+            caller.node.record().value.name
+        )));
+    }
+    Ok(caller)
+}
+
+/// The node behind a connection whose certificate may have expired.
+///
+/// # Errors
+/// As [`node`], but for expiry.
+pub fn maybe_expired_node<T>(
+    request: &Request<T>,
+    registry: &Registry,
+) -> Result<NodeCaller, Status> {
+    known_node(request, registry, true)
+}
+
+fn known_node<T>(
+    request: &Request<T>,
+    registry: &Registry,
+    expired_too: bool,
+) -> Result<NodeCaller, Status> {
+    let Caller::Node { id, serial, expired, not_after, .. } = caller(request) else {
+        return Err(Status::unauthenticated(
+            "this call needs a node certificate of this fleet; enroll the server first (h8lio-agent enroll)",
+        ));
+    };
+    if expired && !expired_too {
+        return Err(Status::unauthenticated(format!(
+            "the node certificate expired at {not_after}; the agent has to re-attest first"
+        )));
+    }
+    let node = registry.by_id(id).ok_or_else(|| {
+        Status::not_found(format!("node {id} is not known to this coordinator; was its store restored from an older backup?"))
+    })?;
+    match node.record().value.admission {
+        Admission::Enrolled => {}
+        Admission::Pending => {
+            return Err(Status::permission_denied("the node waits for approval"));
+        }
+        Admission::Decommissioned => {
+            return Err(Status::permission_denied(format!(
+                "node {} was decommissioned; its identity is never accepted again",
+                node.record().value.name
+            )));
+        }
+    }
+    Ok(NodeCaller { node, serial, not_after })
+}
+
+/// The operator behind the connection, if the role suffices.
+///
+/// # Errors
+/// When the caller is not an operator, was revoked or replaced, or has too small a role.
+pub fn operator<T>(
+    request: &Request<T>,
+    operators: &Operators,
+    least: OperatorRole,
+) -> Result<OperatorCaller, Status> {
+    let Caller::Operator { name, role, serial, .. } = caller(request) else {
+        return Err(Status::unauthenticated(
+            "this call needs an operator certificate of this fleet; import a context (h8lctl context import)",
+        ));
+    };
+    operators.check(&name, &serial.to_string()).map_err(|e| Status::permission_denied(e.to_string()))?;
+    if role < least {
+        return Err(Status::permission_denied(format!(
+            "operator {name} has the role {role}; this needs {least}"
+        )));
+    }
+    Ok(OperatorCaller { name, role })
+}
+
+/// A bundle as peers get it.
+pub fn bundle_to_wire(bundle: &TrustBundle) -> v1::TrustBundle {
+    v1::TrustBundle {
+        roots: bundle.roots().iter().map(|r| r.to_vec()).collect(),
+        digest: bundle.digest().0.to_vec(),
+    }
+}

@@ -1,0 +1,12 @@
+//! The gRPC face of the coordinator: who may call, what is asked, what is answered. Decisions
+//! live elsewhere; here requests are read, callers judged, changes audited.
+
+pub mod act;
+pub mod attempts;
+pub mod authz;
+pub mod enrollment;
+pub mod fleet;
+pub mod nodes;
+pub mod services;
+pub mod status;
+pub mod view;

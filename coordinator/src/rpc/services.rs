@@ -1,0 +1,53 @@
+//! What the services share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use h8lio_model::ids::{FleetName, Incarnation};
+use jiff::Timestamp;
+
+use crate::audit::AuditLog;
+use crate::clock::Clock;
+use crate::events::EventLog;
+use crate::feed::Feed;
+use crate::operators::Operators;
+use crate::outage::Outages;
+use crate::pki::AuthorityCell;
+use crate::quarantine::Quarantine;
+use crate::registry::Registry;
+use crate::session::table::SessionTable;
+use crate::store::Store;
+use crate::store::health::StoreHealth;
+
+/// Handles to the coordinator's parts.
+#[derive(Debug)]
+pub struct Services {
+    pub store: Arc<dyn Store>,
+    pub health: Arc<StoreHealth>,
+    pub registry: Arc<Registry>,
+    pub operators: Arc<Operators>,
+    pub audit: Arc<AuditLog>,
+    pub events: EventLog,
+    pub feed: Arc<Feed>,
+    pub table: Arc<SessionTable>,
+    pub quarantine: Arc<Quarantine>,
+    pub authority: AuthorityCell,
+    pub clock: Arc<dyn Clock>,
+    pub outages: Arc<Outages>,
+    pub facts: Facts,
+}
+
+/// What does not change while the coordinator runs.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub fleet: FleetName,
+    pub coordinator: String,
+    pub advertise: Vec<String>,
+    pub incarnation: Incarnation,
+    pub epoch: u64,
+    pub started_at: Timestamp,
+    pub node_certificate: Duration,
+    pub recovery_limit: Duration,
+    pub warm_up: Duration,
+    pub beat: Duration,
+}

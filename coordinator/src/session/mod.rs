@@ -1,0 +1,6 @@
+//! Sessions: who is connected, and what becomes of a second session of one identity.
+
+pub mod admit;
+pub mod limits;
+pub mod table;
+pub mod service;

@@ -1,0 +1,444 @@
+//! The session of one agent, from Hello to its end.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::Stream;
+use h8lio_model::event::Severity;
+use h8lio_model::ids::{AgentInstance, BootId, Incarnation, Rotation};
+use h8lio_model::lifecycle::Restriction;
+use h8lio_model::section::{Section, SectionKind};
+use h8lio_proto::convert::{
+    self, Invalid, duration, read_section_digests, read_timestamp, timestamp,
+};
+use h8lio_proto::v1;
+use h8lio_proto::v1::connect_request::Message as Up;
+use h8lio_proto::v1::connect_response::Message;
+use h8lio_proto::v1::session_service_server::SessionService;
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::admit::{Admit, Claim, admit};
+use super::limits::SessionLimits;
+use super::table::{Cut, Down, Open, SessionTable, down};
+use crate::audit::AuditLog;
+use crate::clock::Clock;
+use crate::feed::Feed;
+use crate::gather::ingest::Ingest;
+use crate::metrics::Counters;
+use crate::observe::{Notice, Notifier};
+use crate::pki::AuthorityCell;
+use crate::quarantine::Quarantine;
+use crate::registry::records::IssuedRecord;
+use crate::registry::{Node, Registry};
+use crate::rpc::authz::{self, NodeCaller};
+
+/// Longest wait for Hello.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// Messages that may wait for an agent that does not read.
+const DOWN_QUEUE: usize = 16;
+/// Longest report taken, bytes.
+pub const MAX_REPORT: usize = 2 << 20;
+
+/// What all sessions share.
+#[derive(Debug)]
+pub struct Sessions {
+    pub registry: Arc<Registry>,
+    pub table: Arc<SessionTable>,
+    pub ingest: Arc<Ingest>,
+    pub feed: Arc<Feed>,
+    pub quarantine: Arc<Quarantine>,
+    pub audit: Arc<AuditLog>,
+    pub authority: AuthorityCell,
+    pub clock: Arc<dyn Clock>,
+    pub notifier: Notifier,
+    pub counters: Arc<Counters>,
+    pub settings: SessionSettings,
+}
+
+/// What the coordinator tells agents.
+#[derive(Debug, Clone)]
+pub struct SessionSettings {
+    pub coordinator: String,
+    pub incarnation: Incarnation,
+    pub epoch: u64,
+    pub beat: Duration,
+    pub report: Duration,
+}
+
+/// The gRPC face.
+#[derive(Debug, Clone)]
+pub struct SessionServer(pub Arc<Sessions>);
+
+#[tonic::async_trait]
+impl SessionService for SessionServer {
+    type ConnectStream = Pin<Box<dyn Stream<Item = Down> + Send>>;
+
+    async fn connect(
+        &self,
+        request: Request<Streaming<v1::ConnectRequest>>,
+    ) -> Result<Response<Self::ConnectStream>, Status> {
+        let caller = authz::node(&request, &self.0.registry)?;
+        let (send, receive) = mpsc::channel(DOWN_QUEUE);
+        let sessions = Arc::clone(&self.0);
+        let up = request.into_inner();
+        tokio::spawn(async move {
+            if let Err(status) = sessions.run(caller, up, &send).await {
+                // The agent may be gone already.
+                let _ = send.try_send(Err(status));
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receive))))
+    }
+}
+
+/// A checked Hello.
+struct Greeting {
+    claim: Claim,
+    agent_version: String,
+    wall_clock: Timestamp,
+    hello: v1::Hello,
+}
+
+fn read_hello(hello: v1::Hello, rotation: Rotation) -> Result<Greeting, Invalid> {
+    let boot_id: BootId =
+        hello.boot_id.parse().map_err(|e| Invalid::new("hello.boot_id", e))?;
+    let instance = hello
+        .agent_instance
+        .parse()
+        .map_err(|e| Invalid::new("hello.agent_instance", e))?;
+    if hello.agent_version.len() > 64 || hello.agent_version.chars().any(char::is_control) {
+        return Err(Invalid::new("hello.agent_version", "at most 64 printable characters"));
+    }
+    Ok(Greeting {
+        claim: Claim { boot_id, instance: AgentInstance(instance), rotation },
+        agent_version: hello.agent_version.clone(),
+        wall_clock: read_timestamp("hello.wall_clock", hello.wall_clock)?,
+        hello,
+    })
+}
+
+impl Sessions {
+    async fn run(
+        self: &Arc<Self>,
+        caller: NodeCaller,
+        mut up: Streaming<v1::ConnectRequest>,
+        send: &mpsc::Sender<Down>,
+    ) -> Result<(), Status> {
+        let first = tokio::time::timeout(HELLO_WITHIN, up.message())
+            .await
+            .map_err(|_| Status::deadline_exceeded("no Hello within 10 s"))??;
+        let Some(v1::ConnectRequest { message: Some(Up::Hello(hello)) }) = first else {
+            return Err(Status::invalid_argument("the first message of a session must be Hello"));
+        };
+        let greeting = read_hello(hello, caller.serial.rotation())?;
+        let node = Arc::clone(&caller.node);
+        let (open, cut) = Open::new(greeting.claim, send.clone());
+        self.settle(&node, &open).await?;
+        self.acknowledge(&node, &caller, &greeting).await;
+        node.live.heard(self.clock.mono());
+        self.note_clock(&node, greeting.wall_clock.as_millisecond());
+        self.notifier.tell(Notice::Opened(node.id));
+        let welcome = self.welcome(&node, &greeting);
+        let _ = send.try_send(down(Message::Welcome(welcome)));
+        let end = self.pump(&node, &open, &caller, up, cut).await;
+        self.close(&node, &open, end)
+    }
+
+    /// Finds out what the session means beside another one, and takes its place.
+    async fn settle(&self, node: &Arc<Node>, open: &Arc<Open>) -> Result<(), Status> {
+        // Each round ends with a place, a refusal, or another session that came in between.
+        for _ in 0..8 {
+            let present = self.table.get(node.id);
+            let acknowledged = node.record().value.acknowledged();
+            match admit(present.as_ref().map(|p| &p.claim), &open.claim, acknowledged) {
+                Admit::Open | Admit::Replace => {}
+                Admit::RotationWentBack { shown, acknowledged } => {
+                    let why = format!(
+                        "a certificate with rotation {} was shown after rotation {} had been used: a copy of this identity exists",
+                        shown.0, acknowledged.0
+                    );
+                    self.quarantine.set(node, &why).await;
+                    return Err(Status::permission_denied(why));
+                }
+                Admit::Contest => {
+                    if let Some(old) = &present
+                        && self.still_beats(old).await
+                    {
+                        let why = format!(
+                            "two servers use this identity at the same time (boots {} and {})",
+                            old.claim.boot_id, open.claim.boot_id
+                        );
+                        self.quarantine.set(node, &why).await;
+                        return Err(Status::permission_denied(why));
+                    }
+                }
+            }
+            if self.table.put(node.id, present.as_ref(), Arc::clone(open)).is_ok() {
+                if let Some(old) = present {
+                    old.cut(Cut::Replaced);
+                }
+                return Ok(());
+            }
+        }
+        Err(Status::unavailable("sessions of this identity come and go too fast; try again"))
+    }
+
+    /// Whether the old session of another boot still lives: two beats' time is given, and what
+    /// was under way when the new session came does not count.
+    async fn still_beats(&self, old: &Arc<Open>) -> bool {
+        let beat = self.settings.beat;
+        tokio::time::sleep(beat / 2).await;
+        let before = old.beats.load(Ordering::Relaxed);
+        // Polled in small steps, so that a clone is answered at its first beat.
+        for _ in 0..25 {
+            tokio::time::sleep(beat / 10).await;
+            if old.beats.load(Ordering::Relaxed) > before {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Stores that the certificate was used, and what the session says of itself. A store that
+    /// does not answer must not keep a server from beating.
+    async fn acknowledge(&self, node: &Arc<Node>, caller: &NodeCaller, g: &Greeting) {
+        let at = self.clock.now();
+        let used = IssuedRecord {
+            serial: caller.serial.to_string(),
+            rotation: caller.serial.rotation(),
+            not_after: caller.not_after,
+        };
+        let head = g.hello.audit_head.clone().and_then(|h| h.try_into().ok());
+        let bundle = convert::read_digest("bundle", &g.hello.trust_bundle_digest).ok();
+        let before = node.seen();
+        let work = async {
+            self.registry
+                .update(node.id, at, |r| {
+                    if r.current.as_ref() == Some(&used) {
+                        return false;
+                    }
+                    r.current = Some(used.clone());
+                    if r.pending.as_ref().is_some_and(|p| p.rotation <= used.rotation) {
+                        r.pending = None;
+                    }
+                    true
+                })
+                .await?;
+            self.registry
+                .update_seen(node, |s| {
+                    s.boot_id = Some(g.claim.boot_id);
+                    s.agent_version = Some(g.agent_version.clone());
+                    s.trust_bundle = bundle.or(s.trust_bundle);
+                    s.audit_head = newest(s.audit_head, head);
+                })
+                .await?;
+            Ok::<_, crate::registry::RegistryError>(())
+        };
+        match tokio::time::timeout(Duration::from_secs(5), work).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(node = %node.record().value.name, %error, "cannot store the start of a session"),
+            Err(_) => tracing::warn!(node = %node.record().value.name, "the store is slow; the start of a session is not stored yet"),
+        }
+        if before.boot_id.is_some_and(|b| b != g.claim.boot_id) {
+            let name = node.record().value.name.clone();
+            let message = format!("node {name} rebooted: boot id {}", g.claim.boot_id);
+            self.feed.node(Severity::Info, "NodeRebooted", node.id, &name, message);
+        }
+    }
+
+    fn note_clock(&self, node: &Node, wall_ms: i64) {
+        node.live.set_offset(wall_ms.saturating_sub(self.clock.now().as_millisecond()));
+    }
+
+    fn welcome(&self, node: &Node, g: &Greeting) -> v1::Welcome {
+        let now = self.clock.now();
+        let theirs = read_section_digests(&g.hello.sections).unwrap_or_default();
+        let mut wanted = Vec::new();
+        for (kind, digest) in theirs {
+            if !node.confirm(kind, digest, now) {
+                wanted.push(kind as i32);
+            }
+        }
+        let bundle = self.authority.load().bundle().clone();
+        let stale = g.hello.trust_bundle_digest != bundle.digest().0;
+        v1::Welcome {
+            coordinator: self.settings.coordinator.clone(),
+            incarnation: self.settings.incarnation.0.to_string(),
+            epoch: self.settings.epoch,
+            pace: Some(v1::Pace {
+                beat: Some(duration(self.settings.beat)),
+                report: Some(duration(self.settings.report)),
+                max_report_bytes: MAX_REPORT as u32,
+            }),
+            wall_clock: Some(timestamp(now)),
+            wanted,
+            audit_head: Some((*self.audit.heads().borrow()).into()),
+            trust_bundle: stale.then(|| authz::bundle_to_wire(&bundle)),
+            restricted: node.record().value.restriction.as_ref().map(restricted),
+        }
+    }
+
+    async fn pump(
+        &self,
+        node: &Arc<Node>,
+        open: &Arc<Open>,
+        caller: &NodeCaller,
+        mut up: Streaming<v1::ConnectRequest>,
+        mut cut: watch::Receiver<Option<Cut>>,
+    ) -> End {
+        let left = caller.not_after.as_second().saturating_sub(self.clock.now().as_second());
+        let expiry = tokio::time::sleep(Duration::from_secs(left.max(0) as u64));
+        tokio::pin!(expiry);
+        let mut limits = SessionLimits::new(self.clock.mono());
+        loop {
+            // Cancel-safe: `message` buffers in the stream, `changed` and the timer hold no data.
+            tokio::select! {
+                message = up.message() => match message {
+                    Ok(Some(v1::ConnectRequest { message: Some(up) })) => {
+                        match self.take(node, open, &mut limits, up) {
+                            Ok(None) => {}
+                            Ok(Some(end)) => return end,
+                            Err(status) => return End::Refused(status),
+                        }
+                    }
+                    Ok(Some(_)) => {}
+                    Ok(None) | Err(_) => return End::Lost,
+                },
+                _ = cut.changed() => {
+                    let why = cut.borrow().clone();
+                    return End::Cut(why.unwrap_or(Cut::Stopping));
+                }
+                () = &mut expiry => return End::Refused(Status::unauthenticated(
+                    "the certificate of this connection has expired; connect with the renewed one",
+                )),
+            }
+        }
+    }
+
+    fn take(
+        &self,
+        node: &Arc<Node>,
+        open: &Arc<Open>,
+        limits: &mut SessionLimits,
+        up: Up,
+    ) -> Result<Option<End>, Status> {
+        let now = self.clock.mono();
+        let bytes = match &up {
+            Up::Report(r) => r.sections.iter().map(|s| s.body.len()).sum(),
+            _ => 0,
+        };
+        limits.count(bytes, now).map_err(|e| Status::resource_exhausted(e.to_string()))?;
+        // Anything from the agent is a sign of life.
+        node.live.heard(now);
+        match up {
+            Up::Beat(beat) => {
+                open.beats.fetch_add(1, Ordering::Relaxed);
+                self.counters.beats.fetch_add(1, Ordering::Relaxed);
+                self.note_clock(node, beat.wall_clock_ms);
+                Ok(None)
+            }
+            Up::Report(report) => {
+                self.report(node, open, report)?;
+                Ok(None)
+            }
+            Up::Goodbye(g) => {
+                let moved = g.reason == v1::goodbye::Reason::Moved as i32;
+                Ok(Some(if moved { End::Moved } else { End::Goodbye }))
+            }
+            Up::Hello(_) => Err(Status::invalid_argument("Hello comes once, at the start")),
+        }
+    }
+
+    fn report(
+        &self,
+        node: &Arc<Node>,
+        open: &Arc<Open>,
+        report: v1::Report,
+    ) -> Result<(), Status> {
+        let now = self.clock.now();
+        let mut receipt = v1::Receipt::default();
+        if let Some(r) = &node.record().value.restriction {
+            let why = restricted(r).explanation;
+            for s in &report.sections {
+                receipt.refused.push(v1::receipt::Refused { kind: s.kind, why: why.clone() });
+            }
+        } else {
+            for section in report.sections {
+                let kind = section.kind;
+                match Section::try_from(section) {
+                    Ok(section) => self.ingest.submit(node.id, open, section),
+                    Err(e) => receipt
+                        .refused
+                        .push(v1::receipt::Refused { kind, why: e.to_string() }),
+                }
+            }
+            for (kind, digest) in read_section_digests(&report.confirmed)? {
+                if !node.confirm(kind, digest, now) && kind != SectionKind::Vitals {
+                    let why = "not held here; send it again".to_owned();
+                    receipt.refused.push(v1::receipt::Refused { kind: kind as i32, why });
+                }
+            }
+        }
+        if !receipt.refused.is_empty() {
+            let _ = open.down.try_send(down(Message::Receipt(receipt)));
+        }
+        Ok(())
+    }
+
+    fn close(&self, node: &Node, open: &Arc<Open>, end: End) -> Result<(), Status> {
+        let ours = self.table.remove(node.id, open);
+        let notice = match &end {
+            End::Goodbye => Some(Notice::Goodbye(node.id)),
+            End::Moved => None,
+            End::Lost | End::Refused(_) | End::Cut(_) => Some(Notice::Closed(node.id)),
+        };
+        // When another session has taken the place, this one's end says nothing of the server.
+        if ours && let Some(notice) = notice {
+            self.notifier.tell(notice);
+        }
+        match end {
+            End::Goodbye | End::Moved | End::Lost => Ok(()),
+            End::Refused(status) => Err(status),
+            End::Cut(Cut::Replaced) => {
+                Err(Status::aborted("a newer session of this server took over"))
+            }
+            End::Cut(Cut::Barred(why)) => Err(Status::permission_denied(why)),
+            End::Cut(Cut::Stopping) => Err(Status::unavailable("the coordinator stops")),
+        }
+    }
+}
+
+/// How a session ended.
+enum End {
+    Goodbye,
+    Moved,
+    Lost,
+    Refused(Status),
+    Cut(Cut),
+}
+
+fn newest(
+    a: Option<h8lio_model::audit::AuditHead>,
+    b: Option<h8lio_model::audit::AuditHead>,
+) -> Option<h8lio_model::audit::AuditHead> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if b.seq >= a.seq { b } else { a }),
+        (a, b) => a.or(b),
+    }
+}
+
+/// A restriction as the agent is told.
+pub fn restricted(r: &Restriction) -> v1::Restricted {
+    let explanation = match r {
+        Restriction::Banned { reason, by, .. } => {
+            format!("this node is banned by {by}: {reason}")
+        }
+        Restriction::Quarantined { reason, .. } => format!("this node is quarantined: {reason}"),
+    };
+    v1::Restricted { explanation, lifted: false }
+}

@@ -1,0 +1,143 @@
+//! The open sessions, one an identity.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use h8lio_model::ids::NodeId;
+use h8lio_proto::v1::ConnectResponse;
+use h8lio_proto::v1::connect_response::Message;
+use tokio::sync::{mpsc, watch};
+use tonic::Status;
+
+use super::admit::Claim;
+
+/// What goes down to an agent; an error ends the stream with that status.
+pub type Down = Result<ConnectResponse, Status>;
+
+/// Wraps a message for the way down.
+pub fn down(message: Message) -> Down {
+    Ok(ConnectResponse { message: Some(message) })
+}
+
+/// Why a session is ended by the coordinator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cut {
+    /// A newer session of the same server took over.
+    Replaced,
+    /// The identity was banned or decommissioned; the text names who and why.
+    Barred(String),
+    /// The coordinator stops.
+    Stopping,
+}
+
+/// One open session, as others see it.
+#[derive(Debug)]
+pub struct Open {
+    pub claim: Claim,
+    /// Beats of *this* session; tells a clone's old session from a rebooted server's.
+    pub beats: std::sync::atomic::AtomicU64,
+    /// Messages to the agent; bounded, and full only when the agent does not read.
+    pub down: mpsc::Sender<Down>,
+    cut: watch::Sender<Option<Cut>>,
+}
+
+impl Open {
+    /// A session and the receiver that tells it to end.
+    pub fn new(claim: Claim, down: mpsc::Sender<Down>) -> (Arc<Self>, watch::Receiver<Option<Cut>>) {
+        let (cut, cut_here) = watch::channel(None);
+        let open = Self { claim, beats: std::sync::atomic::AtomicU64::new(0), down, cut };
+        (Arc::new(open), cut_here)
+    }
+
+    /// Ends the session; the first reason stands.
+    pub fn cut(&self, why: Cut) {
+        self.cut.send_if_modified(|slot| {
+            let first = slot.is_none();
+            if first {
+                *slot = Some(why);
+            }
+            first
+        });
+    }
+}
+
+/// All open sessions.
+#[derive(Debug, Default)]
+pub struct SessionTable {
+    open: Mutex<HashMap<NodeId, Arc<Open>>>,
+}
+
+impl SessionTable {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<NodeId, Arc<Open>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The open session of a node.
+    pub fn get(&self, node: NodeId) -> Option<Arc<Open>> {
+        self.lock().get(&node).cloned()
+    }
+
+    /// Puts `new` in place if the present session is still `expected`; answers what is there
+    /// otherwise.
+    pub fn put(
+        &self,
+        node: NodeId,
+        expected: Option<&Arc<Open>>,
+        new: Arc<Open>,
+    ) -> Result<(), Option<Arc<Open>>> {
+        let mut open = self.lock();
+        let present = open.get(&node);
+        let same = match (present, expected) {
+            (None, _) => true,
+            (Some(p), Some(e)) => Arc::ptr_eq(p, e),
+            (Some(_), None) => false,
+        };
+        if !same {
+            return Err(present.cloned());
+        }
+        open.insert(node, new);
+        Ok(())
+    }
+
+    /// Takes a session out; `false` when another has taken its place.
+    pub fn remove(&self, node: NodeId, session: &Arc<Open>) -> bool {
+        let mut open = self.lock();
+        let ours = open.get(&node).is_some_and(|o| Arc::ptr_eq(o, session));
+        if ours {
+            open.remove(&node);
+        }
+        ours
+    }
+
+    /// Ends the session of a node, if one is open.
+    pub fn cut(&self, node: NodeId, why: Cut) {
+        if let Some(open) = self.get(node) {
+            open.cut(why);
+        }
+    }
+
+    /// Ends all sessions.
+    pub fn cut_all(&self, why: &Cut) {
+        for open in self.lock().values() {
+            open.cut(why.clone());
+        }
+    }
+
+    /// Sends `message` to every agent that reads.
+    pub fn broadcast(&self, message: &Message) {
+        for open in self.lock().values() {
+            // A full queue means an agent that does not read: its keepalive ends it.
+            let _ = open.down.try_send(down(message.clone()));
+        }
+    }
+
+    /// How many are open.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether none is open.
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+}
