@@ -16,6 +16,8 @@
 //! - Time is not part of it but for leases, whose deadlines come from the injected clock.
 
 mod check;
+#[cfg(test)]
+mod contract;
 mod error;
 mod key;
 mod lease;
