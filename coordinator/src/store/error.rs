@@ -67,6 +67,9 @@ pub enum StoreError {
     #[error("a transaction has {count} {what}, {} are allowed; split it", MAX_OPS)]
     TooManyOps { what: &'static str, count: usize },
 
+    #[error("a transaction changes more than {allowed} keys; delete the range in parts")]
+    TooManyKeys { allowed: u64 },
+
     #[error(
         "the value of {key} has {bytes} bytes, {} are allowed",
         MAX_VALUE_BYTES
@@ -116,6 +119,7 @@ impl StoreError {
             | Self::Foreign { .. }
             | Self::Newer { .. }
             | Self::TooManyOps { .. }
+            | Self::TooManyKeys { .. }
             | Self::ValueTooLarge { .. }
             | Self::TxnTooLarge { .. }
             | Self::BadKey { .. }

@@ -111,6 +111,12 @@ impl KeyRange {
         key >= self.start() && self.end().is_none_or(|end| key < end)
     }
 
+    /// Whether some key can be in both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let before = |a: &Self, b: &Self| b.end().is_none_or(|end| a.start() < end);
+        !self.is_empty() && !other.is_empty() && before(self, other) && before(other, self)
+    }
+
     /// Whether no key can be in it.
     pub fn is_empty(&self) -> bool {
         self.end().is_some_and(|end| end <= self.start())
@@ -158,6 +164,23 @@ mod tests {
         assert!(KeyRange::span("b", "a").is_empty());
         assert!(!KeyRange::span("b", "a").contains("a"));
         assert!(!KeyRange::key("").is_empty());
+    }
+
+    #[test]
+    fn ranges_overlap_when_a_key_can_be_in_both() {
+        let a = KeyRange::span("b", "d");
+        for (start, end, want) in [
+            ("a", "b", false),
+            ("a", "c", true),
+            ("c", "c", false),
+            ("d", "e", false),
+            ("c", "z", true),
+        ] {
+            let b = KeyRange::span(start, end);
+            assert_eq!((a.overlaps(&b), b.overlaps(&a)), (want, want), "{b:?}");
+        }
+        assert!(KeyRange::all().overlaps(&a) && a.overlaps(&KeyRange::all()));
+        assert!(!KeyRange::prefix("e").overlaps(&a));
     }
 
     proptest! {

@@ -282,3 +282,21 @@ impl Store for MemoryStore {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::contract::{self, Bench};
+    use super::*;
+    use crate::clock::ManualClock;
+
+    fn fresh() -> Bench {
+        let clock = Arc::new(ManualClock::default());
+        Bench {
+            store: Arc::new(MemoryStore::new(clock.clone())),
+            clock,
+            _keep: None,
+        }
+    }
+
+    contract::suite!(fresh);
+}

@@ -2,7 +2,7 @@
 //!
 //! [`Store`] is modelled on etcd, so that an etcd cluster can stand behind it for several
 //! coordinators. [`memory::MemoryStore`] is the executable specification,
-//! the SQLite store the default for one coordinator; `contract` is the suite that every
+//! [`sqlite::SqliteStore`] the default for one coordinator; `contract` is the suite that every
 //! backend passes. Only transitions are stored: heartbeats and readings never come here.
 //!
 //! # The model
@@ -16,10 +16,13 @@
 //! - Time is not part of it but for leases, whose deadlines come from the injected clock.
 
 mod check;
+#[cfg(test)]
+mod contract;
 mod error;
 mod key;
 mod lease;
 pub mod memory;
+pub mod sqlite;
 mod txn;
 mod watch;
 

@@ -118,41 +118,84 @@ pub enum AuditFault {
     Rewritten { seq: u64, witness: String },
 }
 
+/// Walks a log entry by entry, from the first, and compares it with what witnesses remember.
+/// Keeps two heads in memory, however long the log is.
+#[derive(Debug)]
+pub struct Verifier {
+    head: AuditHead,
+    witnesses: Vec<Witness>,
+    faults: Vec<AuditFault>,
+}
+
+#[derive(Debug)]
+struct Witness {
+    name: String,
+    remembers: AuditHead,
+    found: bool,
+}
+
+impl Verifier {
+    /// Nothing walked yet. A witness is named as people know it, for example `node s1`.
+    pub fn new(witnesses: impl IntoIterator<Item = (String, AuditHead)>) -> Self {
+        let witness = |(name, remembers): (String, AuditHead)| Witness {
+            name,
+            remembers,
+            found: remembers.seq == 0,
+        };
+        Self {
+            head: AuditHead::EMPTY,
+            witnesses: witnesses.into_iter().map(witness).collect(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// The next entry of the log.
+    pub fn entry(&mut self, e: &AuditEntry) {
+        let expected = self.head.seq + 1;
+        if e.seq != expected {
+            let found = e.seq;
+            self.faults.push(AuditFault::Gap { expected, found });
+        } else if e.previous != self.head.hash {
+            self.faults.push(AuditFault::Broken { seq: e.seq });
+        }
+        if e.compute_hash() != e.hash {
+            self.faults.push(AuditFault::Edited { seq: e.seq });
+        }
+        self.head = e.head();
+        for w in &mut self.witnesses {
+            w.found |= w.remembers == self.head;
+        }
+    }
+
+    /// An entry that cannot be read any more stands at `seq`.
+    pub fn unreadable(&mut self, seq: u64) {
+        self.faults.push(AuditFault::Edited { seq });
+        self.head.seq = seq;
+    }
+
+    /// The log ends here. Every fault found; an empty answer means that the log is whole.
+    pub fn finish(mut self) -> Vec<AuditFault> {
+        let last = self.head.seq;
+        for w in self.witnesses.into_iter().filter(|w| !w.found) {
+            let (seq, witness) = (w.remembers.seq, w.name);
+            self.faults.push(if seq > last {
+                AuditFault::Cut { last, seq, witness }
+            } else {
+                AuditFault::Rewritten { seq, witness }
+            });
+        }
+        self.faults
+    }
+}
+
 /// Walks `entries` (the whole log, in order) and compares it with what `witnesses` remember.
 /// Returns every fault found; an empty answer means the log is whole.
 pub fn verify(entries: &[AuditEntry], witnesses: &[(String, AuditHead)]) -> Vec<AuditFault> {
-    let mut faults = Vec::new();
-    let mut head = AuditHead::EMPTY;
+    let mut verifier = Verifier::new(witnesses.iter().cloned());
     for e in entries {
-        if e.seq != head.seq + 1 {
-            faults.push(AuditFault::Gap {
-                expected: head.seq + 1,
-                found: e.seq,
-            });
-        } else if e.previous != head.hash {
-            faults.push(AuditFault::Broken { seq: e.seq });
-        }
-        if e.compute_hash() != e.hash {
-            faults.push(AuditFault::Edited { seq: e.seq });
-        }
-        head = e.head();
+        verifier.entry(e);
     }
-    for (witness, seen) in witnesses.iter().filter(|(_, h)| h.seq > 0) {
-        if seen.seq > head.seq {
-            let witness = witness.clone();
-            faults.push(AuditFault::Cut {
-                last: head.seq,
-                seq: seen.seq,
-                witness,
-            });
-        } else if !entries.iter().any(|e| e.head() == *seen) {
-            faults.push(AuditFault::Rewritten {
-                seq: seen.seq,
-                witness: witness.clone(),
-            });
-        }
-    }
-    faults
+    verifier.finish()
 }
 
 #[cfg(test)]
@@ -264,5 +307,16 @@ mod tests {
             witness: "node s1".into(),
         };
         assert_eq!(verify(&forged, &witness), vec![want]);
+    }
+
+    #[test]
+    fn an_unreadable_entry_shows_at_its_place_and_breaks_the_chain_behind_it() {
+        let l = log(3);
+        let mut v = Verifier::new([]);
+        v.entry(&l[0]);
+        v.unreadable(2);
+        v.entry(&l[2]);
+        let want = [AuditFault::Edited { seq: 2 }, AuditFault::Broken { seq: 3 }];
+        assert_eq!(v.finish(), want);
     }
 }
