@@ -1,5 +1,6 @@
 //! The coordinator of h8lio: the one program that knows the whole fleet.
 
 pub mod clock;
+pub mod config;
 pub mod pki;
 pub mod store;
