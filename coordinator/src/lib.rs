@@ -1,7 +1,22 @@
 //! The coordinator of h8lio: the one program that knows the whole fleet.
 
 pub mod audit;
+pub mod cli;
 pub mod clock;
+pub mod commands;
+pub mod config;
 pub mod events;
+pub mod feed;
+pub mod gather;
+pub mod init;
 mod lane;
+pub mod metrics;
+pub mod observe;
+pub mod operators;
+pub mod outage;
+pub mod pki;
+pub mod quarantine;
+pub mod registry;
+pub mod rpc;
+pub mod session;
 pub mod store;

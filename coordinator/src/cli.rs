@@ -1,0 +1,87 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use h8lio_model::ids::{FleetName, OperatorName};
+
+use crate::init::Init;
+
+/// The coordinator of h8lio: admits servers, decides what each may do, and watches over them.
+#[derive(Debug, Parser)]
+#[command(name = "h8lio-coordinator", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Sets up a fleet: certificate authority, configuration, first operator.
+    Init(InitArgs),
+    /// Checks a configuration and says what is wrong with it.
+    CheckConfig(ConfigArgs),
+    /// Prints the version.
+    Version,
+    /// Prints the manual page (roff).
+    Man,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Folder to make; may exist if it is empty.
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Name of the fleet; cannot be changed later.
+    #[arg(long, value_name = "NAME")]
+    pub fleet: FleetName,
+    /// Address to listen on.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: SocketAddr,
+    /// Address as servers and operators reach this coordinator; may be repeated.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub advertise: Vec<String>,
+    /// This coordinator's name.
+    #[arg(long, value_name = "NAME", default_value = "c1")]
+    pub name: OperatorName,
+    /// Name of the first operator, who gets the role admin.
+    #[arg(long, value_name = "NAME")]
+    pub operator: OperatorName,
+    /// Where to write the first operator's context file, which holds a private key.
+    #[arg(long, value_name = "FILE")]
+    pub context_out: PathBuf,
+}
+
+impl From<InitArgs> for Init {
+    fn from(a: InitArgs) -> Self {
+        let InitArgs {
+            dir,
+            fleet,
+            listen,
+            advertise,
+            name,
+            operator,
+            context_out,
+        } = a;
+        Self {
+            dir,
+            fleet,
+            listen,
+            advertise,
+            name,
+            operator,
+            context_out,
+        }
+    }
+}
+
+/// Which configuration.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// The configuration that `init` wrote.
+    #[arg(long, value_name = "FILE", env = "H8LIO_COORDINATOR_CONFIG")]
+    pub config: PathBuf,
+}

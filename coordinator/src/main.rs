@@ -1,0 +1,27 @@
+//! The program: arguments, one printer of errors, exit codes.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use h8lio_coordinator::cli::Cli;
+use h8lio_coordinator::clock::SystemClock;
+use h8lio_coordinator::commands;
+use h8lio_coordinator::config::ConfigError;
+
+/// `EX_CONFIG` of sysexits.h; systemd does not restart on it.
+const BAD_CONFIG: u8 = 78;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let clock = SystemClock::new();
+    match commands::execute(cli.command, &clock, &mut io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            // Nobody is left to tell when stderr is closed.
+            let _ = writeln!(io::stderr(), "h8lio-coordinator: {e:#}");
+            let bad_config = e.chain().any(|c| c.is::<ConfigError>());
+            ExitCode::from(if bad_config { BAD_CONFIG } else { 1 })
+        }
+    }
+}
