@@ -1,0 +1,14 @@
+//! Drives and the OSDs on them.
+//!
+//! Raw facts become [`h8lio_model::inventory::Disk`]s ([`assess`]) and
+//! [`h8lio_model::inventory::Osd`]s ([`osds`]); [`osds::mark`] then writes onto each disk whose
+//! OSD it carries.
+
+pub mod assess;
+pub mod conditions;
+pub mod identity;
+pub mod osds;
+pub mod smart;
+mod text;
+mod unusable;
+mod volumes;
