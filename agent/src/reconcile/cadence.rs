@@ -54,6 +54,17 @@ impl DearRead {
     pub fn done(&mut self, fingerprint: Fingerprint, now: Timestamp) {
         self.last = Some((now, fingerprint));
     }
+
+    /// As [`DearRead::done`], to be repeated after `period`: sooner, say, after a failure.
+    pub fn done_for(&mut self, period: SignedDuration, fingerprint: Fingerprint, now: Timestamp) {
+        self.set_period(period);
+        self.done(fingerprint, now);
+    }
+
+    /// Changes the period, also of the read that was done last.
+    pub fn set_period(&mut self, period: SignedDuration) {
+        self.period = period;
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,9 @@ pub mod conditions;
 pub mod identity;
 pub mod osds;
 pub mod smart;
+#[cfg(test)]
+mod tests;
 mod text;
 mod unusable;
 mod volumes;
+pub mod watch;

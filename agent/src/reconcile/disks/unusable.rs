@@ -11,9 +11,15 @@ use crate::host::disks::{RawDrive, RawDrives, RawSignatures};
 /// ceph-volume refuses smaller devices.
 const SMALLEST: u64 = 5 << 30;
 
-/// GPT partition types of ceph-disk, the predecessor of ceph-volume (data, journal, block, DB,
-/// WAL and their dm-crypt forms share the end).
-const CEPH_DISK_PARTITION: &str = "-ceff05d";
+/// How the GPT partition types of ceph-disk, the predecessor of ceph-volume, begin: data,
+/// journal, block, DB, WAL.
+const CEPH_DISK_PARTITIONS: [&str; 5] = [
+    "4fbd7e29-",
+    "45b0969e-",
+    "cafecafe-",
+    "30cd0809-",
+    "5ce17fce-",
+];
 
 /// What is read per device name; an error: nothing is known of any.
 pub(super) type Signatures = Result<BTreeMap<String, RawSignatures>, Problem>;
@@ -195,7 +201,8 @@ impl<'a> Stack<'a> {
                 .is_some_and(|t| t.starts_with("ceph"));
             let by_type = raw
                 .and_then(|r| r.partition_type.as_deref())
-                .is_some_and(|t| t.to_ascii_lowercase().contains(CEPH_DISK_PARTITION));
+                .map(str::to_ascii_lowercase)
+                .is_some_and(|t| CEPH_DISK_PARTITIONS.iter().any(|p| t.starts_with(p)));
             let dm = self
                 .all
                 .virtuals
