@@ -115,3 +115,63 @@ fn can_open(root: &Root, device: &str) -> bool {
         .open(root.join("dev").join(device))
         .is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REAL: &str = include_str!("../../../tests/fixtures/disks/lsblk.json");
+
+    fn nowhere() -> Root {
+        Root::at("/nonexistent")
+    }
+
+    #[test]
+    fn a_real_answer_is_read_down_to_the_volumes() {
+        let all = understand(REAL.as_bytes(), &nowhere()).expect("understood");
+        let names: Vec<_> = all.keys().map(String::as_str).collect();
+        assert_eq!(names, ["dm-0", "nvme0n1", "sda", "vda"]);
+        assert_eq!(all["sda"].fs_type.as_deref(), Some("LVM2_member"));
+        assert_eq!(all["dm-0"].fs_type.as_deref(), Some("ceph_bluestore"));
+        assert_eq!(all["sda"].wwn.as_deref(), Some("0x5000c50000000011"));
+        assert_eq!(all["nvme0n1"].transport.as_deref(), Some("nvme"));
+        assert_eq!(all["vda"].vendor, None, "a PCI number is no vendor");
+        assert!(all["sda"].probed, "a signature was found");
+        assert!(!all["nvme0n1"].probed, "nobody looked");
+    }
+
+    #[test]
+    fn junk_is_a_problem_that_does_not_repeat_it() {
+        let cut = &REAL[..REAL.len() / 2];
+        for junk in [
+            "",
+            "junk SECRET",
+            "{\"blockdevices\": [{\"name\": \"SECRET\"}]}",
+            cut,
+        ] {
+            let problem = understand(junk.as_bytes(), &nowhere()).expect_err("not understood");
+            assert_eq!(problem.reason, "NotUnderstood");
+            assert!(!problem.message.contains("SECRET"), "{}", problem.message);
+        }
+    }
+
+    #[test]
+    fn a_label_of_odd_bytes_hides_no_other_disk() {
+        let text = REAL.replacen("\"label\": null", "\"label\": \"\u{1}\"", 1);
+        let mut bytes = text.replace('\u{1}', "?").into_bytes();
+        let at = bytes.iter().position(|b| *b == b'?').expect("the label");
+        bytes[at] = 0xff;
+        assert_eq!(understand(&bytes, &nowhere()).expect("understood").len(), 4);
+    }
+
+    #[test]
+    fn udev_tells_whether_anybody_looked_and_whether_it_was_clear() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let data = dir.path().join("run/udev/data");
+        std::fs::create_dir_all(&data).expect("folders");
+        std::fs::write(data.join("b259:1"), "E:ID_FS_AMBIVALENT=x\n").expect("an entry");
+        let all = understand(REAL.as_bytes(), &Root::at(dir.path())).expect("understood");
+        assert!(all["nvme0n1"].probed && all["nvme0n1"].ambiguous);
+        assert!(!all["sda"].ambiguous);
+    }
+}

@@ -1,6 +1,9 @@
 //! Keeps the picture of drives and OSDs fresh at little cost: reads what is due, and judges anew
 //! only when something was read.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 

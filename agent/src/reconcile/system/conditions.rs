@@ -68,3 +68,33 @@ fn clock(sync: &ClockSync, offset_ms: Option<i64>, now: Timestamp) -> Option<Con
         observed_at: now,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(Some(true), None, None)]
+    #[case(Some(true), Some(1999), None)]
+    #[case(Some(true), Some(-2001), Some((Status::True, "OffsetFromCoordinator")))]
+    #[case(Some(false), None, Some((Status::True, "NotSynchronized")))]
+    #[case(None, None, Some((Status::Unknown, "NobodyToAsk")))]
+    fn a_clock_is_judged_by_its_keeper_and_by_the_coordinator(
+        #[case] synchronized: Option<bool>,
+        #[case] offset: Option<i64>,
+        #[case] is: Option<(Status, &str)>,
+    ) {
+        let sync = ClockSync {
+            synchronized,
+            daemon: None,
+        };
+        let found = clock(&sync, offset, Timestamp::UNIX_EPOCH);
+        let found = found.map(|c| (c.status, c.reason));
+        assert_eq!(
+            found,
+            is.map(|(status, reason)| (status, reason.to_owned()))
+        );
+    }
+}
