@@ -6,3 +6,4 @@
 
 pub mod host;
 pub mod linux;
+pub mod reconcile;

@@ -5,3 +5,17 @@
 //! Every method is blocking and may take seconds; callers run it on a blocking thread. No method
 //! fails as a whole: what could not be read is a [`h8lio_model::inventory::Problem`] beside what
 //! could.
+//!
+//! Methods are **cheap** (a few small files: fit for every tick) or **dear** (host tools, or a
+//! walk over all devices). A dear read is due when the matching cheap `fingerprint()` changes or
+//! its period is over: `reconcile::cadence` decides.
+
+pub mod disks;
+pub mod hardware;
+pub mod os;
+pub mod osds;
+pub mod vitals;
+
+/// A hash over cheap state; equal means "nothing to read again". Not stable between versions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub u64);

@@ -3,25 +3,51 @@
 //!
 //! Arguments are a typed argv; nothing is ever given to a shell, so hostile device and package
 //! names are only names.
+//!
+//! One thread does it all: both pipes are non-blocking and polled, so nothing is left behind when
+//! a tool is given up. How a run ends:
+//! - the pipes end and the tool exits: its answer;
+//! - the tool exits while a child of it keeps the pipes open: what came until [`DRAIN`] later;
+//! - the deadline, or too much output: the group is killed. A tool that sleeps in the kernel (a
+//!   device that does not answer) outlives even that; after [`REAP`] it is left to a thread that
+//!   waits for it, and the error says so.
+//!
+//! The group is signalled only while its leader is not reaped, so its number cannot have been
+//! given to somebody else.
+
+mod pipes;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
-use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use h8lio_model::inventory::Problem;
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
+
+use pipes::{PipeError, Pipes};
 
 /// Folders that tools are looked for in, in order. `PATH` is never used.
 const FOLDERS: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// Output beyond this is an error, not a longer answer: 8 MiB.
 const OUTPUT_CAP: usize = 8 << 20;
+
+/// How long output may still come after the tool itself has ended.
+const DRAIN: Duration = Duration::from_millis(200);
+
+/// How long a killed tool may take to die.
+const REAP: Duration = Duration::from_secs(2);
+
+/// The longest sleep between two looks at whether the tool has ended.
+const STEP: Duration = Duration::from_millis(20);
 
 /// What a tool answered. The exit code is the caller's to judge (smartctl's is a bitmask).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +61,10 @@ pub struct Answer {
 /// Why a tool gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecError {
-    #[error("{tool} is not installed (looked in /usr/sbin, /usr/bin, /sbin, /bin)")]
+    #[error(
+        "{tool} is not installed (looked in /usr/sbin, /usr/bin, /sbin, /bin); install the \
+         package that has it"
+    )]
     Missing { tool: String },
     #[error("cannot start {tool}")]
     Start {
@@ -45,6 +74,16 @@ pub enum ExecError {
     },
     #[error("{tool} did not finish within {} s and was killed", .after.as_secs_f32())]
     TimedOut { tool: String, after: Duration },
+    #[error(
+        "{tool} (pid {pid}) did not finish within {} s and does not die: it waits in the kernel, \
+         probably for a device; see the kernel log",
+        .after.as_secs_f32()
+    )]
+    Stuck {
+        tool: String,
+        pid: u32,
+        after: Duration,
+    },
     #[error("{tool} printed more than 8 MiB and was killed")]
     TooMuch { tool: String },
     #[error("{tool} was killed by signal {signal}")]
@@ -62,7 +101,7 @@ impl ExecError {
     pub fn problem(&self, what: &str) -> Problem {
         let reason = match self {
             Self::Missing { .. } => "ToolMissing",
-            Self::TimedOut { .. } => "TimedOut",
+            Self::TimedOut { .. } | Self::Stuck { .. } => "TimedOut",
             Self::Start { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "NotPermitted"
             }
@@ -87,7 +126,8 @@ pub fn find(tool: &str) -> Option<PathBuf> {
         .find(|p| p.is_file())
 }
 
-/// Runs `tool` with `args` and extra environment, for at most `deadline`.
+/// Runs `tool` with `args` and extra environment, for at most `deadline` (and at most 2 s more
+/// for a killed tool to die).
 ///
 /// # Errors
 /// [`ExecError`]; a non-zero exit is *not* an error.
@@ -99,6 +139,41 @@ pub fn run<S: AsRef<OsStr>>(
 ) -> Result<Answer, ExecError> {
     let named = || tool.to_owned();
     let path = find(tool).ok_or_else(|| ExecError::Missing { tool: named() })?;
+    let until = monotonic() + deadline;
+    let mut child = start(&path, args, env).map_err(|source| ExecError::Start {
+        tool: named(),
+        source,
+    })?;
+    let outcome = Pipes::of(&mut child)
+        .map_err(Ended::from)
+        .and_then(|mut pipes| {
+            follow(&child, &mut pipes, until)?;
+            Ok(pipes)
+        });
+    // Still unreaped here, so the group is ours: this reaches every child that stayed in it.
+    let _ = killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL);
+    let pid = child.id();
+    let status = reap(child);
+    match (outcome, status) {
+        (Ok(pipes), Some(Ok(status))) => finish(tool, status, pipes),
+        (Err(Ended::Late), Some(_)) => Err(ExecError::TimedOut {
+            tool: named(),
+            after: deadline,
+        }),
+        (Err(Ended::TooMuch), Some(_)) => Err(ExecError::TooMuch { tool: named() }),
+        (_, None) => Err(ExecError::Stuck {
+            tool: named(),
+            pid,
+            after: deadline,
+        }),
+        (Err(Ended::Io(source)), _) | (Ok(_), Some(Err(source))) => Err(ExecError::Output {
+            tool: named(),
+            source,
+        }),
+    }
+}
+
+fn start<S: AsRef<OsStr>>(path: &Path, args: &[S], env: &[(&str, &str)]) -> io::Result<Child> {
     #[expect(
         clippy::disallowed_methods,
         reason = "this file is the door to host tools"
@@ -114,50 +189,84 @@ pub fn run<S: AsRef<OsStr>>(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .process_group(0);
-    let mut child = command.spawn().map_err(|source| ExecError::Start {
-        tool: named(),
-        source,
-    })?;
-    let group = Pid::from_raw(child.id() as i32);
+        .process_group(0)
+        .spawn()
+}
 
-    let (send, receive) = mpsc::channel();
-    let readers = [
-        reader(child.stdout.take(), 0, send.clone()),
-        reader(child.stderr.take(), 1, send),
-    ];
-    let outcome = collect(&receive, &mut child, deadline);
-    if !matches!(outcome, Collected::Done(..)) {
-        // The group outlives its leader when a tool forks; the kill reaches all of it.
-        let _ = killpg(group, Signal::SIGKILL);
-        let _ = child.wait();
-    }
-    drop(receive);
-    match outcome {
-        Collected::Done(status, stdout, stderr) => {
-            for r in readers {
-                let _ = r.join();
-            }
-            finish(tool, status, stdout, &stderr)
+/// Why a run was given up.
+enum Ended {
+    Late,
+    TooMuch,
+    Io(io::Error),
+}
+
+impl From<PipeError> for Ended {
+    fn from(e: PipeError) -> Self {
+        match e {
+            PipeError::TooMuch => Self::TooMuch,
+            PipeError::Io(e) => Self::Io(e),
         }
-        Collected::Late => Err(ExecError::TimedOut {
-            tool: named(),
-            after: deadline,
-        }),
-        Collected::TooMuch => Err(ExecError::TooMuch { tool: named() }),
-        Collected::Io(source) => Err(ExecError::Output {
-            tool: named(),
-            source,
-        }),
     }
 }
 
-fn finish(
-    tool: &str,
-    status: ExitStatus,
-    stdout: Vec<u8>,
-    stderr: &[u8],
-) -> Result<Answer, ExecError> {
+/// Reads the pipes until the tool has ended and said all it had to say.
+fn follow(child: &Child, pipes: &mut Pipes, until: Instant) -> Result<(), Ended> {
+    let mut drained_at: Option<Instant> = None;
+    let mut step = Duration::from_millis(1);
+    loop {
+        let now = monotonic();
+        if drained_at.is_none() && has_exited(child)? {
+            drained_at = Some(until.min(now + DRAIN));
+        }
+        match drained_at {
+            Some(_) if pipes.all_ended() => return Ok(()),
+            Some(end) if now >= end => return Ok(()),
+            None if now >= until => return Err(Ended::Late),
+            _ => {}
+        }
+        let left = drained_at.unwrap_or(until).saturating_duration_since(now);
+        // A tool is usually a few milliseconds or a few seconds long: look often at first.
+        step = (step * 2).min(STEP);
+        if pipes.all_ended() {
+            thread::sleep(step.min(left));
+        } else {
+            pipes.wait_and_read(step.min(left))?;
+        }
+    }
+}
+
+/// Whether the tool itself has ended; it stays unreaped.
+fn has_exited(child: &Child) -> Result<bool, Ended> {
+    let id = Id::Pid(Pid::from_raw(child.id().cast_signed()));
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    match waitid(id, flags) {
+        Ok(WaitStatus::StillAlive) | Err(nix::errno::Errno::EINTR) => Ok(false),
+        Ok(_) => Ok(true),
+        Err(e) => Err(Ended::Io(e.into())),
+    }
+}
+
+/// The exit status, or `None` when the process outlives [`REAP`]; a thread then waits for it, so
+/// that it does not stay a zombie for ever.
+fn reap(mut child: Child) -> Option<io::Result<ExitStatus>> {
+    let until = monotonic() + REAP;
+    let mut step = Duration::from_millis(1);
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(Ok(status)),
+            Ok(None) if monotonic() < until => thread::sleep(step),
+            Ok(None) => {
+                thread::spawn(move || child.wait());
+                return None;
+            }
+            Err(e) => return Some(Err(e)),
+        }
+        step = (step * 2).min(STEP);
+    }
+}
+
+fn finish(tool: &str, status: ExitStatus, pipes: Pipes) -> Result<Answer, ExecError> {
+    let (stdout, stderr) = pipes.into_output();
     if let Some(signal) = status.signal() {
         return Err(ExecError::Signalled {
             tool: tool.to_owned(),
@@ -172,79 +281,10 @@ fn finish(
     })
 }
 
-enum Piece {
-    Bytes(usize, Vec<u8>),
-    End,
-    Failed(io::Error),
-}
-
-enum Collected {
-    Done(ExitStatus, Vec<u8>, Vec<u8>),
-    Late,
-    TooMuch,
-    Io(io::Error),
-}
-
-fn reader<R: Read + Send + 'static>(
-    from: Option<R>,
-    which: usize,
-    to: mpsc::Sender<Piece>,
-) -> thread::JoinHandle<()> {
-    thread::spawn(move || {
-        let Some(mut from) = from else { return };
-        let mut buffer = vec![0; 16 << 10];
-        loop {
-            let piece = match from.read(&mut buffer) {
-                Ok(0) => Piece::End,
-                Ok(n) => Piece::Bytes(which, buffer[..n].to_vec()),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => Piece::Failed(e),
-            };
-            let last = !matches!(piece, Piece::Bytes(..));
-            if to.send(piece).is_err() || last {
-                return;
-            }
-        }
-    })
-}
-
-fn collect(pieces: &mpsc::Receiver<Piece>, child: &mut Child, deadline: Duration) -> Collected {
-    let step = Duration::from_millis(20);
-    let mut left = deadline;
-    let mut out = [Vec::new(), Vec::new()];
-    let mut open = 2;
-    loop {
-        match pieces.recv_timeout(step) {
-            Ok(Piece::Bytes(which, bytes)) => {
-                out[which].extend_from_slice(&bytes);
-                if out[which].len() > OUTPUT_CAP {
-                    return Collected::TooMuch;
-                }
-                continue;
-            }
-            Ok(Piece::End) => open -= 1,
-            Ok(Piece::Failed(e)) => return Collected::Io(e),
-            Err(mpsc::RecvTimeoutError::Timeout) => left = left.saturating_sub(step),
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                thread::sleep(step);
-                left = left.saturating_sub(step);
-            }
-        }
-        match child.try_wait() {
-            // A daemon that a tool left behind may hold the pipes; the leader's end is enough
-            // once nothing more has come for a step.
-            Ok(Some(status)) if open <= 0 || left < deadline => {
-                while let Ok(Piece::Bytes(which, bytes)) = pieces.try_recv() {
-                    out[which].extend_from_slice(&bytes);
-                }
-                let [stdout, stderr] = out;
-                return Collected::Done(status, stdout, stderr);
-            }
-            Ok(_) => {}
-            Err(e) => return Collected::Io(e),
-        }
-        if left.is_zero() {
-            return Collected::Late;
-        }
-    }
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a deadline over a real process is measured where the process is run"
+)]
+fn monotonic() -> Instant {
+    Instant::now()
 }

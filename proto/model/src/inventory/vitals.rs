@@ -38,6 +38,9 @@ pub struct FilesystemUsage {
     /// Available to an unprivileged process.
     pub available_bytes: u64,
     pub read_only: bool,
+    /// `None`: the file system has no fixed number of inodes (btrfs, overlay).
+    pub inodes_total: Option<u64>,
+    pub inodes_free: Option<u64>,
 }
 
 /// Counters since the interface appeared.

@@ -1,0 +1,16 @@
+//! Fast-moving readings.
+
+use h8lio_model::inventory::{Problem, Vitals};
+
+/// Reads the vitals. Cheap: fit for every tick.
+pub trait VitalsHost {
+    fn vitals(&self) -> RawVitals;
+}
+
+/// The readings of one tick. `vitals.disk_temperatures` and `vitals.clock_offset_ms` are not the
+/// server's to know and stay empty: `reconcile::system::vitals` adds them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RawVitals {
+    pub vitals: Vitals,
+    pub problems: Vec<Problem>,
+}

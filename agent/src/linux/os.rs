@@ -1,0 +1,194 @@
+//! Operating system and clock, from files; the clock's state from `timedatectl` or `chronyc`.
+
+use std::time::Duration;
+
+use h8lio_model::inventory::Problem;
+use jiff::Timestamp;
+
+use super::exec;
+use super::root::{Root, not_understood, unreadable};
+use crate::host::os::{OsHost, RawClock, RawOs};
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Names (as in `/proc/<pid>/comm`, at most 15 characters) of daemons that keep the clock.
+const KEEPERS: [&str; 6] = [
+    "chronyd",
+    "ntpd",
+    "ntpsec",
+    "openntpd",
+    "ptp4l",
+    "systemd-timesyn",
+];
+
+/// Reads the operating system below a root.
+#[derive(Debug, Clone, Default)]
+pub struct LinuxOs {
+    root: Root,
+}
+
+impl LinuxOs {
+    pub fn new(root: Root) -> Self {
+        Self { root }
+    }
+
+    /// `/etc/os-release` is usually a link to the other; each may be missing.
+    fn os_release(&self) -> Result<String, Problem> {
+        self.root
+            .text("etc/os-release")
+            .or_else(|_| self.root.text("usr/lib/os-release"))
+            .map_err(|e| unreadable("/etc/os-release", &e))
+    }
+}
+
+impl OsHost for LinuxOs {
+    fn os(&self) -> RawOs {
+        let root = &self.root;
+        let mut problems = Vec::new();
+        let os_release = self
+            .os_release()
+            .map_err(|problem| problems.push(problem))
+            .ok();
+        let boot_id = root
+            .text("proc/sys/kernel/random/boot_id")
+            .map_err(|e| problems.push(unreadable("/proc/sys/kernel/random/boot_id", &e)))
+            .ok();
+        RawOs {
+            os_release,
+            hostname: root.value("proc/sys/kernel/hostname"),
+            kernel: root.value("proc/sys/kernel/osrelease"),
+            boot_id,
+            booted_at_seconds: booted_at(root),
+            machine_id: root.value("etc/machine-id"),
+            init: root.value("proc/1/comm"),
+            command_line: root.value("proc/cmdline"),
+            problems,
+        }
+    }
+
+    fn clock(&self) -> RawClock {
+        let daemons = keepers(&self.root);
+        let timesyncd_touched =
+            std::fs::metadata(self.root.join("run/systemd/timesync/synchronized"))
+                .and_then(|m| m.modified())
+                .ok()
+                .and_then(|t| Timestamp::try_from(t).ok());
+        let mut clock = RawClock {
+            timesyncd_touched,
+            daemons,
+            ..RawClock::default()
+        };
+        if !self.root.is_real() {
+            return clock;
+        }
+        match timedatectl() {
+            Ok(said) => clock.kernel_synchronized = Some(said),
+            Err(problem) => clock.problems.push(problem),
+        }
+        if clock.kernel_synchronized.is_none() && clock.daemons.iter().any(|d| d == "chronyd") {
+            match chronyc() {
+                Ok(said) => clock.chrony_synchronized = Some(said),
+                Err(problem) => clock.problems.push(problem),
+            }
+        }
+        clock
+    }
+}
+
+fn booted_at(root: &Root) -> Option<i64> {
+    let stat = root.text("proc/stat").ok()?;
+    let line = stat.lines().find_map(|l| l.strip_prefix("btime "))?;
+    line.trim().parse().ok()
+}
+
+fn keepers(root: &Root) -> Vec<String> {
+    let mut found: Vec<String> = root
+        .names("proc")
+        .iter()
+        .filter(|n| n.bytes().all(|b| b.is_ascii_digit()))
+        .filter_map(|pid| root.value(format!("proc/{pid}/comm")))
+        .filter(|comm| KEEPERS.contains(&comm.as_str()))
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The kernel's `STA_UNSYNC` as timedated reads it by `adjtimex`.
+fn timedatectl() -> Result<bool, Problem> {
+    let args = ["show", "--property=NTPSynchronized", "--value"];
+    let answer =
+        exec::run("timedatectl", &args, &[], DEADLINE).map_err(|e| e.problem("timedatectl"))?;
+    match (answer.code, answer.stdout.trim_ascii()) {
+        (0, b"yes") => Ok(true),
+        (0, b"no") => Ok(false),
+        (0, _) => Err(not_understood(
+            "timedatectl",
+            "it says neither yes nor no to NTPSynchronized",
+        )),
+        (code, _) => Err(failed("timedatectl", code, &answer.stderr)),
+    }
+}
+
+/// Leap status, the last of chronyc's comma-separated fields.
+fn chronyc() -> Result<bool, Problem> {
+    let args = ["-c", "-n", "tracking"];
+    let answer =
+        exec::run("chronyc", &args, &[], DEADLINE).map_err(|e| e.problem("chronyc tracking"))?;
+    if answer.code != 0 {
+        return Err(failed("chronyc tracking", answer.code, &answer.stderr));
+    }
+    leap_status(&String::from_utf8_lossy(&answer.stdout))
+        .ok_or_else(|| not_understood("chronyc tracking", "its answer has no known leap status"))
+}
+
+fn leap_status(csv: &str) -> Option<bool> {
+    match csv.trim().rsplit(',').next()?.trim() {
+        "Normal" | "Insert second" | "Delete second" => Some(true),
+        "Not synchronised" => Some(false),
+        _ => None,
+    }
+}
+
+/// A tool that said no: its first line, made fit for one line.
+pub(super) fn failed(what: &str, code: i32, stderr: &str) -> Problem {
+    let first = stderr.lines().map(str::trim).find(|l| !l.is_empty());
+    let said: String = first
+        .unwrap_or("it gave no cause")
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(200)
+        .collect();
+    let lower = said.to_ascii_lowercase();
+    let denied = lower.contains("permission denied") || lower.contains("not permitted");
+    let reason = if denied { "NotPermitted" } else { "Failed" };
+    Problem {
+        what: what.to_owned(),
+        reason: reason.to_owned(),
+        message: format!("{what} ended with status {code}: {said}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chronys_leap_status_is_understood_or_nothing() {
+        let kept =
+            "A29FC87B,162.159.200.123,3,1795342201.1,0.0,0.0,0.0,1.0,0.0,0.1,0.0,0.0,64.2,Normal\n";
+        assert_eq!(leap_status(kept), Some(true));
+        let lost = "7F7F0101,,0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,1.0,1.0,0.0,Not synchronised\n";
+        assert_eq!(leap_status(lost), Some(false));
+        assert_eq!(leap_status("506 Cannot talk to daemon\n"), None);
+        assert_eq!(leap_status(""), None);
+    }
+
+    #[test]
+    fn a_refused_tool_is_told_apart_from_a_broken_one() {
+        let problem = failed("lvs", 5, "\n  /dev/x: open failed: Permission denied\nmore");
+        assert_eq!(problem.reason, "NotPermitted");
+        assert!(!problem.message.contains('\n'));
+        assert_eq!(failed("lvs", 5, "").reason, "Failed");
+    }
+}

@@ -1,0 +1,624 @@
+//! The judgement over real tools' output and hostile input.
+
+use std::collections::BTreeMap;
+
+use h8lio_model::condition::{ConditionType, Status};
+use h8lio_model::inventory::{
+    Disk, DiskKey, Health, OsdManager, Problem, Transport, UnusableReason as No,
+};
+use jiff::Timestamp;
+use proptest::prelude::*;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::assess::{Assessment, SmartAnswers, assess};
+use super::conditions::conditions;
+use super::{osds, smart};
+use crate::host::disks::{
+    RawDrive, RawDrives, RawMount, RawPartition, RawSignatures, RawSmart, RawVirtual,
+};
+use crate::host::osds::{RawLayout, RawOsdDir, RawOsdProcess, RawOsds, RawVolumes};
+
+macro_rules! fixture {
+    ($name:literal) => {
+        include_str!(concat!("../../../tests/fixtures/disks/", $name))
+    };
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).expect("the fixture is JSON")
+}
+
+fn answer(json: Value) -> RawSmart {
+    let exit = json["smartctl"]["exit_status"].as_i64().unwrap_or(0);
+    RawSmart {
+        exit: i32::try_from(exit).expect("a status"),
+        json,
+    }
+}
+
+fn problem(reason: &str, message: &str) -> Problem {
+    Problem {
+        what: "smartctl".into(),
+        reason: reason.into(),
+        message: message.into(),
+    }
+}
+
+/// A blank, healthy-sized SAS drive.
+fn drive(device: &str, serial: &str) -> RawDrive {
+    RawDrive {
+        device: device.into(),
+        number: format!("8:{}", device.len()),
+        size_bytes: 6 << 40,
+        serial: Some(serial.into()),
+        ..RawDrive::default()
+    }
+}
+
+fn looked_at() -> RawSignatures {
+    RawSignatures {
+        probed: true,
+        ..RawSignatures::default()
+    }
+}
+
+fn carrying(kind: &str) -> RawSignatures {
+    RawSignatures {
+        fs_type: Some(kind.into()),
+        ..looked_at()
+    }
+}
+
+type Found = Result<BTreeMap<String, RawSignatures>, Problem>;
+
+fn found(pairs: impl IntoIterator<Item = (&'static str, RawSignatures)>) -> Found {
+    Ok(pairs.into_iter().map(|(n, s)| (n.to_owned(), s)).collect())
+}
+
+fn healthy() -> SmartAnswers {
+    let nvme = answer(parsed(fixture!("smartctl-scsi_debug.json")));
+    let mut ok = nvme.json;
+    ok["smart_support"]["enabled"] = json!(true);
+    ok["serial_number"] = Value::Null;
+    let ok = RawSmart { exit: 4, json: ok };
+    ["sda", "sdb"]
+        .map(|d| (d.to_owned(), Ok(ok.clone())))
+        .into()
+}
+
+fn one(raw: RawDrives, signatures: &Found) -> Disk {
+    let mut all = assess(&raw, signatures, &healthy()).facts.disks;
+    assert_eq!(all.len(), 1, "one drive");
+    all.remove(0)
+}
+
+fn alone(drive: RawDrive) -> RawDrives {
+    RawDrives {
+        drives: vec![drive],
+        ..RawDrives::default()
+    }
+}
+
+// ---- health -------------------------------------------------------------------------------
+
+#[test]
+fn exit_4_with_a_passed_verdict_is_healthy() {
+    let read = smart::read(&answer(parsed(fixture!("smartctl-ata-ide-hd.json"))));
+    assert_eq!(read.health, Health::Healthy);
+    assert_eq!(read.temperature, Some(31));
+    let summary = read.summary.expect("attributes");
+    assert_eq!(summary.reallocated_sectors, Some(0));
+    assert_eq!(summary.pending_sectors, None, "not offered is unknown");
+}
+
+#[test]
+fn a_healthy_nvme_drive_needs_no_line_about_smart_support() {
+    let mut json = parsed(fixture!("smartctl-nvme.json"));
+    json.as_object_mut()
+        .expect("object")
+        .remove("smart_support");
+    assert_eq!(smart::read(&answer(json.clone())).health, Health::Healthy);
+    json.as_object_mut().expect("object").remove("smart_status");
+    assert_eq!(smart::read(&answer(json)).health, Health::Healthy);
+}
+
+#[test]
+fn a_failing_nvme_drive_names_its_critical_warning() {
+    let read = smart::read(&answer(parsed(fixture!("smartctl-nvme-failing.json"))));
+    let Health::Failing { evidence } = read.health else {
+        panic!("{:?}", read.health)
+    };
+    assert!(
+        evidence.iter().any(|e| e.contains("bit 2: reliability")),
+        "{evidence:?}"
+    );
+    assert_eq!(read.summary.expect("values").critical_warning, Some(4));
+}
+
+#[rstest]
+#[case(8, json!({"smart_status": {"passed": true}}))]
+#[case(0, json!({"smart_status": {"passed": false}}))]
+#[case(16, json!({"smart_status": {"passed": true}}))]
+#[case(0, json!({"nvme_smart_health_information_log": {"critical_warning": 1}}))]
+#[case(0, json!({"smart_status": {"passed": true}, "ata_smart_attributes": {"table": [
+    {"id": 5, "name": "R", "when_failed": "now", "flags": {"prefailure": true}}]}}))]
+fn each_sign_of_failure_alone_is_enough(#[case] exit: i32, #[case] json: Value) {
+    let read = smart::read(&RawSmart { exit, json });
+    assert!(matches!(read.health, Health::Failing { .. }), "{read:?}");
+}
+
+#[rstest]
+#[case::cannot_open(2, json!({"smartctl": {"messages": [{"string":
+    "Smartctl open device: /dev/sda failed: Permission denied"}]}}), "Permission denied")]
+#[case::virtio(1, json!({"smartctl": {"messages": [{"string": "Unable to detect"}]}}), "Unable")]
+#[case::no_smart(4, parsed(fixture!("smartctl-scsi-hd.json")), "offers no SMART")]
+#[case::switched_off(4, parsed(fixture!("smartctl-scsi_debug.json")), "switched off")]
+#[case::silent(0, json!({}), "no verdict")]
+#[case::junk(0, json!([1, 2]), "no JSON object")]
+#[case::odd_types(0, json!({"smart_status": {"passed": "yes"}, "temperature": []}), "no verdict")]
+fn what_is_not_said_is_unknown(#[case] exit: i32, #[case] json: Value, #[case] why: &str) {
+    let read = smart::read(&RawSmart { exit, json });
+    let Health::Unknown { reason } = read.health else {
+        panic!("{:?}", read.health)
+    };
+    assert!(reason.contains(why), "{reason}");
+}
+
+#[test]
+fn a_reading_does_not_follow_a_device_name_onto_another_drive() {
+    let answers = SmartAnswers::from([(
+        "sda".to_owned(),
+        Ok(answer(
+            json!({"serial_number": "OLD", "smart_status": {"passed": true}}),
+        )),
+    )]);
+    let disks = assess(&alone(drive("sda", "NEW")), &found([]), &answers)
+        .facts
+        .disks;
+    assert!(matches!(&disks[0].health, Health::Unknown { reason } if reason.contains("another")));
+}
+
+// ---- whether a disk is free ---------------------------------------------------------------
+
+#[test]
+fn a_blank_healthy_drive_that_was_looked_at_is_free() {
+    let disk = one(alone(drive("sda", "S1")), &found([("sda", looked_at())]));
+    assert_eq!(disk.unusable, []);
+    assert_eq!(disk.health, Health::Healthy);
+}
+
+#[test]
+fn without_lsblk_no_disk_is_free() {
+    let junk = Err(problem(
+        "NotUnderstood",
+        "lsblk: its answer is not the JSON expected",
+    ));
+    let disk = one(alone(drive("sda", "S1")), &junk);
+    assert!(matches!(&disk.unusable[..], [No::SignaturesUnknown { why }] if why.contains("lsblk")));
+}
+
+#[rstest]
+#[case::not_listed(found([]), "does not list")]
+#[case::not_probed(found([("sda", RawSignatures::default())]), "udev has not looked")]
+#[case::ambiguous(
+    found([("sda", RawSignatures { ambiguous: true, ..looked_at() })]),
+    "contradict"
+)]
+fn an_empty_answer_that_proves_nothing_is_no_yes(#[case] given: Found, #[case] why: &str) {
+    let disk = one(alone(drive("sda", "S1")), &given);
+    let doubt = disk.unusable.iter().find_map(|r| match r {
+        No::SignaturesUnknown { why } => Some(why.as_str()),
+        _ => None,
+    });
+    assert!(
+        doubt.is_some_and(|d| d.contains(why)),
+        "{:?}",
+        disk.unusable
+    );
+}
+
+#[test]
+fn the_disk_below_a_root_on_lvm_is_the_system_disk() {
+    let mut system = drive("sda", "S1");
+    system.partitions = vec![RawPartition {
+        device: "sda3".into(),
+        number: "8:3".into(),
+        size_bytes: 1 << 40,
+        holders: vec!["dm-0".into()],
+    }];
+    let vg = RawVirtual {
+        number: "253:0".into(),
+        dm_name: Some("vg-root".into()),
+        holders: vec!["dm-1".into()],
+    };
+    let top = RawVirtual {
+        number: "253:1".into(),
+        ..RawVirtual::default()
+    };
+    let raw = RawDrives {
+        drives: vec![system],
+        virtuals: [("dm-0".to_owned(), vg), ("dm-1".to_owned(), top)].into(),
+        mounts: vec![RawMount {
+            number: "253:1".into(),
+            source: "/dev/mapper/whatever".into(),
+            target: "/".into(),
+        }],
+        swaps: vec!["dm-0".into()],
+        ..RawDrives::default()
+    };
+    let disk = one(
+        raw,
+        &found([("sda", looked_at()), ("sda3", carrying("LVM2_member"))]),
+    );
+    let system = |m: &str| No::SystemDisk { mount: m.into() };
+    assert_eq!(
+        disk.unusable,
+        [
+            system("/"),
+            system("[SWAP]"),
+            No::Held {
+                by: "dm-0 (vg-root)".into()
+            },
+            No::Signature {
+                kind: "LVM2_member".into(),
+                device: "sda3".into()
+            },
+            No::Partitioned { count: 1 },
+        ]
+    );
+}
+
+#[test]
+fn every_plain_reason_is_named() {
+    let odd = RawDrive {
+        serial: None,
+        size_bytes: 1 << 30,
+        read_only: true,
+        removable: true,
+        ..drive("sda", "")
+    };
+    let mut signatures = looked_at();
+    signatures.table = Some("gpt".into());
+    let failing = SmartAnswers::from([(
+        "sda".to_owned(),
+        Ok(answer(parsed(fixture!("smartctl-nvme-failing.json")))),
+    )]);
+    let disks = assess(&alone(odd), &found([("sda", signatures)]), &failing)
+        .facts
+        .disks;
+    assert_eq!(
+        disks[0].unusable,
+        [
+            No::Signature {
+                kind: "gpt".into(),
+                device: "sda".into()
+            },
+            No::NoStableIdentity,
+            No::ReadOnly,
+            No::Removable,
+            No::TooSmall {
+                size_bytes: 1 << 30
+            },
+            No::Failing,
+        ]
+    );
+    assert_eq!(disks[0].key, DiskKey::Unstable("sda".into()));
+}
+
+#[test]
+fn a_closed_dmcrypt_osd_and_an_old_ceph_disk_still_look_like_ceph() {
+    let mut held = drive("sda", "S1");
+    held.holders = vec!["dm-0".into()];
+    let dm = RawVirtual {
+        number: "253:0".into(),
+        dm_name: Some("ceph--1-osd--block--ad0d".into()),
+        holders: Vec::new(),
+    };
+    let raw = RawDrives {
+        virtuals: [("dm-0".to_owned(), dm)].into(),
+        ..alone(held)
+    };
+    let ceph = No::CephOsd {
+        osd_id: None,
+        cluster_fsid: None,
+    };
+    assert!(
+        one(raw, &found([("sda", carrying("LVM2_member"))]))
+            .unusable
+            .contains(&ceph)
+    );
+
+    let mut old = drive("sda", "S1");
+    old.partitions = vec![RawPartition {
+        device: "sda1".into(),
+        ..RawPartition::default()
+    }];
+    let part = RawSignatures {
+        partition_type: Some("4FBD7E29-9D25-41B8-AFD0-062C0CEFF05D".into()),
+        ..looked_at()
+    };
+    let given = found([("sda", looked_at()), ("sda1", part)]);
+    assert!(one(alone(old), &given).unusable.contains(&ceph));
+}
+
+// ---- identity -----------------------------------------------------------------------------
+
+#[test]
+fn the_same_disks_under_other_names_after_a_reboot_keep_their_keys() {
+    let boot = |names: [&str; 2]| {
+        let mut a = drive(names[0], "S-A");
+        a.wwid = Some("naa.5000c50000000011".into());
+        let b = drive(names[1], "S-B");
+        let raw = RawDrives {
+            drives: vec![a, b],
+            ..RawDrives::default()
+        };
+        let all = assess(&raw, &found([]), &SmartAnswers::new()).facts.disks;
+        all.into_iter()
+            .map(|d| (d.key, d.device))
+            .collect::<Vec<_>>()
+    };
+    let (before, after) = (boot(["sda", "sdb"]), boot(["sdb", "sda"]));
+    let keys = |all: &[(DiskKey, String)]| all.iter().map(|(k, _)| k.clone()).collect::<Vec<_>>();
+    assert_eq!(keys(&before), keys(&after));
+    assert_eq!(
+        keys(&before),
+        [
+            DiskKey::Wwn("0x5000c50000000011".into()),
+            DiskKey::Serial("S-B".into())
+        ]
+    );
+    assert_ne!(before, after, "the names did change");
+}
+
+#[test]
+fn a_key_does_not_depend_on_whether_lsblk_answered() {
+    let mut sata = drive("sda", "S1");
+    sata.wwid = Some("naa.5000C500AAAAAAAA".into());
+    let udev = RawSignatures {
+        wwn: Some("0x5000c500aaaaaaaa".into()),
+        serial: Some("ANOTHER".into()),
+        transport: Some("sata".into()),
+        ..looked_at()
+    };
+    let with = one(alone(sata.clone()), &found([("sda", udev)]));
+    let without = one(alone(sata), &Err(problem("TimedOut", "late")));
+    assert_eq!(with.key, without.key);
+    assert_eq!(with.transport, Transport::Sata);
+}
+
+proptest! {
+    #[test]
+    fn hostile_texts_never_reach_a_terminal_and_never_merge_two_drives(
+        a in proptest::collection::vec(any::<u8>(), 0..40),
+        b in proptest::collection::vec(any::<u8>(), 0..40),
+    ) {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let make = |device: &str, bytes: &[u8]| RawDrive {
+            model: Some(text(bytes)),
+            wwid: Some(text(bytes)),
+            ..drive(device, &text(bytes))
+        };
+        let raw = RawDrives {
+            drives: vec![make("sda", &a), make("sdb", &b)],
+            ..RawDrives::default()
+        };
+        let all = assess(&raw, &found([]), &SmartAnswers::new()).facts.disks;
+        prop_assert_eq!(all.len(), 2);
+        prop_assert_ne!(&all[0].key, &all[1].key);
+        for disk in &all {
+            let shown = [Some(disk.key.as_str()), disk.serial.as_deref(), disk.model.as_deref()];
+            for text in shown.into_iter().flatten() {
+                prop_assert!(!text.chars().any(char::is_control));
+            }
+            prop_assert!(serde_json::to_string(disk).is_ok());
+        }
+    }
+}
+
+#[test]
+fn a_shell_command_in_a_serial_is_only_a_name() {
+    let disk = one(
+        alone(drive("sda", "$(reboot)")),
+        &found([("sda", looked_at())]),
+    );
+    assert_eq!(disk.key, DiskKey::Serial("$(reboot)".into()));
+    let odd = one(alone(drive("sda", "A\nB")), &found([("sda", looked_at())]));
+    assert_eq!(odd.key, DiskKey::Unstable("sda".into()));
+    assert_eq!(odd.serial.as_deref(), Some("A\u{fffd}B"));
+}
+
+// ---- OSDs ---------------------------------------------------------------------------------
+
+const CLUSTER: &str = "ce6ede7c-dbc5-47ec-98a3-1cae9470c1a9";
+const OSD: &str = "3f5208bc-6e38-40a7-91ff-ab62c3f44440";
+
+fn dir(layout: RawLayout, id: u32, fsid: Option<&str>) -> RawOsdDir {
+    RawOsdDir {
+        layout,
+        path: format!("/osd/{id}"),
+        id: Some(id),
+        fsid: fsid.map(Into::into),
+        cluster_fsid: fsid.map(|_| CLUSTER.into()),
+        devices: Vec::new(),
+    }
+}
+
+fn process(id: u32, cluster: Option<&str>) -> RawOsdProcess {
+    RawOsdProcess {
+        pid: 1000 + id,
+        id,
+        cluster_fsid: cluster.map(Into::into),
+    }
+}
+
+fn drives_with_sda() -> (RawDrives, Vec<Disk>) {
+    let raw = alone(drive("sda", "S1"));
+    let disks = assess(&raw, &found([("sda", looked_at())]), &healthy())
+        .facts
+        .disks;
+    (raw, disks)
+}
+
+#[rstest]
+#[case(RawVolumes::CephVolume(parsed(fixture!("ceph-volume-lvm-list.json"))))]
+#[case(RawVolumes::Lvs(parsed(fixture!("lvs.json"))))]
+fn ceph_volume_and_lvs_tell_the_same_osd(#[case] volumes: RawVolumes) {
+    let (raw, mut disks) = drives_with_sda();
+    let here = RawOsds {
+        dirs: vec![dir(RawLayout::Packages, 0, Some(OSD))],
+        running: Some(vec![process(0, None)]),
+        problems: Vec::new(),
+    };
+    let facts = osds::assess(&here, &Ok(Some(volumes)), &raw, &disks);
+    assert_eq!(facts.problems, []);
+    let [osd] = &facts.osds[..] else {
+        panic!("{:?}", facts.osds)
+    };
+    assert_eq!((osd.id, osd.fsid.as_deref()), (0, Some(OSD)));
+    assert_eq!(osd.cluster_fsid.as_deref(), Some(CLUSTER));
+    assert_eq!(osd.device_class.as_deref(), Some("hdd"));
+    assert_eq!((osd.encrypted, osd.running), (Some(false), Some(true)));
+    assert_eq!(osd.manager, OsdManager::Packages);
+    assert_eq!(osd.disks, [DiskKey::Serial("S1".into())]);
+
+    osds::mark(&mut disks, &facts.osds);
+    let reason = No::CephOsd {
+        osd_id: Some(0),
+        cluster_fsid: Some(CLUSTER.into()),
+    };
+    assert_eq!(disks[0].unusable, [reason]);
+}
+
+#[test]
+fn the_dmcrypt_secret_is_in_no_fact() {
+    let (raw, disks) = drives_with_sda();
+    let text = fixture!("ceph-volume-lvm-list-dmcrypt.json");
+    assert!(text.contains("NOT-A-REAL-SECRET"), "the fixture has one");
+    let mut broken = parsed(text);
+    broken["2"][0]["devices"] = json!(["/dev/sda", 7, "NOT-A-REAL-SECRET"]);
+    for json in [parsed(text), broken] {
+        let volumes = Ok(Some(RawVolumes::CephVolume(json)));
+        let facts = osds::assess(&RawOsds::default(), &volumes, &raw, &disks);
+        assert!(!format!("{facts:?}").contains("SECRET"));
+    }
+}
+
+#[test]
+fn a_disk_of_another_cluster_with_the_same_id_is_another_osd() {
+    let (raw, disks) = drives_with_sda();
+    let here = RawOsds {
+        dirs: vec![dir(
+            RawLayout::Cephadm,
+            0,
+            Some("11111111-6e38-40a7-91ff-ab62c3f44440"),
+        )],
+        running: Some(Vec::new()),
+        problems: Vec::new(),
+    };
+    let volumes = RawVolumes::CephVolume(parsed(fixture!("ceph-volume-lvm-list.json")));
+    let facts = osds::assess(&here, &Ok(Some(volumes)), &raw, &disks);
+    let managers: Vec<_> = facts.osds.iter().map(|o| (o.id, o.manager)).collect();
+    assert_eq!(
+        managers,
+        [(0, OsdManager::Cephadm), (0, OsdManager::Unknown)]
+    );
+}
+
+#[test]
+fn an_empty_package_directory_left_by_cephadm_does_not_hide_the_real_manager() {
+    let (raw, disks) = drives_with_sda();
+    for order in [[0, 1], [1, 0]] {
+        let both = [
+            dir(RawLayout::Packages, 3, None),
+            dir(RawLayout::Cephadm, 3, Some(OSD)),
+        ];
+        let here = RawOsds {
+            dirs: order.map(|n| both[n].clone()).into(),
+            running: Some(Vec::new()),
+            problems: Vec::new(),
+        };
+        let facts = osds::assess(&here, &Ok(None), &raw, &disks);
+        let seen: Vec<_> = facts.osds.iter().map(|o| (o.id, o.manager)).collect();
+        assert_eq!(seen, [(3, OsdManager::Cephadm)]);
+    }
+}
+
+#[rstest]
+#[case(json!([]))]
+#[case(json!({"x": []}))]
+#[case(json!({"0": {}}))]
+#[case(json!("junk"))]
+fn an_answer_of_another_shape_is_a_problem_and_no_osd(#[case] json: Value) {
+    let (raw, disks) = drives_with_sda();
+    let volumes = Ok(Some(RawVolumes::CephVolume(json)));
+    let facts = osds::assess(&RawOsds::default(), &volumes, &raw, &disks);
+    assert_eq!(facts.osds, []);
+    assert_eq!(facts.problems[0].reason, "NotUnderstood");
+}
+
+// ---- conditions ---------------------------------------------------------------------------
+
+#[test]
+fn a_missing_smartctl_is_one_condition_and_a_failing_disk_names_its_evidence() {
+    let now = Timestamp::UNIX_EPOCH;
+    let none: SmartAnswers = ["sda", "sdb"]
+        .map(|d| {
+            (
+                d.to_owned(),
+                Err(problem("ToolMissing", "smartctl is not installed")),
+            )
+        })
+        .into();
+    let raw = RawDrives {
+        drives: vec![drive("sda", "S1"), drive("sdb", "S2")],
+        ..RawDrives::default()
+    };
+    let Assessment { facts, .. } = assess(&raw, &found([]), &none);
+    assert_eq!(facts.problems.len(), 1);
+    let unknown = conditions(&facts, &Default::default(), now);
+    assert_eq!(unknown.len(), 1);
+    assert_eq!(unknown[0].key(), (ConditionType::DiskHealthUnknown, ""));
+    assert_eq!(unknown[0].reason, "ToolMissing");
+
+    let failing = answer(parsed(fixture!("smartctl-nvme-failing.json")));
+    let answers = SmartAnswers::from([("sda".to_owned(), Ok(failing))]);
+    let facts = assess(&alone(drive("sda", "NV-ERR-0006")), &found([]), &answers).facts;
+    let all = conditions(&facts, &Default::default(), now);
+    assert_eq!(all[0].key(), (ConditionType::DiskFailing, "NV-ERR-0006"));
+    assert_eq!(all[0].status, Status::True);
+    assert!(
+        all[0].message.contains("reliability is degraded"),
+        "{}",
+        all[0].message
+    );
+}
+
+#[test]
+fn an_osd_that_does_not_run_is_down_and_one_that_cannot_be_seen_is_unknown() {
+    let (raw, disks) = drives_with_sda();
+    let now = Timestamp::UNIX_EPOCH;
+    let state = |running: Option<Vec<RawOsdProcess>>| {
+        let here = RawOsds {
+            dirs: vec![dir(RawLayout::Packages, 7, Some(OSD))],
+            running,
+            problems: Vec::new(),
+        };
+        let facts = osds::assess(&here, &Ok(None), &raw, &disks);
+        let all = conditions(&Default::default(), &facts, now);
+        all.into_iter()
+            .map(|c| (c.subject, c.status))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(state(Some(vec![process(7, Some(CLUSTER))])), []);
+    assert_eq!(state(Some(vec![])), [("osd.7".into(), Status::True)]);
+    let other = "22222222-dbc5-47ec-98a3-1cae9470c1a9";
+    let others = state(Some(vec![process(7, Some(other))]));
+    assert_eq!(
+        others[0],
+        ("osd.7".into(), Status::True),
+        "another cluster's osd.7 runs"
+    );
+    assert_eq!(state(None), [("osd.7".into(), Status::Unknown)]);
+}

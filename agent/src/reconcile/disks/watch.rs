@@ -1,0 +1,194 @@
+//! Keeps the picture of drives and OSDs fresh at little cost: reads what is due, and judges anew
+//! only when something was read.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use h8lio_model::inventory::{Disk, DiskFacts, OsdFacts, Problem};
+use jiff::{SignedDuration, Timestamp};
+
+use super::assess::{SmartAnswers, assess};
+use super::osds;
+use crate::host::Fingerprint;
+use crate::host::disks::{DiskHost, RawDrive, RawDrives, RawSignatures};
+use crate::host::osds::{OsdHost, RawOsds, RawVolumes};
+use crate::reconcile::cadence::{DearRead, RARE, SLOW, USUAL};
+
+/// While an OSD is down, its return is looked for this often: not every start shows in the
+/// fingerprint.
+const WHILE_DOWN: SignedDuration = SignedDuration::from_secs(30);
+
+/// What is known of the server's drives and OSDs.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DiskView {
+    pub disks: DiskFacts,
+    pub osds: OsdFacts,
+    /// Degrees Celsius by disk key, from each drive's last answer.
+    pub temperatures: BTreeMap<String, i32>,
+}
+
+/// Remembers what was read when.
+#[derive(Debug)]
+pub struct DiskWatch {
+    listing: DearRead,
+    processes: DearRead,
+    volume_read: DearRead,
+    drives: RawDrives,
+    signatures: Result<BTreeMap<String, RawSignatures>, Problem>,
+    smart: BTreeMap<String, (Identity, DearRead)>,
+    answers: SmartAnswers,
+    osds: RawOsds,
+    volumes: Result<Option<RawVolumes>, Problem>,
+    view: DiskView,
+}
+
+/// Tells whether a device name still means the drive that was asked.
+type Identity = (Option<String>, Option<String>, u64);
+
+impl Default for DiskWatch {
+    fn default() -> Self {
+        Self {
+            listing: DearRead::every(USUAL),
+            processes: DearRead::every(USUAL),
+            volume_read: DearRead::every(RARE),
+            drives: RawDrives::default(),
+            signatures: Ok(BTreeMap::new()),
+            smart: BTreeMap::new(),
+            answers: SmartAnswers::new(),
+            osds: RawOsds::default(),
+            volumes: Ok(None),
+            view: DiskView::default(),
+        }
+    }
+}
+
+impl DiskWatch {
+    /// The present picture. Call it on every tick; most calls cost two fingerprints.
+    pub fn look(&mut self, disks: &dyn DiskHost, osds: &dyn OsdHost, now: Timestamp) -> &DiskView {
+        let read = [
+            self.read_listing(disks, now),
+            self.read_smart(disks, now),
+            self.read_processes(osds, now),
+            self.read_volumes(osds, now),
+        ];
+        if read.contains(&true) {
+            self.judge();
+        }
+        &self.view
+    }
+
+    fn read_listing(&mut self, host: &dyn DiskHost, now: Timestamp) -> bool {
+        let print = host.fingerprint();
+        let due = self.listing.is_due(print, now);
+        if due {
+            self.drives = host.drives();
+            self.signatures = host.signatures();
+            self.listing.done(print, now);
+        }
+        due
+    }
+
+    fn read_smart(&mut self, host: &dyn DiskHost, now: Timestamp) -> bool {
+        let present: BTreeMap<&str, Identity> = self
+            .drives
+            .drives
+            .iter()
+            .map(|d| (d.device.as_str(), identity(d)))
+            .collect();
+        self.smart
+            .retain(|device, (who, _)| present.get(device.as_str()) == Some(who));
+        self.answers
+            .retain(|device, _| self.smart.contains_key(device));
+        let mut read = false;
+        for (device, who) in present {
+            let entry = self.smart.entry(device.to_owned());
+            let (_, due) = entry.or_insert_with(|| (who, DearRead::every(SLOW)));
+            if due.is_due(Fingerprint::default(), now) {
+                let answer = host.smart(device);
+                let again = if answer.is_ok() { SLOW } else { USUAL };
+                due.done_for(again, Fingerprint::default(), now);
+                self.answers.insert(device.to_owned(), answer);
+                read = true;
+            }
+        }
+        read
+    }
+
+    fn read_processes(&mut self, host: &dyn OsdHost, now: Timestamp) -> bool {
+        let print = host.fingerprint();
+        let due = self.processes.is_due(print, now);
+        if due {
+            self.osds = host.osds();
+            self.processes.done(print, now);
+        }
+        due
+    }
+
+    fn read_volumes(&mut self, host: &dyn OsdHost, now: Timestamp) -> bool {
+        if !self.may_have_osds() {
+            let nothing = Ok(None);
+            let changed = self.volumes != nothing;
+            self.volumes = nothing;
+            self.volume_read = DearRead::every(RARE);
+            return changed;
+        }
+        let print = self.volume_print();
+        let due = self.volume_read.is_due(print, now);
+        if due {
+            self.volumes = host.volumes();
+            let again = if self.volumes.is_ok() { RARE } else { USUAL };
+            self.volume_read.done_for(again, print, now);
+        }
+        due
+    }
+
+    /// Whether anything points to OSDs; most servers need never ask LVM.
+    fn may_have_osds(&self) -> bool {
+        let running = self.osds.running.as_ref().is_some_and(|r| !r.is_empty());
+        let lvm = self.signatures.iter().flatten().any(|(_, s)| {
+            let kind = s.fs_type.as_deref().unwrap_or_default();
+            kind == "LVM2_member" || kind.starts_with("ceph")
+        });
+        running || lvm || !self.osds.dirs.is_empty()
+    }
+
+    /// What ceph-volume's answer depends on, without mounts, which change all day.
+    fn volume_print(&self) -> Fingerprint {
+        let mut hash = DefaultHasher::new();
+        for d in &self.drives.drives {
+            (&d.device, identity(d), &d.holders).hash(&mut hash);
+            for p in &d.partitions {
+                (&p.device, &p.holders).hash(&mut hash);
+            }
+        }
+        for (name, v) in &self.drives.virtuals {
+            (name, &v.dm_name).hash(&mut hash);
+        }
+        for dir in &self.osds.dirs {
+            (&dir.path, &dir.fsid).hash(&mut hash);
+        }
+        Fingerprint(hash.finish())
+    }
+
+    fn judge(&mut self) {
+        let mut assessed = assess(&self.drives, &self.signatures, &self.answers);
+        let disks: &mut Vec<Disk> = &mut assessed.facts.disks;
+        let found = osds::assess(&self.osds, &self.volumes, &self.drives, disks);
+        osds::mark(disks, &found.osds);
+        let down = found.osds.iter().any(|o| o.running == Some(false));
+        self.processes
+            .set_period(if down { WHILE_DOWN } else { USUAL });
+        self.view = DiskView {
+            disks: assessed.facts,
+            osds: found,
+            temperatures: assessed.temperatures,
+        };
+    }
+}
+
+fn identity(drive: &RawDrive) -> Identity {
+    (drive.wwid.clone(), drive.serial.clone(), drive.size_bytes)
+}

@@ -1,0 +1,185 @@
+use std::cell::{Cell, RefCell};
+
+use h8lio_model::inventory::Health;
+use serde_json::json;
+
+use super::*;
+use crate::host::disks::RawSmart;
+use crate::host::osds::{RawLayout, RawOsdDir, RawOsdProcess};
+
+/// A server that counts how often each dear read was done.
+#[derive(Default)]
+struct Server {
+    print: Cell<u64>,
+    drives: RefCell<Vec<RawDrive>>,
+    osd_runs: Cell<Option<bool>>,
+    smart_missing: Cell<bool>,
+    reads: RefCell<BTreeMap<&'static str, u32>>,
+}
+
+impl Server {
+    fn count(&self, what: &'static str) {
+        *self.reads.borrow_mut().entry(what).or_default() += 1;
+    }
+
+    fn taken(&self) -> Vec<(&'static str, u32)> {
+        self.reads.take().into_iter().collect()
+    }
+}
+
+impl DiskHost for Server {
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint(self.print.get())
+    }
+
+    fn drives(&self) -> RawDrives {
+        self.count("drives");
+        RawDrives {
+            drives: self.drives.borrow().clone(),
+            ..RawDrives::default()
+        }
+    }
+
+    fn signatures(&self) -> Result<BTreeMap<String, RawSignatures>, Problem> {
+        Ok(BTreeMap::new())
+    }
+
+    fn smart(&self, _: &str) -> Result<RawSmart, Problem> {
+        self.count("smart");
+        if self.smart_missing.get() {
+            return Err(Problem {
+                what: "smartctl".into(),
+                reason: "ToolMissing".into(),
+                message: "m".into(),
+            });
+        }
+        Ok(RawSmart {
+            exit: 0,
+            json: json!({"smart_status": {"passed": true}}),
+        })
+    }
+}
+
+impl OsdHost for Server {
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint(0)
+    }
+
+    fn osds(&self) -> RawOsds {
+        self.count("osds");
+        let Some(runs) = self.osd_runs.get() else {
+            return RawOsds::default();
+        };
+        let process = RawOsdProcess {
+            pid: 9,
+            id: 0,
+            cluster_fsid: None,
+        };
+        RawOsds {
+            dirs: vec![RawOsdDir {
+                layout: RawLayout::Packages,
+                path: "/osd".into(),
+                id: Some(0),
+                fsid: None,
+                cluster_fsid: None,
+                devices: Vec::new(),
+            }],
+            running: Some(runs.then_some(process).into_iter().collect()),
+            problems: Vec::new(),
+        }
+    }
+
+    fn volumes(&self) -> Result<Option<RawVolumes>, Problem> {
+        self.count("volumes");
+        Ok(None)
+    }
+}
+
+fn drive(device: &str, serial: &str) -> RawDrive {
+    RawDrive {
+        device: device.into(),
+        serial: Some(serial.into()),
+        ..RawDrive::default()
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_000_000 + second).expect("in range")
+}
+
+#[test]
+fn a_quiet_server_is_read_seldom_and_a_server_without_ceph_is_never_asked_about_volumes() {
+    let server = Server::default();
+    server
+        .drives
+        .replace(vec![drive("sda", "S-A"), drive("sdb", "S-B")]);
+    let mut watch = DiskWatch::default();
+    watch.look(&server, &server, at(0));
+    assert_eq!(server.taken(), [("drives", 1), ("osds", 1), ("smart", 2)]);
+    for tick in 1..180 {
+        watch.look(&server, &server, at(tick * 10));
+    }
+    // Half an hour: six listings less one, and no second round of smartctl.
+    assert_eq!(server.taken(), [("drives", 5), ("osds", 5)]);
+    watch.look(&server, &server, at(1800));
+    assert_eq!(server.taken(), [("drives", 1), ("osds", 1), ("smart", 2)]);
+}
+
+#[test]
+fn a_drive_swapped_under_the_same_name_is_asked_at_once() {
+    let server = Server::default();
+    server
+        .drives
+        .replace(vec![drive("sda", "S-A"), drive("sdb", "S-B")]);
+    let mut watch = DiskWatch::default();
+    watch.look(&server, &server, at(0));
+    server.taken();
+    server
+        .drives
+        .replace(vec![drive("sda", "NEW"), drive("sdb", "S-B")]);
+    server.print.set(1);
+    let view = watch.look(&server, &server, at(30)).clone();
+    assert_eq!(server.taken(), [("drives", 1), ("smart", 1)]);
+    let seen: Vec<_> = view
+        .disks
+        .disks
+        .iter()
+        .map(|d| (d.key.as_str(), &d.health))
+        .collect();
+    assert_eq!(seen, [("NEW", &Health::Healthy), ("S-B", &Health::Healthy)]);
+
+    server.drives.replace(Vec::new());
+    server.print.set(2);
+    assert_eq!(watch.look(&server, &server, at(60)).disks.disks, []);
+}
+
+#[test]
+fn a_tool_that_failed_is_tried_again_sooner() {
+    let server = Server::default();
+    server.drives.replace(vec![drive("sda", "S-A")]);
+    server.smart_missing.set(true);
+    let mut watch = DiskWatch::default();
+    let view = watch.look(&server, &server, at(0));
+    assert!(matches!(view.disks.disks[0].health, Health::Unknown { .. }));
+    server.smart_missing.set(false);
+    let view = watch.look(&server, &server, at(300));
+    assert_eq!(view.disks.disks[0].health, Health::Healthy);
+    assert_eq!(view.disks.problems, []);
+}
+
+#[test]
+fn the_return_of_an_osd_is_looked_for_while_it_is_down() {
+    let server = Server::default();
+    server.osd_runs.set(Some(false));
+    let mut watch = DiskWatch::default();
+    let running = |watch: &mut DiskWatch, second| {
+        watch.look(&server, &server, at(second)).osds.osds[0].running
+    };
+    assert_eq!(running(&mut watch, 0), Some(false));
+    server.osd_runs.set(Some(true));
+    assert_eq!(running(&mut watch, 10), Some(false));
+    assert_eq!(running(&mut watch, 30), Some(true));
+    server.taken();
+    running(&mut watch, 200);
+    assert_eq!(server.taken(), [], "up again: no hurry");
+}
