@@ -6,3 +6,5 @@
 
 pub mod host;
 pub mod linux;
+pub mod reconcile;
+pub mod words;

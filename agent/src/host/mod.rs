@@ -5,3 +5,8 @@
 //! Every method is blocking and may take seconds; callers run it on a blocking thread. No method
 //! fails as a whole: what could not be read is a [`h8lio_model::inventory::Problem`] beside what
 //! could.
+
+pub mod managers;
+pub mod network;
+pub mod packages;
+pub mod runtime;

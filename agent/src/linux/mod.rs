@@ -1,3 +1,24 @@
 //! The real server: `/proc`, `/sys`, netlink, D-Bus, sockets and a few host tools.
 
 pub mod exec;
+//M managers
+pub mod network;
+//M packages
+//M runtime
+
+use h8lio_model::inventory::Problem;
+
+/// A host tool that ran and refused, as a fact of the inventory.
+fn refusal(what: &str, answer: &exec::Answer) -> Problem {
+    let said = crate::words::first_line(&answer.stderr);
+    let reason = if said.contains("Permission denied") || said.contains("not permitted") {
+        "NotPermitted"
+    } else {
+        "Failed"
+    };
+    Problem {
+        what: what.to_owned(),
+        reason: reason.to_owned(),
+        message: format!("it ended with code {}: {said}", answer.code),
+    }
+}
