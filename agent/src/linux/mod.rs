@@ -3,7 +3,8 @@
 pub mod exec;
 //M managers
 pub mod network;
-//M packages
+pub mod packages;
+pub mod procs;
 //M runtime
 
 use h8lio_model::inventory::Problem;
@@ -20,5 +21,18 @@ fn refusal(what: &str, answer: &exec::Answer) -> Problem {
         what: what.to_owned(),
         reason: reason.to_owned(),
         message: format!("it ended with code {}: {said}", answer.code),
+    }
+}
+
+/// A file that could not be read, as a fact of the inventory.
+fn unreadable(what: &str, e: &std::io::Error) -> Problem {
+    let reason = match e.kind() {
+        std::io::ErrorKind::PermissionDenied => "NotPermitted",
+        _ => "Failed",
+    };
+    Problem {
+        what: what.to_owned(),
+        reason: reason.to_owned(),
+        message: format!("it cannot be read: {e}"),
     }
 }

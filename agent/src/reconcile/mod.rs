@@ -3,5 +3,5 @@
 
 //M managers
 pub mod network;
-//M patching
+pub mod patching;
 //M runtime

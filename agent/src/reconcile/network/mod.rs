@@ -130,7 +130,7 @@ fn speed(link: &RawLink, problems: &mut Vec<Problem>) -> Option<u32> {
             problems.push(Problem {
                 what: format!("speed of {}", plain(&link.name)),
                 reason: "NotUnderstood".to_owned(),
-                message: format!("the driver says {:?}, which is no number", plain(text)),
+                message: format!("the driver says `{}`, which is no number", plain(text)),
             });
             None
         }
