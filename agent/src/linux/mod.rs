@@ -5,7 +5,7 @@ pub mod exec;
 pub mod network;
 pub mod packages;
 pub mod procs;
-//M runtime
+pub mod runtime;
 
 use h8lio_model::inventory::Problem;
 

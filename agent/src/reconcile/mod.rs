@@ -4,4 +4,4 @@
 //M managers
 pub mod network;
 pub mod patching;
-//M runtime
+pub mod runtime;
