@@ -24,7 +24,7 @@ pub struct ManagerTraces {
     pub processes: Option<BTreeSet<String>>,
     /// Of [`PACKAGES`], those installed.
     pub packages: Option<BTreeSet<String>>,
-    /// systemd's effective settings on the hardware watchdog.
+    /// systemd's effective settings on the hardware watchdog; `None` also without systemd.
     pub watchdog: Option<WatchdogTrace>,
     /// Names of the processes that hold `/dev/watchdog*` open.
     pub watchdog_holders: Vec<String>,
@@ -44,19 +44,14 @@ pub struct UnitTrace {
 /// What systemd itself does with the hardware watchdog.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WatchdogTrace {
-    /// systemd's `RuntimeWatchdogUSec`, as printed: `0`, `infinity` or a time such as `30s`.
+    /// systemd's `RuntimeWatchdogUSec`, as printed: `0` for off, `infinity` for the hardware's
+    /// own time, or a time such as `30s`.
     pub runtime: String,
 }
 
 /// Files and folders looked for.
 pub const PATHS: &[&str] = &[
     "/etc/apt/apt.conf.d/20auto-upgrades",
-    "/etc/kubernetes/kubelet.conf",
-    "/etc/rancher/k3s/k3s.yaml",
-    "/etc/rancher/rke2/rke2.yaml",
-    "/etc/cloud/cloud.cfg",
-    "/run/systemd/system",
-    "/var/lib/cloud/instance",
     "/var/lib/kubelet/kubeadm-flags.env",
     "/var/lib/rancher/k3s/agent",
     "/var/lib/rancher/rke2/agent",
@@ -73,7 +68,7 @@ pub const FOLDERS: &[&str] = &[
     "/var/lib/ceph",
     "/var/lib/rook",
     "/var/log/pods",
-    "/run/cloud-init",
+    "/etc/cloud/cloud.cfg.d",
 ];
 
 /// Packages asked about.

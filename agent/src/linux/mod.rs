@@ -1,7 +1,7 @@
 //! The real server: `/proc`, `/sys`, netlink, D-Bus, sockets and a few host tools.
 
 pub mod exec;
-//M managers
+pub mod managers;
 pub mod network;
 pub mod packages;
 pub mod procs;
