@@ -7,3 +7,4 @@
 pub mod host;
 pub mod linux;
 pub mod reconcile;
+pub mod words;

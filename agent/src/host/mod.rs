@@ -19,3 +19,8 @@ pub mod vitals;
 /// A hash over cheap state; equal means "nothing to read again". Not stable between versions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub u64);
+
+pub mod managers;
+pub mod network;
+pub mod packages;
+pub mod runtime;

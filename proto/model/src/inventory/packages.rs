@@ -14,8 +14,14 @@ pub struct PackageFacts {
     pub upgradable: Option<Vec<UpgradablePackage>>,
     /// Packages held back by an administrator.
     pub held: Vec<String>,
+    /// Packages that a full upgrade would leave as they are, because of holds or dependencies.
+    pub kept_back: Vec<String>,
     /// Packages in a state that dpkg must repair.
     pub broken: Vec<BrokenPackage>,
+    /// dpkg was cut off in the middle of its work, and none runs now; `None`: cannot be told.
+    pub interrupted: Option<bool>,
+    /// Package managers at work while this was read: half-done states are then normal.
+    pub busy: Vec<String>,
     /// When the package index was last refreshed.
     pub index_updated_at: Option<Timestamp>,
     pub reboot_required: RebootRequired,
@@ -51,7 +57,7 @@ pub struct BrokenPackage {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RebootRequired {
-    /// `None`: no source could be asked.
+    /// `None`: it cannot be told, because nothing asks for one and a source could not be asked.
     pub required: Option<bool>,
     pub reasons: Vec<RebootReason>,
 }

@@ -23,7 +23,10 @@ pub struct CriEndpoint {
     /// CRI API spoken, for example `v1`.
     pub api: Option<String>,
     pub conditions: Vec<CriCondition>,
-    /// Why it could not be asked.
+    /// CamelCase word for programs why it gave no answer: `Refused`, `NotPermitted`, `TimedOut`,
+    /// `NotCri` or `Failed`.
+    pub fault: Option<String>,
+    /// The same for people.
     pub error: Option<String>,
 }
 
