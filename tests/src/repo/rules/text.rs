@@ -91,6 +91,8 @@ fn strict_scripts(tree: &Tree) -> Vec<Finding> {
             Some(line) if line.ends_with("bash") => "set -euo pipefail",
             Some(line) if line.ends_with("sh") => "set -eu",
             Some(_) => continue,
+            // Sourced and never run: it says so in shellcheck's words.
+            None if file.text.starts_with("# shellcheck shell=bash\n") => "set -euo pipefail",
             None if file.path.ends_with(".sh") => {
                 findings.push(Finding::new(&file.path, 1, "has no #! line"));
                 continue;
