@@ -28,6 +28,13 @@ impl SourceFile {
         self.path.ends_with(".rs")
     }
 
+    /// A file of nothing but tests, by its name.
+    pub fn is_test(&self) -> bool {
+        self.path.starts_with("tests/")
+            || self.path.contains("/tests/")
+            || self.path.ends_with("/tests.rs")
+    }
+
     /// Code that a program wrote: long, and not ours to style.
     pub fn is_generated(&self) -> bool {
         self.path.contains("/gen/")

@@ -24,7 +24,8 @@ const HOSTS: &[&str] = &[
     concat!("proxy.golang", ".org"),
     concat!("pypi", ".org"),
     concat!("registry.npmjs", ".org"),
-    concat!("docker", ".io"),
+    // With the slash: without it, it is a Debian package.
+    concat!("docker", ".io/"),
     concat!("ghcr", ".io"),
     concat!("gcr", ".io"),
     concat!("quay", ".io"),
