@@ -8,5 +8,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 bin=$(scripts/tool.sh cargo-mutants)
+runner=(--test-tool cargo)
+# One process per test: a change that breaks one test does not take its neighbours along.
+if nextest=$(scripts/tool.sh --have cargo-nextest); then
+    bin=$bin:$nextest
+    runner=(--test-tool nextest)
+fi
 mkdir -p target
-PATH=$bin:$PATH exec cargo mutants --output target --no-shuffle "$@"
+PATH=$bin:$PATH cargo mutants --output target "${runner[@]}" "$@"

@@ -23,6 +23,8 @@ bench|etcd-server|etcd|needed|what the coordinator is measured beside
 bench|prometheus-node-exporter|prometheus-node-exporter|needed|what the agent is measured beside
 '
 
+POLICY=${SETUP_POLICY:-/usr/sbin/policy-rc.d}
+
 say() {
     echo "setup: $*"
 }
@@ -46,11 +48,10 @@ missing() {
 # Installing a daemon's package must not start the daemon: Debian asks this file, and 101 is "no".
 # A file that is there already is somebody's decision and stays.
 forbid_daemons() {
-    local policy=/usr/sbin/policy-rc.d
-    [[ ! -e $policy ]] || return 0
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod 755 "$policy"
-    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    [[ ! -e $POLICY ]] || return 0
+    printf '#!/bin/sh\nexit 101\n' >"$POLICY"
+    chmod 755 "$POLICY"
+    trap 'rm -f "$POLICY"' EXIT
 }
 
 apt() {
@@ -77,7 +78,7 @@ if ! command -v cargo >/dev/null; then
 fi
 
 packages=$(missing)
-if [[ -n $packages && $EUID -eq 0 ]] && command -v apt-get >/dev/null; then
+if [[ -n $packages && $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
     mapfile -t names < <(cut -d'|' -f1 <<<"$packages")
     # What could not be installed is listed below with its reason.
     install "${names[@]}" || say "apt could not install all of them"
