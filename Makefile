@@ -1,0 +1,40 @@
+# The commands of this repository. `make help` lists them; each is a script below scripts/.
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## lists the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## sets up, builds and shows a fleet: this server and twelve simulated ones (DEMO=once checks it and ends)
+	@scripts/demo.sh
+
+.PHONY: test
+test: ## runs all tests: unit, integration, repository rules, units, documentation
+	@scripts/setup.sh build test
+	@scripts/test.sh
+
+.PHONY: lint
+lint: ## checks formatting, clippy, scripts, licences and banned crates
+	@scripts/setup.sh build lint
+	@scripts/lint.sh
+
+.PHONY: scenarios
+scenarios: ## prints which tests play which scenario; fails when a claimed one has none
+	@cargo run --locked --quiet -p h8lio-tests --bin scenarios
+
+.PHONY: bench
+bench: ## measures h8lio beside etcd and node_exporter, into target/bench/report.json
+	@scripts/bench.sh
+
+.PHONY: man
+man: ## writes the man pages into target/man
+	@scripts/man.sh
+
+.PHONY: mutants
+mutants: ## removes the guards of identity, session and audit one by one (hours; not in CI)
+	@scripts/mutants.sh $(MUTANTS)
+
+.PHONY: clean-demo
+clean-demo: ## stops a demo that was left running and removes .demo
+	@scripts/demo.sh clean

@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that a task needs and this machine lacks.
+#
+#   scripts/setup.sh GROUP...     groups: build demo lint test bench
+#
+# As root on a machine with apt it installs them; no daemon among them is started. Elsewhere it
+# says what is missing and what for, and fails only when the task cannot do without.
+set -euo pipefail
+
+# group | package | program or file that shows it is there | needed or wanted | what for
+PACKAGES='
+build|gcc|cc|needed|links Rust programs; compiles SQLite and aws-lc
+build|libc6-dev|/usr/include/stdio.h|needed|the C headers of the same
+build|make|make|needed|the commands of this repository
+build|git|git|wanted|lists the files that the repository rules look at
+demo|jq|jq|needed|checks what the demo shows
+demo|smartmontools|smartctl|wanted|health of this server'"'"'s disks
+lint|shellcheck|shellcheck|needed|checks the scripts
+test|systemd|systemd-analyze|needed|judges the units
+test|jq|jq|needed|the demo script is tested too
+bench|jq|jq|needed|reads figures
+bench|etcd-server|etcd|needed|what the coordinator is measured beside
+bench|prometheus-node-exporter|prometheus-node-exporter|needed|what the agent is measured beside
+'
+
+POLICY=${SETUP_POLICY:-/usr/sbin/policy-rc.d}
+
+say() {
+    echo "setup: $*"
+}
+
+# Whether a program or file is there; an unprivileged PATH often lacks the sbin folders.
+there() {
+    case $1 in
+    /*) [[ -e $1 ]] ;;
+    *) PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;
+    esac
+}
+
+missing() {
+    local group package shown need reason
+    while IFS='|' read -r group package shown need reason; do
+        [[ -n $group && " ${GROUPS_WANTED[*]} " == *" $group "* ]] || continue
+        there "$shown" || echo "$package|$need|$reason"
+    done <<<"$PACKAGES" | sort -u
+}
+
+# Installing a daemon's package must not start the daemon: Debian asks this file, and 101 is "no".
+# A file that is there already is somebody's decision and stays.
+forbid_daemons() {
+    [[ ! -e $POLICY ]] || return 0
+    printf '#!/bin/sh\nexit 101\n' >"$POLICY"
+    chmod 755 "$POLICY"
+    trap 'rm -f "$POLICY"' EXIT
+}
+
+apt() {
+    # needrestart must list, never restart: this machine's services are not ours.
+    DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l LC_ALL=C \
+        apt-get -q -o DPkg::Lock::Timeout=300 "$@" </dev/null
+}
+
+install() {
+    say "installing $*"
+    forbid_daemons
+    if ! apt install -y --no-install-recommends "$@"; then
+        say "trying again with fresh package lists"
+        apt update && apt install -y --no-install-recommends "$@"
+    fi
+}
+
+GROUPS_WANTED=("$@")
+[[ $# -gt 0 ]] || GROUPS_WANTED=(build)
+
+if ! command -v cargo >/dev/null; then
+    echo "setup: cargo is not on PATH; install the Rust toolchain that Cargo.toml's rust-version asks for" >&2
+    exit 1
+fi
+
+packages=$(missing)
+if [[ -n $packages && $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
+    mapfile -t names < <(cut -d'|' -f1 <<<"$packages")
+    # What could not be installed is listed below with its reason.
+    install "${names[@]}" || say "apt could not install all of them"
+    packages=$(missing)
+fi
+
+status=0
+while IFS='|' read -r package need reason; do
+    [[ -n $package ]] || continue
+    say "$need, but not here: $package ($reason)"
+    [[ $need != needed ]] || status=1
+done <<<"$packages"
+if [[ $status -ne 0 ]]; then
+    echo "setup: install what is marked as needed (as root: apt-get install), then run this again" >&2
+fi
+exit $status
