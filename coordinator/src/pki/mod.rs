@@ -2,9 +2,20 @@
 //! own root, and judges the certificates that callers present.
 
 pub mod authority;
+pub mod caller;
 mod check;
 pub mod csr;
 pub mod error;
 pub mod files;
 pub mod generation;
 pub mod template;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+pub use authority::{Authority, Issued};
+pub use error::IssueError;
+
+/// The authority as the running coordinator sees it: replaced live when the CA is rotated.
+pub type AuthorityCell = Arc<ArcSwap<Authority>>;

@@ -11,7 +11,7 @@ use h8lio_tls::serial::Serial;
 use jiff::Timestamp;
 use tonic::{Request, Status};
 
-use crate::accept::Caller;
+use crate::pki::caller::Caller;
 use crate::operators::Operators;
 use crate::registry::{Node, Registry};
 

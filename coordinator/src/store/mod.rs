@@ -21,6 +21,7 @@ mod contract;
 mod error;
 mod key;
 mod lease;
+pub mod health;
 pub mod memory;
 pub mod sqlite;
 mod txn;

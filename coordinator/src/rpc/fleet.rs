@@ -1,0 +1,505 @@
+//! `FleetService`: status, tokens, events, audit, operators.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use h8lio_model::condition::Status as ConditionStatus;
+use h8lio_model::event::Severity;
+use h8lio_model::ids::NodeId;
+use h8lio_model::lifecycle::Admission;
+use h8lio_model::operator::{Operator, OperatorRole};
+use h8lio_model::section::Digest;
+use h8lio_model::token::Token;
+use h8lio_proto::convert::{
+    non_empty, read_duration, read_operator_role, read_roles, read_severity, timestamp,
+};
+use h8lio_proto::v1;
+use h8lio_proto::v1::fleet_service_server::FleetService;
+use h8lio_tls::token::JoinToken;
+use jiff::Timestamp;
+use secrecy::SecretBox;
+use serde_json::json;
+use tonic::{Request, Response, Status};
+
+use super::act::{Act, Asked};
+use super::services::Services;
+use super::{authz, status, view};
+use crate::events::EventFilter;
+use crate::operators;
+use crate::pki::csr;
+use crate::registry::records::{self, TOKENS, TokenRecord, token_key};
+use crate::store::{self, Compare, KeyRange, Op};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+/// Most entries in one answer.
+const MOST: u32 = 1_000;
+
+/// The service.
+#[derive(Debug, Clone)]
+pub struct FleetServer(pub Arc<Services>);
+
+#[tonic::async_trait]
+impl FleetService for FleetServer {
+    type FollowEventsStream =
+        Pin<Box<dyn Stream<Item = Result<v1::FollowEventsResponse, Status>> + Send>>;
+
+    async fn get_status(
+        &self,
+        request: Request<v1::GetStatusRequest>,
+    ) -> Result<Response<v1::GetStatusResponse>, Status> {
+        let caller = authz::operator(&request, &self.0.operators, OperatorRole::Viewer)?;
+        let s = &self.0;
+        let mut nodes = BTreeMap::new();
+        let mut conditions = BTreeMap::new();
+        for node in s.registry.all() {
+            let v = view::view(&node, s.clock.as_ref());
+            let key = match v.admission {
+                Admission::Enrolled => format!("{}/{}", v.admission, v.availability),
+                other => other.to_string(),
+            };
+            *nodes.entry(key).or_insert(0) += 1;
+            for c in v.conditions.iter().filter(|c| c.status == ConditionStatus::True) {
+                *conditions.entry(c.kind.name().to_owned()).or_insert(0) += 1;
+            }
+        }
+        let head = *s.audit.heads().borrow();
+        let up = s.clock.mono();
+        Ok(Response::new(v1::GetStatusResponse {
+            fleet: s.facts.fleet.to_string(),
+            coordinator: s.facts.coordinator.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: Some(timestamp(s.facts.started_at)),
+            as_of: Some(timestamp(s.clock.now())),
+            incarnation: s.facts.incarnation.0.to_string(),
+            epoch: s.facts.epoch,
+            nodes,
+            sessions: u32::try_from(s.table.len()).unwrap_or(u32::MAX),
+            store: s.health.failure().unwrap_or_else(|| "ok".to_owned()),
+            store_revision: s.store.revision().await.map_err(|e| status::store(&e))?.0,
+            audit_head: Some(head.into()),
+            warming_up: if up < s.facts.warm_up {
+                format!(
+                    "the coordinator started {:.0} s ago and gives every node {:.0} s before any verdict",
+                    up.as_secs_f64(),
+                    s.facts.warm_up.as_secs_f64()
+                )
+            } else {
+                String::new()
+            },
+            caller: caller.name.to_string(),
+            caller_role: caller.role.to_string(),
+            conditions,
+        }))
+    }
+
+    async fn create_token(
+        &self,
+        request: Request<v1::CreateTokenRequest>,
+    ) -> Result<Response<v1::CreateTokenResponse>, Status> {
+        let s = &self.0;
+        let wish = read_token_wish(request.get_ref())?;
+        let act = Act::begin(
+            s,
+            &request,
+            Asked {
+                action: "token.create",
+                target: format!("token/{}", wish.id),
+                least: OperatorRole::Operator,
+                change: request.get_ref().change.clone(),
+                request: json!({
+                    "ttlSeconds": wish.ttl.as_secs(), "maxUses": wish.max_uses, "roles": wish.roles,
+                    "topology": wish.topology, "nodeName": wish.node_name, "expect": wish.expect,
+                    "autoApprove": wish.auto_approve,
+                }),
+            },
+        )
+        .await?;
+        let now = s.clock.now();
+        let token = wish.token(&act, now)?;
+        let secret = random_secret()?;
+        let record =
+            TokenRecord { token: token.clone(), secret_hash: Digest::of(&secret) };
+        let key = token_key(&token.id);
+        let op = Op::put(key.clone(), records::write(&record));
+        act.commit(s, vec![op], vec![Compare::absent(key)]).await?;
+        let text = JoinToken {
+            id: token.id.clone(),
+            secret: SecretBox::new(Box::new(secret)),
+            pin: s.authority.load().pin(),
+            addresses: s.facts.advertise.clone(),
+        };
+        Ok(Response::new(v1::CreateTokenResponse {
+            token: Some(token.into()),
+            text: text.expose(),
+        }))
+    }
+
+    async fn list_tokens(
+        &self,
+        request: Request<v1::ListTokensRequest>,
+    ) -> Result<Response<v1::ListTokensResponse>, Status> {
+        let s = &self.0;
+        authz::operator(&request, &s.operators, OperatorRole::Viewer)?;
+        let (items, _) = store::list(s.store.as_ref(), KeyRange::prefix(TOKENS))
+            .await
+            .map_err(|e| status::store(&e))?;
+        let mut tokens = Vec::with_capacity(items.len());
+        for kv in items {
+            let record: TokenRecord =
+                records::read(&kv.key, &kv.value).map_err(|e| status::registry(&e.into()))?;
+            tokens.push(record.token);
+        }
+        tokens.sort_by(|a, b| a.created_at.cmp(&b.created_at).then(a.id.cmp(&b.id)));
+        Ok(Response::new(v1::ListTokensResponse {
+            tokens: tokens.into_iter().map(Into::into).collect(),
+            as_of: Some(timestamp(s.clock.now())),
+        }))
+    }
+
+    async fn revoke_token(
+        &self,
+        request: Request<v1::RevokeTokenRequest>,
+    ) -> Result<Response<v1::RevokeTokenResponse>, Status> {
+        let s = &self.0;
+        let id = request.get_ref().id.clone();
+        let asked = Asked {
+            action: "token.revoke",
+            target: format!("token/{}", id.chars().take(80).collect::<String>()),
+            least: OperatorRole::Operator,
+            change: request.get_ref().change.clone(),
+            request: json!({ "id": id }),
+        };
+        let act = Act::begin(s, &request, asked).await?;
+        let not_found = || Status::not_found(format!("join token {id} is not known; `h8lctl token list` shows them"));
+        let key = token_key(&id.parse().map_err(|_| not_found())?);
+        let kv = s.store.get(&key).await.map_err(|e| status::store(&e))?.ok_or_else(not_found)?;
+        let mut record: TokenRecord =
+            records::read(&key, &kv.value).map_err(|e| status::registry(&e.into()))?;
+        record.token.revoked_at.get_or_insert(s.clock.now());
+        let op = Op::put(key, records::write(&record));
+        act.commit(s, vec![op], vec![Compare::unchanged(&kv)]).await?;
+        Ok(Response::new(v1::RevokeTokenResponse { token: Some(record.token.into()) }))
+    }
+
+    async fn list_events(
+        &self,
+        request: Request<v1::ListEventsRequest>,
+    ) -> Result<Response<v1::ListEventsResponse>, Status> {
+        let s = &self.0;
+        authz::operator(&request, &s.operators, OperatorRole::Viewer)?;
+        let r = request.into_inner();
+        let filter = self.filter(&r.node, r.min_severity)?;
+        let limit = page(r.limit);
+        let events = if r.after_seq == 0 {
+            s.events.last(limit, filter).await
+        } else {
+            s.events.list(r.after_seq + 1, limit, filter).await
+        };
+        let events = events.map_err(|e| status::events(&e))?;
+        Ok(Response::new(v1::ListEventsResponse {
+            events: events.into_iter().map(Into::into).collect(),
+            as_of: Some(timestamp(s.clock.now())),
+        }))
+    }
+
+    async fn follow_events(
+        &self,
+        request: Request<v1::FollowEventsRequest>,
+    ) -> Result<Response<Self::FollowEventsStream>, Status> {
+        let s = &self.0;
+        authz::operator(&request, &s.operators, OperatorRole::Viewer)?;
+        let r = request.into_inner();
+        let filter = self.filter(&r.node, r.min_severity)?;
+        let from = if r.after_seq == 0 {
+            let newest = s.events.last(1, EventFilter::default()).await;
+            newest.map_err(|e| status::events(&e))?.first().map_or(1, |e| e.seq + 1)
+        } else {
+            r.after_seq + 1
+        };
+        let stream = s.events.follow(from);
+        let stream = stream.filter_map(move |event| {
+            let out = match event {
+                Ok(event) if !filter.shows(&event) => None,
+                Ok(event) => Some(Ok(v1::FollowEventsResponse { event: Some(event.into()) })),
+                Err(e) => Some(Err(status::events(&e))),
+            };
+            futures::future::ready(out)
+        });
+        Ok(Response::new(Box::pin(stream)))
+    }
+
+    async fn list_audit(
+        &self,
+        request: Request<v1::ListAuditRequest>,
+    ) -> Result<Response<v1::ListAuditResponse>, Status> {
+        let s = &self.0;
+        authz::operator(&request, &s.operators, OperatorRole::Viewer)?;
+        let r = request.into_inner();
+        let limit = page(r.limit);
+        let from = match r.after_seq {
+            0 => (s.audit.heads().borrow().seq + 1).saturating_sub(limit as u64),
+            after => after + 1,
+        };
+        let entries = s.audit.read(from, limit).await.map_err(|e| status::audit(&e))?;
+        Ok(Response::new(v1::ListAuditResponse {
+            entries: entries.into_iter().map(Into::into).collect(),
+            as_of: Some(timestamp(s.clock.now())),
+        }))
+    }
+
+    async fn verify_audit(
+        &self,
+        request: Request<v1::VerifyAuditRequest>,
+    ) -> Result<Response<v1::VerifyAuditResponse>, Status> {
+        let s = &self.0;
+        authz::operator(&request, &s.operators, OperatorRole::Viewer)?;
+        let mut witnesses = Vec::new();
+        for node in s.registry.all() {
+            if let Some(head) = node.seen().audit_head {
+                witnesses.push((format!("node {}", node.record().value.name), head));
+            }
+        }
+        let agents = u32::try_from(witnesses.len()).unwrap_or(u32::MAX);
+        if let Some(remembered) = request.into_inner().remembered {
+            witnesses.push(("the caller".to_owned(), remembered.try_into()?));
+        }
+        let head = *s.audit.heads().borrow();
+        let faults = s.audit.verify(witnesses).await.map_err(|e| status::audit(&e))?;
+        Ok(Response::new(v1::VerifyAuditResponse {
+            entries: head.seq,
+            head: Some(head.into()),
+            witnesses: agents,
+            faults: faults.iter().map(ToString::to_string).collect(),
+        }))
+    }
+
+    async fn create_operator(
+        &self,
+        request: Request<v1::CreateOperatorRequest>,
+    ) -> Result<Response<v1::CreateOperatorResponse>, Status> {
+        let s = &self.0;
+        let r = request.get_ref();
+        let name = r.name.parse().map_err(|e| Status::invalid_argument(format!("{e}")))?;
+        let role = read_operator_role(r.role)?;
+        let ttl = operator_ttl(r.ttl)?;
+        let key = csr::read(&r.csr)
+            .map_err(|e| Status::invalid_argument(format!("field csr: {}", status::chain(&e))))?;
+        let asked = Asked {
+            action: "operator.create",
+            target: format!("operator/{name}"),
+            least: OperatorRole::Admin,
+            change: r.change.clone(),
+            request: json!({ "name": name, "role": role, "ttlSeconds": ttl.as_secs() }),
+        };
+        let act = Act::begin(s, &request, asked).await?;
+        if role < OperatorRole::Admin {
+            self.keep_an_admin(&act, &name).await?;
+        }
+        let now = s.clock.now();
+        let authority = s.authority.load();
+        let issued = authority
+            .issue_operator(&key, &name, role, now, ttl)
+            .map_err(|e| status::issue(&e))?;
+        let before = s.operators.get(&name);
+        let operator = Operator {
+            name: name.clone(),
+            role,
+            certificate_serial: issued.serial.to_string(),
+            created_at: before.as_ref().map_or(now, |b| b.value.created_at),
+            expires_at: issued.not_after,
+            revoked_at: None,
+        };
+        let store_key = operators::key(&name);
+        let compare = match &before {
+            Some(b) => Compare::modified_at(store_key.clone(), b.revision),
+            None => Compare::absent(store_key.clone()),
+        };
+        let op = Op::put(store_key, records::write(&operator));
+        self.commit_operator(&act, op, compare).await?;
+        Ok(Response::new(v1::CreateOperatorResponse {
+            operator: Some(operator.into()),
+            chain: issued.chain.iter().map(|c| c.to_vec()).collect(),
+            trust_bundle: Some(authz::bundle_to_wire(authority.bundle())),
+        }))
+    }
+
+    async fn list_operators(
+        &self,
+        request: Request<v1::ListOperatorsRequest>,
+    ) -> Result<Response<v1::ListOperatorsResponse>, Status> {
+        let s = &self.0;
+        authz::operator(&request, &s.operators, OperatorRole::Viewer)?;
+        Ok(Response::new(v1::ListOperatorsResponse {
+            operators: s.operators.list().into_iter().map(Into::into).collect(),
+            as_of: Some(timestamp(s.clock.now())),
+        }))
+    }
+
+    async fn revoke_operator(
+        &self,
+        request: Request<v1::RevokeOperatorRequest>,
+    ) -> Result<Response<v1::RevokeOperatorResponse>, Status> {
+        let s = &self.0;
+        let text = request.get_ref().name.clone();
+        let asked = Asked {
+            action: "operator.revoke",
+            target: format!("operator/{}", text.chars().take(80).collect::<String>()),
+            least: OperatorRole::Admin,
+            change: request.get_ref().change.clone(),
+            request: json!({ "name": text }),
+        };
+        let act = Act::begin(s, &request, asked).await?;
+        let before = text.parse().ok().and_then(|name| s.operators.get(&name));
+        let before = before.ok_or_else(|| {
+            Status::not_found(format!(
+                "operator {text} is not known; `h8lctl operator list` shows them"
+            ))
+        })?;
+        self.keep_an_admin(&act, &before.value.name).await?;
+        let mut operator = before.value.clone();
+        operator.revoked_at.get_or_insert(s.clock.now());
+        let key = operators::key(&operator.name);
+        let op = Op::put(key.clone(), records::write(&operator));
+        self.commit_operator(&act, op, Compare::modified_at(key, before.revision)).await?;
+        Ok(Response::new(v1::RevokeOperatorResponse { operator: Some(operator.into()) }))
+    }
+}
+
+impl FleetServer {
+    fn filter(&self, node: &str, severity: i32) -> Result<EventFilter, Status> {
+        let node: Option<NodeId> = match non_empty(node.to_owned()) {
+            None => None,
+            Some(text) => {
+                Some(self.0.registry.find(&text).map_err(|e| status::registry(&e))?.id)
+            }
+        };
+        let least = read_severity(severity);
+        Ok(EventFilter { node, at_least: (least > Severity::Info).then_some(least) })
+    }
+
+    /// Refuses what would leave the fleet without an admin.
+    async fn keep_an_admin(
+        &self,
+        act: &Act,
+        name: &h8lio_model::ids::OperatorName,
+    ) -> Result<(), Status> {
+        if self.0.operators.other_admins(name) > 0 {
+            return Ok(());
+        }
+        let is_admin = self.0.operators.get(name).is_some_and(|o| {
+            o.value.role == OperatorRole::Admin && o.value.revoked_at.is_none()
+        });
+        if !is_admin {
+            return Ok(());
+        }
+        let refusal = Status::failed_precondition(format!(
+            "operator {name} is the last admin; create another one first (h8lctl operator create)"
+        ));
+        Err(act.refuse(&self.0, refusal).await)
+    }
+
+    async fn commit_operator(&self, act: &Act, op: Op, compare: Compare) -> Result<(), Status> {
+        let done = act.commit(&self.0, vec![op], vec![compare]).await;
+        self.0.operators.reload().await.map_err(|e| status::registry(&e))?;
+        done
+    }
+}
+
+/// A checked [`v1::CreateTokenRequest`].
+struct TokenWish {
+    id: h8lio_model::ids::TokenId,
+    ttl: Duration,
+    max_uses: u32,
+    roles: Vec<h8lio_model::role::Role>,
+    topology: Option<h8lio_model::topology::Topology>,
+    node_name: Option<h8lio_model::ids::NodeName>,
+    expect: h8lio_model::token::Expectation,
+    auto_approve: bool,
+}
+
+fn read_token_wish(r: &v1::CreateTokenRequest) -> Result<TokenWish, Status> {
+    let ttl = read_duration("ttl", r.ttl)?;
+    if !(MINUTE..=30 * DAY).contains(&ttl) {
+        return Err(Status::invalid_argument("field ttl: a token lives 1 minute to 30 days"));
+    }
+    if !(1..=10_000).contains(&r.max_uses) {
+        return Err(Status::invalid_argument("field max_uses: a token has 1 to 10,000 uses"));
+    }
+    let node_name = non_empty(r.node_name.clone())
+        .map(|n| n.parse().map_err(|e| Status::invalid_argument(format!("{e}"))))
+        .transpose()?;
+    if node_name.is_some() && r.max_uses != 1 {
+        return Err(Status::invalid_argument(
+            "field node_name: a token that names its node has exactly one use",
+        ));
+    }
+    let mut random = [0; 5];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| no_randomness())?;
+    Ok(TokenWish {
+        // Ten hexadecimal digits are a valid token id.
+        id: hex::encode(random).parse().map_err(|_| no_randomness())?,
+        ttl,
+        max_uses: r.max_uses,
+        roles: read_roles(&r.roles)?,
+        topology: r.topology.clone().map(TryInto::try_into).transpose()?,
+        node_name,
+        expect: r.expect.clone().map(Into::into).unwrap_or_default(),
+        auto_approve: r.auto_approve,
+    })
+}
+
+impl TokenWish {
+    fn token(self, act: &Act, now: Timestamp) -> Result<Token, Status> {
+        let expires_at = now
+            .checked_add(self.ttl)
+            .map_err(|_| Status::invalid_argument("field ttl: ends after the end of time"))?;
+        Ok(Token {
+            id: self.id,
+            created_at: now,
+            created_by: act.caller.name.to_string(),
+            expires_at,
+            max_uses: self.max_uses,
+            used_by: Vec::new(),
+            roles: self.roles,
+            topology: self.topology,
+            node_name: self.node_name,
+            expect: self.expect,
+            auto_approve: self.auto_approve,
+            revoked_at: None,
+        })
+    }
+}
+
+fn operator_ttl(wire: Option<prost_types::Duration>) -> Result<Duration, Status> {
+    let ttl = match wire {
+        None => Duration::ZERO,
+        some => read_duration("ttl", some)?,
+    };
+    if ttl.is_zero() {
+        return Ok(90 * DAY);
+    }
+    if !(60 * MINUTE..=400 * DAY).contains(&ttl) {
+        return Err(Status::invalid_argument(
+            "field ttl: an operator certificate lives 1 hour to 400 days",
+        ));
+    }
+    Ok(ttl)
+}
+
+fn random_secret() -> Result<Vec<u8>, Status> {
+    let mut secret = vec![0; 32];
+    aws_lc_rs::rand::fill(&mut secret).map_err(|_| no_randomness())?;
+    Ok(secret)
+}
+
+fn no_randomness() -> Status {
+    Status::internal("the operating system gives no randomness; look at the kernel's log")
+}
+
+fn page(limit: u32) -> usize {
+    (if limit == 0 { 100 } else { limit.min(MOST) }) as usize
+}
