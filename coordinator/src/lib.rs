@@ -10,7 +10,6 @@ pub mod feed;
 pub mod gather;
 pub mod init;
 mod lane;
-pub mod metrics;
 pub mod observe;
 pub mod operators;
 pub mod outage;

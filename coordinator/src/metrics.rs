@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::extract::State;
@@ -20,13 +20,7 @@ use prometheus_client::registry::{Registry as Metrics, Unit};
 use crate::accept::Counters as AcceptCounters;
 use crate::gather::ingest::Ingest;
 use crate::rpc::services::Services;
-
-/// What the sessions count.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Beats received since the start.
-    pub beats: AtomicU64,
-}
+use crate::session::counters::Counters;
 
 /// Everything that is asked when somebody scrapes.
 #[derive(Debug, Clone)]

@@ -5,4 +5,5 @@
 //! is parsed, and no text of it reaches an event or an error without being cleaned.
 
 pub mod diff;
+pub mod ingest;
 pub mod inventory;

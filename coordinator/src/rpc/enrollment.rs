@@ -177,7 +177,7 @@ impl EnrollmentServer {
         let wish = read_wish(request)?;
         for _ in 0..TRIES {
             let (token, revision) = self.token(&wish).await?;
-            if let Some(node) = self.by_key(wish.key.pin()) {
+            if let Some(node) = self.by_key(Digest::of(&wish.key.spki())) {
                 return self.known(&node, &token, &wish).await;
             }
             if let Some(answer) = self.admit(&wish, token, revision, peer).await? {
@@ -274,7 +274,7 @@ impl EnrollmentServer {
             labels: Default::default(),
             created_at: now,
             token: token.id.clone(),
-            enrolled_key: wish.key.pin(),
+            enrolled_key: Digest::of(&wish.key.spki()),
             claims: wish.claims.clone(),
             pending_reason: String::new(),
             current: None,

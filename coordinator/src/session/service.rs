@@ -23,13 +23,13 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::admit::{Admit, Claim, admit};
+use super::counters::Counters;
 use super::limits::SessionLimits;
 use super::table::{Cut, Down, Open, SessionTable, down};
 use crate::audit::AuditLog;
 use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::gather::ingest::Ingest;
-use crate::metrics::Counters;
 use crate::observe::{Notice, Notifier};
 use crate::pki::AuthorityCell;
 use crate::quarantine::Quarantine;
