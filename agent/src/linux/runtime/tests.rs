@@ -264,8 +264,6 @@ fn the_kubelet_is_asked_and_its_traces_are_found() {
     fs::write(path.join("kubeadm-flags.env"), "").expect("written");
     fs::create_dir_all(root.path().join("etc/kubernetes")).expect("made");
     fs::write(root.path().join("etc/kubernetes/kubelet.conf"), "secret").expect("written");
-    fs::create_dir_all(root.path().join("proc/9")).expect("made");
-    fs::write(root.path().join("proc/9/comm"), "kubelet\n").expect("written");
     let at = answering(b"HTTP/1.1 500 Internal Server Error\r\n\r\nhealthz check failed\n");
     let raw = host(root.path(), at).runtime();
     let want = KubeletHealth::Answered {
@@ -273,7 +271,7 @@ fn the_kubelet_is_asked_and_its_traces_are_found() {
         body: "healthz check failed".into(),
     };
     assert_eq!(raw.kubelet.health, want);
-    assert_eq!(raw.kubelet.process, Some(true));
+    assert_eq!(raw.kubelet.process, None, "it answered, so it runs");
     assert_eq!(raw.kubelet.marks, ["/var/lib/kubelet/kubeadm-flags.env"]);
     assert_eq!(raw.kubelet.kubeconfig, Some(Secret(b"secret".to_vec())));
     assert!(
@@ -287,7 +285,15 @@ fn a_kubelet_that_refuses_or_hangs_is_told_apart() {
     let (root, _) = root_with("var/lib/kubelet");
     fs::create_dir_all(root.path().join("proc")).expect("made");
     let ask = |at| host(root.path(), at).runtime().kubelet.health;
-    assert_eq!(ask(nobody()), KubeletHealth::Refused);
+    let silent = host(root.path(), nobody()).runtime().kubelet;
+    assert_eq!(
+        (silent.health, silent.process),
+        (KubeletHealth::Refused, Some(false))
+    );
+    fs::create_dir_all(root.path().join("proc/9")).expect("made");
+    fs::write(root.path().join("proc/9/comm"), "kubelet\n").expect("written");
+    let hidden = host(root.path(), nobody()).runtime().kubelet;
+    assert_eq!(hidden.process, Some(true));
     assert_eq!(ask(answering(b"")), KubeletHealth::TimedOut);
     assert_eq!(ask(answering(b"\xff\xfe")), KubeletHealth::NotUnderstood);
 }

@@ -164,7 +164,7 @@ fn the_audits_of_real_power_cuts_name_what_dpkg_must_repair() {
     let section = |text: &str, from: &str, to: &str| {
         let start = text.find(from).expect("starts");
         let end = text[start..].find(to).expect("ends") + start;
-        text[start..end].as_bytes().to_vec()
+        text.as_bytes()[start..end].to_vec()
     };
     let unpack = section(
         fixture!("powercut-1-unpack-state.txt"),
@@ -269,10 +269,16 @@ fn a_newer_kernel_wants_a_reboot_by_needrestart_and_by_packages_in_one_reason() 
     };
     let mut raw = healthy();
     raw.reboot.needrestart = Some(fixture!("needrestart-b.2-after-install.txt").into());
-    assert_eq!(facts(&raw).reboot_required.reasons, [kernel.clone()]);
+    assert_eq!(
+        facts(&raw).reboot_required.reasons,
+        std::slice::from_ref(&kernel)
+    );
     let newer = format!("{DATABASE}ii \tlinux-image-6.1.0-56-cloud-amd64\tamd64\t6.1.192-2\n");
     raw.installed = Some(newer.into());
-    assert_eq!(facts(&raw).reboot_required.reasons, [kernel.clone()]);
+    assert_eq!(
+        facts(&raw).reboot_required.reasons,
+        std::slice::from_ref(&kernel)
+    );
     raw.reboot.needrestart = None;
     assert_eq!(facts(&raw).reboot_required.reasons, [kernel]);
     let got = only(&raw);
