@@ -170,6 +170,50 @@ fn an_old_runtime_is_asked_in_the_old_api() {
     assert_eq!(asked(root.path()).expect("answers").api, "v1alpha2");
 }
 
+/// A runtime that says that it cannot answer.
+#[derive(Clone)]
+struct Failing;
+
+impl NamedService for Failing {
+    const NAME: &'static str = "runtime.v1.RuntimeService";
+}
+
+impl tower::Service<Request<Body>> for Failing {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        let status = tonic::Status::unavailable("server is not initialized yet\n");
+        Box::pin(async move { Ok(status.into_http()) })
+    }
+}
+
+#[test]
+fn a_runtime_that_answers_with_an_error_is_told_from_a_stranger() {
+    let root = serving(Failing);
+    let detail = "server is not initialized yet\\n".to_owned();
+    assert_eq!(asked(root.path()), Err(CriFault::Failed { detail }));
+}
+
+#[test]
+fn each_way_in_which_a_socket_cannot_be_opened_has_its_fault() {
+    let fault = |kind: io::ErrorKind| cri::connect_fault(&kind.into());
+    assert_eq!(fault(io::ErrorKind::ConnectionRefused), CriFault::Refused);
+    assert_eq!(
+        fault(io::ErrorKind::PermissionDenied),
+        CriFault::NotPermitted
+    );
+    assert!(matches!(
+        fault(io::ErrorKind::Other),
+        CriFault::Failed { .. }
+    ));
+}
+
 /// A grpc server that is no container runtime, such as containerd without its CRI plugin.
 #[derive(Clone)]
 struct Stranger(Fake<false>);

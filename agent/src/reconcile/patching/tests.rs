@@ -240,6 +240,28 @@ fn states_of_the_database_are_told_by_their_letters() {
 }
 
 #[test]
+fn releases_are_read_from_kernel_images_and_from_nothing_else() {
+    let names = [
+        "linux-image-6.1.0-56-cloud-amd64",
+        "linux-image-unsigned-6.8.0-45-generic",
+        "linux-image-6.12.9+deb13-amd64-unsigned",
+        "linux-image-6.1.0-56-amd64-dbg",
+        "linux-image-amd64",
+        "linux-image-6.1-amd64:amd64",
+        "linux-headers-6.1.0-56-amd64",
+    ];
+    let text: String = names.map(|n| format!("ii \t{n}\tamd64\t1\n")).concat();
+    let got = dpkg::database(text.as_bytes()).expect("understood");
+    let want = [
+        "6.1.0-56-cloud-amd64",
+        "6.8.0-45-generic",
+        "6.12.9+deb13-amd64",
+        "6.1-amd64",
+    ];
+    assert_eq!(got.kernels, want);
+}
+
+#[test]
 fn junk_in_the_database_leaves_everything_unknown() {
     for junk in [
         "ii \t$(reboot)\tall\t1.0\n",
