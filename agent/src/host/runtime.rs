@@ -7,7 +7,7 @@ use h8lio_model::inventory::Problem;
 /// Container runtimes and the kubelet of the server.
 pub trait RuntimeHost: Send + Sync {
     /// Asks every runtime socket found and the kubelet. Every question has a deadline of 2 s, and
-    /// they are asked one after the other.
+    /// they are asked one after the other. Meant for once a minute.
     fn runtime(&self) -> RawRuntime;
 }
 
@@ -89,7 +89,8 @@ impl fmt::Display for CriFault {
 pub struct RawKubelet {
     /// A kubelet, k3s or rke2 binary, or `/var/lib/kubelet`, is there.
     pub installed: bool,
-    /// A process named `kubelet`, `k3s…` or `rke2…` runs; `None`: not looked for.
+    /// A process named `kubelet`, `k3s…` or `rke2…` runs; `None`: not looked for,
+    /// because the kubelet answered, or it could not be looked for.
     pub process: Option<bool>,
     pub health: KubeletHealth,
     /// What `kubelet --version` (or k3s, rke2) printed.

@@ -72,10 +72,13 @@ impl NetworkHost for LinuxNetwork {
                 lldp: Some(answer.stdout),
                 problems: Vec::new(),
             },
-            Ok(answer) => RawNeighbours {
-                lldp: None,
-                problems: vec![super::refusal(what, &answer)],
-            },
+            Ok(mut answer) => {
+                answer.stderr = undated(&answer.stderr).to_owned();
+                RawNeighbours {
+                    lldp: None,
+                    problems: vec![super::refusal(what, &answer)],
+                }
+            }
             Err(e) => RawNeighbours {
                 lldp: None,
                 problems: vec![e.problem(what)],
@@ -127,6 +130,15 @@ fn collect(
         problems.push(e.problem(what));
     }
     dump.messages
+}
+
+/// lldpctl's complaint without the time and level in front, which would make each reading differ
+/// from the last.
+fn undated(complaint: &str) -> &str {
+    match complaint.split_once("] ") {
+        Some((date, rest)) if date.starts_with(|c: char| c.is_ascii_digit()) => rest,
+        _ => complaint,
+    }
 }
 
 #[cfg(test)]

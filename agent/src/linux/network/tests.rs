@@ -89,3 +89,11 @@ fn an_interface_that_netlink_left_out_is_a_problem() {
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert_eq!(problems[0].what, "interface ghost0");
 }
+
+#[test]
+fn the_same_complaint_of_lldpctl_reads_the_same_at_another_time() {
+    let first = "2026-11-22T21:32:16 [WARN/control] unable to connect to socket";
+    let later = "2026-11-22T21:33:07 [WARN/control] unable to connect to socket";
+    assert_eq!(undated(first), undated(later));
+    assert_eq!(undated("no [such] file"), "no [such] file");
+}

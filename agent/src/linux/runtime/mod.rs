@@ -152,24 +152,33 @@ impl LinuxRuntime {
         if !installed {
             return RawKubelet::default();
         }
-        let process = match procs::names(&self.root.join("proc")) {
+        let health = asker.block_on(async {
+            tokio::time::timeout(DEADLINE, health::ask(self.kubelet))
+                .await
+                .unwrap_or(KubeletHealth::TimedOut)
+        });
+        // One that answers runs; the walk over all processes is spared then.
+        let process = match health {
+            KubeletHealth::Answered { .. } => None,
+            _ => self.process(problems),
+        };
+        RawKubelet {
+            installed,
+            process,
+            health,
+            version: binary.and_then(|(tool, path)| self.version(tool, &path, problems)),
+            kubeconfig: self.kubeconfig(problems),
+            marks,
+        }
+    }
+
+    fn process(&self, problems: &mut Vec<Problem>) -> Option<bool> {
+        match procs::names(&self.root.join("proc")) {
             Ok(names) => Some(names.iter().any(|n| is_kubelet(n))),
             Err(e) => {
                 problems.push(unreadable("processes", &e));
                 None
             }
-        };
-        RawKubelet {
-            installed,
-            process,
-            health: asker.block_on(async {
-                tokio::time::timeout(DEADLINE, health::ask(self.kubelet))
-                    .await
-                    .unwrap_or(KubeletHealth::TimedOut)
-            }),
-            version: binary.and_then(|(tool, path)| self.version(tool, &path, problems)),
-            kubeconfig: self.kubeconfig(problems),
-            marks,
         }
     }
 

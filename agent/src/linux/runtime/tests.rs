@@ -170,6 +170,50 @@ fn an_old_runtime_is_asked_in_the_old_api() {
     assert_eq!(asked(root.path()).expect("answers").api, "v1alpha2");
 }
 
+/// A runtime that says that it cannot answer.
+#[derive(Clone)]
+struct Failing;
+
+impl NamedService for Failing {
+    const NAME: &'static str = "runtime.v1.RuntimeService";
+}
+
+impl tower::Service<Request<Body>> for Failing {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        let status = tonic::Status::unavailable("server is not initialized yet\n");
+        Box::pin(async move { Ok(status.into_http()) })
+    }
+}
+
+#[test]
+fn a_runtime_that_answers_with_an_error_is_told_from_a_stranger() {
+    let root = serving(Failing);
+    let detail = "server is not initialized yet\\n".to_owned();
+    assert_eq!(asked(root.path()), Err(CriFault::Failed { detail }));
+}
+
+#[test]
+fn each_way_in_which_a_socket_cannot_be_opened_has_its_fault() {
+    let fault = |kind: io::ErrorKind| cri::connect_fault(&kind.into());
+    assert_eq!(fault(io::ErrorKind::ConnectionRefused), CriFault::Refused);
+    assert_eq!(
+        fault(io::ErrorKind::PermissionDenied),
+        CriFault::NotPermitted
+    );
+    assert!(matches!(
+        fault(io::ErrorKind::Other),
+        CriFault::Failed { .. }
+    ));
+}
+
 /// A grpc server that is no container runtime, such as containerd without its CRI plugin.
 #[derive(Clone)]
 struct Stranger(Fake<false>);
@@ -264,8 +308,6 @@ fn the_kubelet_is_asked_and_its_traces_are_found() {
     fs::write(path.join("kubeadm-flags.env"), "").expect("written");
     fs::create_dir_all(root.path().join("etc/kubernetes")).expect("made");
     fs::write(root.path().join("etc/kubernetes/kubelet.conf"), "secret").expect("written");
-    fs::create_dir_all(root.path().join("proc/9")).expect("made");
-    fs::write(root.path().join("proc/9/comm"), "kubelet\n").expect("written");
     let at = answering(b"HTTP/1.1 500 Internal Server Error\r\n\r\nhealthz check failed\n");
     let raw = host(root.path(), at).runtime();
     let want = KubeletHealth::Answered {
@@ -273,7 +315,7 @@ fn the_kubelet_is_asked_and_its_traces_are_found() {
         body: "healthz check failed".into(),
     };
     assert_eq!(raw.kubelet.health, want);
-    assert_eq!(raw.kubelet.process, Some(true));
+    assert_eq!(raw.kubelet.process, None, "it answered, so it runs");
     assert_eq!(raw.kubelet.marks, ["/var/lib/kubelet/kubeadm-flags.env"]);
     assert_eq!(raw.kubelet.kubeconfig, Some(Secret(b"secret".to_vec())));
     assert!(
@@ -287,7 +329,15 @@ fn a_kubelet_that_refuses_or_hangs_is_told_apart() {
     let (root, _) = root_with("var/lib/kubelet");
     fs::create_dir_all(root.path().join("proc")).expect("made");
     let ask = |at| host(root.path(), at).runtime().kubelet.health;
-    assert_eq!(ask(nobody()), KubeletHealth::Refused);
+    let silent = host(root.path(), nobody()).runtime().kubelet;
+    assert_eq!(
+        (silent.health, silent.process),
+        (KubeletHealth::Refused, Some(false))
+    );
+    fs::create_dir_all(root.path().join("proc/9")).expect("made");
+    fs::write(root.path().join("proc/9/comm"), "kubelet\n").expect("written");
+    let hidden = host(root.path(), nobody()).runtime().kubelet;
+    assert_eq!(hidden.process, Some(true));
     assert_eq!(ask(answering(b"")), KubeletHealth::TimedOut);
     assert_eq!(ask(answering(b"\xff\xfe")), KubeletHealth::NotUnderstood);
 }

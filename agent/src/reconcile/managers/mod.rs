@@ -7,6 +7,7 @@ mod handover;
 mod network;
 mod patching;
 mod public_ips;
+mod refusal;
 mod runtime;
 mod seen;
 mod watchdog;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use h8lio_model::inventory::{Domain, DomainMode, ForeignManager, ManagerFacts};
 
 pub use conditions::conditions;
+pub use refusal::{Refusal, refusal};
 
 use crate::host::managers::ManagerTraces;
 use seen::Seen;

@@ -277,3 +277,28 @@ fn modes_and_problems_are_carried_over() {
     assert_eq!(got.modes["patching"], DomainMode::Act);
     assert_eq!(got.problems.len(), 1);
 }
+
+#[test]
+fn acting_needs_the_owners_leave_nobody_else_and_every_trace() {
+    let domain = Domain::Patching;
+    let act = BTreeMap::from([(domain, DomainMode::Act)]);
+    let mut traces = nobody();
+    assert_eq!(refusal(&facts(&traces, &act), domain), None);
+    let observed = refusal(&facts(&traces, &BTreeMap::new()), domain);
+    let mode = DomainMode::Observe;
+    assert_eq!(observed, Some(Refusal::Mode { domain, mode }));
+    traces.problems.push(h8lio_model::inventory::Problem {
+        what: "systemctl list-units".into(),
+        reason: "TimedOut".into(),
+        message: String::new(),
+    });
+    let got = refusal(&facts(&traces, &act), domain).expect("refused");
+    assert_eq!(
+        got.to_string(),
+        "it cannot be told who manages patching: systemctl list-units could not be read"
+    );
+    traces.processes = Some(set(&["kured", "dockerd"]));
+    let managers = vec!["kured".to_owned()];
+    let got = refusal(&facts(&traces, &act), domain);
+    assert_eq!(got, Some(Refusal::ForeignManager { domain, managers }));
+}

@@ -164,7 +164,7 @@ fn the_audits_of_real_power_cuts_name_what_dpkg_must_repair() {
     let section = |text: &str, from: &str, to: &str| {
         let start = text.find(from).expect("starts");
         let end = text[start..].find(to).expect("ends") + start;
-        text[start..end].as_bytes().to_vec()
+        text.as_bytes()[start..end].to_vec()
     };
     let unpack = section(
         fixture!("powercut-1-unpack-state.txt"),
@@ -240,6 +240,28 @@ fn states_of_the_database_are_told_by_their_letters() {
 }
 
 #[test]
+fn releases_are_read_from_kernel_images_and_from_nothing_else() {
+    let names = [
+        "linux-image-6.1.0-56-cloud-amd64",
+        "linux-image-unsigned-6.8.0-45-generic",
+        "linux-image-6.12.9+deb13-amd64-unsigned",
+        "linux-image-6.1.0-56-amd64-dbg",
+        "linux-image-amd64",
+        "linux-image-6.1-amd64:amd64",
+        "linux-headers-6.1.0-56-amd64",
+    ];
+    let text: String = names.map(|n| format!("ii \t{n}\tamd64\t1\n")).concat();
+    let got = dpkg::database(text.as_bytes()).expect("understood");
+    let want = [
+        "6.1.0-56-cloud-amd64",
+        "6.8.0-45-generic",
+        "6.12.9+deb13-amd64",
+        "6.1-amd64",
+    ];
+    assert_eq!(got.kernels, want);
+}
+
+#[test]
 fn junk_in_the_database_leaves_everything_unknown() {
     for junk in [
         "ii \t$(reboot)\tall\t1.0\n",
@@ -269,10 +291,16 @@ fn a_newer_kernel_wants_a_reboot_by_needrestart_and_by_packages_in_one_reason() 
     };
     let mut raw = healthy();
     raw.reboot.needrestart = Some(fixture!("needrestart-b.2-after-install.txt").into());
-    assert_eq!(facts(&raw).reboot_required.reasons, [kernel.clone()]);
+    assert_eq!(
+        facts(&raw).reboot_required.reasons,
+        std::slice::from_ref(&kernel)
+    );
     let newer = format!("{DATABASE}ii \tlinux-image-6.1.0-56-cloud-amd64\tamd64\t6.1.192-2\n");
     raw.installed = Some(newer.into());
-    assert_eq!(facts(&raw).reboot_required.reasons, [kernel.clone()]);
+    assert_eq!(
+        facts(&raw).reboot_required.reasons,
+        std::slice::from_ref(&kernel)
+    );
     raw.reboot.needrestart = None;
     assert_eq!(facts(&raw).reboot_required.reasons, [kernel]);
     let got = only(&raw);

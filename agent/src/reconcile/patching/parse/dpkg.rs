@@ -89,6 +89,7 @@ fn kernel(package: &str) -> Option<String> {
     let name = package.split(':').next()?;
     let release = name.strip_prefix("linux-image-")?;
     let release = release.strip_prefix("unsigned-").unwrap_or(release);
+    let release = release.strip_suffix("-unsigned").unwrap_or(release);
     (release.starts_with(|c: char| c.is_ascii_digit())
         && release.contains('.')
         && !release.ends_with("-dbg"))
