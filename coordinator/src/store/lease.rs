@@ -37,6 +37,13 @@ impl LeaseTable {
         self.0.insert(id, held);
     }
 
+    #[cfg(test)]
+    pub(super) fn restart(&mut self, now: Duration) {
+        for (id, held) in std::mem::take(&mut self.0) {
+            self.insert(id, held.ttl, now);
+        }
+    }
+
     pub(super) fn contains(&self, id: LeaseId) -> bool {
         self.0.contains_key(&id)
     }

@@ -95,7 +95,7 @@ impl Writer {
     }
 
     /// Commits a group and answers it. Nobody is told anything before the commit has returned.
-    fn group(&mut self, group: Vec<Job>) {
+    pub(super) fn group(&mut self, group: Vec<Job>) {
         let (work, replies): (Vec<_>, Vec<_>) =
             group.into_iter().map(|job| (job.work, job.reply)).unzip();
         let answers = match self.commit(&work) {
