@@ -119,6 +119,19 @@ async fn the_file_is_for_its_user_alone() {
 }
 
 #[test]
+fn a_commit_waits_for_the_disk() {
+    let (_dir, path) = place();
+    let opened = open::open(&path, SqliteOptions::default()).expect("opens");
+    let again = open::reopen(&path, SqliteOptions::default()).expect("opens");
+    for conn in [&opened.conn, &again] {
+        let ask = |what| conn.pragma_query_value(None, what, |row| row.get::<_, String>(0));
+        assert_eq!(ask("journal_mode"), Ok("wal".to_owned()));
+        let full = conn.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0));
+        assert_eq!(full, Ok(2));
+    }
+}
+
+#[test]
 fn a_second_coordinator_is_kept_out_and_told_by_whom() {
     let (_dir, path) = place();
     let first = open(&path);
