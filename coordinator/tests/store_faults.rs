@@ -49,8 +49,8 @@ fn victim(name: &str, path: &Path) -> Child {
 }
 
 /// Two keys with one value, so that half a transaction would show.
-fn pair(name: &str, value: Vec<u8>) -> Txn {
-    let ops = ["/a/", "/b/"].map(|p| Op::put(format!("{p}{name}"), value.clone()));
+fn pair(name: &str, value: &[u8]) -> Txn {
+    let ops = ["/a/", "/b/"].map(|p| Op::put(format!("{p}{name}"), value.to_vec()));
     Txn::default().then(ops)
 }
 
@@ -64,10 +64,7 @@ async fn write_for_ever() {
         async move {
             for n in 0.. {
                 let name = format!("{pid}.{task}.{n}");
-                let done = store
-                    .txn(pair(&name, vec![7; 3000]))
-                    .await
-                    .expect("written");
+                let done = store.txn(pair(&name, &[7; 3000])).await.expect("written");
                 // One write call per line, so that no line is torn by the kill.
                 let line = format!("\nack {name} {}\n", done.revision);
                 std::io::stdout()
@@ -139,10 +136,7 @@ async fn write_against_a_limit() {
     let mut acknowledged = 0;
     let mut write_until_refused = async || {
         for _ in 0..200 {
-            match store
-                .txn(pair(&acknowledged.to_string(), vec![7; 3000]))
-                .await
-            {
+            match store.txn(pair(&acknowledged.to_string(), &[7; 3000])).await {
                 Ok(_) => acknowledged += 1,
                 Err(e) => return (e, acknowledged),
             }
@@ -158,16 +152,13 @@ async fn write_against_a_limit() {
         all.expect("reads go on").0.len()
     };
     assert_eq!(count().await, 2 * written);
-    let group = (0..20).map(|i| store.txn(pair(&format!("g{i}"), vec![7; 3000])));
+    let group = (0..20).map(|i| store.txn(pair(&format!("g{i}"), &[7; 3000])));
     for out in futures::future::join_all(group).await {
         assert!(matches!(out, Err(StoreError::Io { .. })), "{out:?}");
     }
     assert_eq!(count().await, 2 * written, "nothing of the refused group");
     limit_files(None);
-    store
-        .txn(pair("again", vec![]))
-        .await
-        .expect("written again");
+    store.txn(pair("again", &[])).await.expect("written again");
     // Torn writes lie behind the last commit now; another refusal must not reach what is there.
     limit_files(Some(0));
     let (refused, same) = write_until_refused().await;

@@ -377,6 +377,7 @@ async fn a_store_that_turns_read_only_refuses_writes_and_reads_on() {
         leases: Arc::default(),
         clock,
         stats: Arc::default(),
+        failing: None,
     };
     let write = |writer: &mut Writer| {
         let (reply, mut answer) = oneshot::channel();
