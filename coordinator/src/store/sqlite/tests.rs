@@ -359,40 +359,59 @@ fn lock_file(path: &Path) -> PathBuf {
     path.with_extension("db.lock")
 }
 
+/// A writer without its thread, for what can only be done to its connection.
+fn writer(path: &Path) -> Writer {
+    let opened = open::open(path, SqliteOptions::default()).expect("opens");
+    Writer {
+        path: path.to_owned(),
+        options: SqliteOptions::default(),
+        conn: Some(opened.conn),
+        head: tokio::sync::watch::channel(opened.revision).0,
+        leases: Arc::default(),
+        clock: Arc::new(ManualClock::default()),
+        stats: Arc::default(),
+        failing: None,
+    }
+}
+
+fn write(writer: &mut Writer) -> Result<(), StoreError> {
+    let (reply, mut answer) = oneshot::channel();
+    let work = Work::Txn(put("/a", ""));
+    writer.group(vec![Job { work, reply }]);
+    answer.try_recv().expect("is answered").map(drop)
+}
+
 #[tokio::test]
 async fn a_store_that_turns_read_only_refuses_writes_and_reads_on() {
     let (_dir, path) = place();
-    let clock = Arc::new(ManualClock::default());
-    let opened = open::open(&path, SqliteOptions::default()).expect("opens");
-    opened
-        .conn
-        .pragma_update(None, "query_only", true)
-        .expect("sets");
-    let (head, _) = tokio::sync::watch::channel(opened.revision);
-    let mut writer = Writer {
-        path: path.clone(),
-        options: SqliteOptions::default(),
-        conn: Some(opened.conn),
-        head,
-        leases: Arc::default(),
-        clock,
-        stats: Arc::default(),
-        failing: None,
+    let mut writer = writer(&path);
+    let query_only = |writer: &Writer, on: bool| {
+        let conn = writer.conn.as_ref().expect("is kept");
+        conn.pragma_update(None, "query_only", on).expect("sets");
     };
-    let write = |writer: &mut Writer| {
-        let (reply, mut answer) = oneshot::channel();
-        let work = Work::Txn(put("/a", ""));
-        writer.group(vec![Job { work, reply }]);
-        answer.try_recv().expect("is answered").map(drop)
-    };
+    query_only(&writer, true);
     let store = path.display().to_string();
     assert_eq!(write(&mut writer), Err(StoreError::ReadOnly { store }));
     assert_eq!(writer.stats.failures(), 1);
     let reader = Reader::new(&path);
     assert_eq!(reader.run(|conn| read::get(conn, "/a")).await, Ok(None));
-    let conn = writer.conn.as_ref().expect("is kept");
-    conn.pragma_update(None, "query_only", false).expect("sets");
+    query_only(&writer, false);
     assert_eq!(write(&mut writer), Ok(()));
+}
+
+#[test]
+fn a_connection_left_in_a_bad_state_is_put_right() {
+    let (_dir, path) = place();
+    let mut writer = writer(&path);
+    let conn = writer.conn.as_ref().expect("is there");
+    conn.execute_batch("BEGIN; UPDATE meta SET revision = 99")
+        .expect("begins");
+    assert!(write(&mut writer).is_err(), "a transaction is open");
+    assert_eq!(write(&mut writer), Ok(()), "and was rolled back");
+    assert_eq!(*writer.head.borrow(), Revision(2));
+    writer.conn = None;
+    assert_eq!(write(&mut writer), Ok(()), "opened again");
+    assert_eq!(*writer.head.borrow(), Revision(3));
 }
 
 #[test]
