@@ -3,24 +3,23 @@
 //! Events are appended in order, in as few transactions as the store allows, and the oldest are
 //! dropped when there are more than the retention says. The sequence never starts anew.
 
+mod follow;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use h8lio_model::event::{Event, Severity};
 use h8lio_model::ids::NodeId;
 use jiff::Timestamp;
 
-use crate::lane::{Lane, Worker};
-use crate::store::{
-    Compare, CompareOp, KeyRange, KeyValue, Op, OpResponse, Store, StoreError, Target, Txn,
-    WatchEvent, WatchStream,
-};
+use self::follow::Follower;
+use self::writer::EventWriter;
+use crate::lane::Lane;
+use crate::store::{KeyRange, KeyValue, Store, StoreError};
 
 const HEAD: &str = "/h8lio/event/head";
 const ENTRIES: &str = "/h8lio/event/entry/";
@@ -38,7 +37,7 @@ const PAGE: usize = 512;
 /// Why events could not be written or read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventsError {
-    #[error("cannot reach the events")]
+    #[error("cannot read or write the events")]
     Store(#[source] StoreError),
     #[error("events up to {} are no longer kept; follow from {oldest}", .oldest - 1)]
     Gone { from: u64, oldest: u64 },
@@ -193,12 +192,7 @@ impl EventLog {
     /// Events from sequence number `from` (at least 1) on, without an end and without a gap. The
     /// stream ends after its first error; [`EventsError::Gone`] says where to begin again.
     pub fn follow(&self, from: u64) -> BoxStream<'static, Result<Event, EventsError>> {
-        let follower = Follower {
-            store: self.store.clone(),
-            next: from.max(1),
-            ready: Vec::new(),
-            watch: None,
-        };
+        let follower = Follower::new(self.store.clone(), from);
         Box::pin(stream::unfold(Some(follower), |f| async move {
             let mut f = f?;
             match f.event().await {
@@ -207,159 +201,6 @@ impl EventLog {
             }
         }))
     }
-}
-
-/// Gives events their places.
-struct EventWriter {
-    store: Arc<dyn Store>,
-    keep: u64,
-    /// The last sequence number written; `None` when that has to be looked up.
-    last: Option<u64>,
-}
-
-#[async_trait]
-impl Worker for EventWriter {
-    type Item = Vec<EventDraft>;
-    type Answer = Result<u64, EventsError>;
-
-    async fn work(&mut self, group: Vec<Self::Item>) -> Vec<Self::Answer> {
-        let sizes: Vec<usize> = group.iter().map(Vec::len).collect();
-        let drafts: Vec<EventDraft> = group.into_iter().flatten().collect();
-        // Sequence number of the draft before the next one, for each chunk that was written.
-        let mut placed: Vec<u64> = Vec::with_capacity(drafts.len());
-        let mut failed = None;
-        for chunk in drafts.chunks(CHUNK) {
-            match self.write(chunk).await {
-                Ok(head) => placed.extend(head + 1..=head + chunk.len() as u64),
-                Err(e) => {
-                    failed = Some(e);
-                    break;
-                }
-            }
-        }
-        let mut end = 0;
-        let answer = |size: usize| {
-            end += size;
-            match (placed.get(end - 1), &failed) {
-                (Some(seq), _) => Ok(*seq),
-                (None, Some(e)) => Err(e.clone()),
-                (None, None) => Ok(0),
-            }
-        };
-        sizes.into_iter().map(answer).collect()
-    }
-}
-
-impl EventWriter {
-    /// One transaction, again with the true head while another process is faster. Answers the
-    /// head before it.
-    async fn write(&mut self, chunk: &[EventDraft]) -> Result<u64, EventsError> {
-        // Not known while the transaction is under way.
-        let mut head = match self.last.take() {
-            Some(seq) => seq,
-            None => head(&*self.store).await?,
-        };
-        loop {
-            let txn = self.txn(head, chunk);
-            let out = self.store.txn(txn).await.map_err(EventsError::Store)?;
-            if out.succeeded {
-                self.last = Some(head + chunk.len() as u64);
-                return Ok(head);
-            }
-            head = match out.responses.first() {
-                Some(OpResponse::Get(Some(kv))) => seq_of(kv)?,
-                _ => 0,
-            };
-        }
-    }
-
-    fn txn(&self, head: u64, chunk: &[EventDraft]) -> Txn {
-        let mut ops = Vec::with_capacity(chunk.len() + 2);
-        let mut seq = head;
-        for draft in chunk {
-            seq += 1;
-            let event = draft.clone().place(seq);
-            ops.push(Op::put(entry_key(seq), encode(&event)));
-        }
-        ops.push(Op::put(HEAD, seq.to_string()));
-        // A chunk is shorter than the retention or deletes nothing that it writes.
-        let oldest = (seq + 1).saturating_sub(self.keep).min(head + 1);
-        if oldest > 1 {
-            let old = KeyRange::span(entry_key(0), entry_key(oldest));
-            ops.push(Op::delete_range(old));
-        }
-        let unchanged = if head == 0 {
-            Compare::absent(HEAD)
-        } else {
-            let value = Target::Value(head.to_string().into());
-            Compare::new(HEAD, CompareOp::Equal, value)
-        };
-        Txn::when([unchanged]).then(ops).otherwise([Op::get(HEAD)])
-    }
-}
-
-struct Follower {
-    store: Arc<dyn Store>,
-    next: u64,
-    /// Read and not yet told, newest first.
-    ready: Vec<Event>,
-    /// `None` while the past is read.
-    watch: Option<WatchStream>,
-}
-
-impl Follower {
-    async fn event(&mut self) -> Result<Event, EventsError> {
-        loop {
-            while let Some(event) = self.ready.pop() {
-                match event.seq {
-                    seq if seq < self.next => {}
-                    seq if seq == self.next => {
-                        self.next += 1;
-                        return Ok(event);
-                    }
-                    oldest => {
-                        let from = self.next;
-                        return Err(EventsError::Gone { from, oldest });
-                    }
-                }
-            }
-            self.ready = match &mut self.watch {
-                Some(watch) => match watch.next().await {
-                    Some(Ok(batch)) => puts(&batch.events)?,
-                    // Too slow for the watch: what is kept can still be read.
-                    Some(Err(StoreError::Compacted { .. })) | None => self.past().await?,
-                    Some(Err(e)) => return Err(EventsError::Store(e)),
-                },
-                None => self.past().await?,
-            };
-            self.ready.reverse();
-        }
-    }
-
-    /// One page of what is there; at its end the watch begins where the page was read.
-    async fn past(&mut self) -> Result<Vec<Event>, EventsError> {
-        self.watch = None;
-        let page = self.store.range(entries_from(self.next), PAGE).await;
-        let page = page.map_err(EventsError::Store)?;
-        if !page.more {
-            let from = page.revision.next();
-            match self.store.watch(KeyRange::prefix(ENTRIES), from).await {
-                Ok(watch) => self.watch = Some(watch),
-                // History went on without us; the next page is read instead.
-                Err(StoreError::Compacted { .. }) => {}
-                Err(e) => return Err(EventsError::Store(e)),
-            }
-        }
-        page.items.iter().map(decode).collect()
-    }
-}
-
-fn puts(events: &[WatchEvent]) -> Result<Vec<Event>, EventsError> {
-    let put = |e: &WatchEvent| match e {
-        WatchEvent::Put(kv) => Some(decode(kv)),
-        WatchEvent::Delete { .. } => None,
-    };
-    events.iter().filter_map(put).collect()
 }
 
 /// The last sequence number written.

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use futures::StreamExt;
+
 use super::*;
 use crate::clock::ManualClock;
 use crate::store::memory::MemoryStore;

@@ -18,8 +18,8 @@ struct Held {
     ttl: Duration,
     /// By the injected clock's `mono`.
     deadline: Duration,
-    /// It is being ended: from now on it cannot be kept alive, or a holder could believe in a
-    /// lease whose keys are being deleted.
+    /// It is being ended: from now on it cannot be kept alive, not even by a caller who looked at
+    /// the clock before, or a holder could believe in a lease whose keys are being deleted.
     ending: bool,
 }
 
@@ -35,6 +35,13 @@ impl LeaseTable {
             ending: false,
         };
         self.0.insert(id, held);
+    }
+
+    #[cfg(test)]
+    pub(super) fn restart(&mut self, now: Duration) {
+        for (id, held) in std::mem::take(&mut self.0) {
+            self.insert(id, held.ttl, now);
+        }
     }
 
     pub(super) fn contains(&self, id: LeaseId) -> bool {
@@ -70,5 +77,36 @@ impl LeaseTable {
             }
         }
         expired
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_being_ended_cannot_be_kept_alive_by_a_caller_who_looked_at_the_clock_before() {
+        let second = Duration::from_secs;
+        let mut leases = LeaseTable::default();
+        let id = LeaseId(1);
+        leases.insert(id, second(10), second(0));
+        assert_eq!(leases.take_expired(second(9)), []);
+        assert_eq!(leases.take_expired(second(10)), [id]);
+        let late = leases.keep_alive(id, second(9));
+        assert_eq!(late, Err(StoreError::LeaseNotFound { id }));
+        assert_eq!(
+            leases.take_expired(second(10)),
+            [id],
+            "until it has been ended"
+        );
+    }
+
+    #[test]
+    fn times_are_rounded_up_to_whole_seconds() {
+        for (ms, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (60_000, 60)] {
+            let ttl = round_ttl(Duration::from_millis(ms));
+            assert_eq!(ttl, Duration::from_secs(seconds), "{ms} ms");
+        }
+        assert_eq!(round_ttl(Duration::MAX), Duration::from_secs(u64::MAX));
     }
 }

@@ -69,6 +69,13 @@ impl MemoryStore {
         }
     }
 
+    /// Gives every lease its full time again, as a restart of a store does.
+    #[cfg(test)]
+    pub(super) fn restart_leases(&self) {
+        let now = self.clock.mono();
+        self.state.lock().leases.restart(now);
+    }
+
     /// Runs `change` and tells the watchers.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock();

@@ -10,9 +10,9 @@ use crate::store::error::StoreError;
 use crate::store::key::{KeyRange, LeaseId, Revision};
 use crate::store::txn::{Op, OpResponse, Txn, TxnResult};
 
-/// Revisions forgotten per commit at most, so that no commit is much slower than others. More
-/// than one, so that the history shrinks when it is too long.
-const FORGET: u64 = 64;
+/// Revisions forgotten for each that a group makes, while too many are kept: so the history
+/// shrinks however fast it grows, and no commit is much slower than others.
+const FORGET: u64 = 2;
 
 /// The counters of the store while a group is applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -241,7 +241,8 @@ impl Batch {
     /// Forgets the oldest revisions when more than `keep` are kept, some at a time.
     pub(super) fn forget(&mut self, conn: &Connection, keep: u64) -> Result<(), Stop> {
         let upto = self.revision.saturating_sub(keep);
-        self.compact(conn, upto.min(self.compacted + FORGET))
+        let most = FORGET * (self.revision - self.stored.0);
+        self.compact(conn, upto.min(self.compacted + most))
     }
 
     fn compact(&mut self, conn: &Connection, upto: u64) -> Result<(), Stop> {

@@ -119,6 +119,7 @@ impl SqliteStore {
             leases: leases.clone(),
             clock: clock.clone(),
             stats: stats.clone(),
+            failing: None,
         };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())

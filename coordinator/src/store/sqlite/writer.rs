@@ -77,6 +77,8 @@ pub(super) struct Writer {
     pub(super) leases: Arc<Mutex<LeaseTable>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stats: Arc<WriterStats>,
+    /// What stopped the last group, if it was stopped: said once in the log and not per group.
+    pub(super) failing: Option<StoreError>,
 }
 
 impl Writer {
@@ -95,12 +97,15 @@ impl Writer {
     }
 
     /// Commits a group and answers it. Nobody is told anything before the commit has returned.
-    fn group(&mut self, group: Vec<Job>) {
+    pub(super) fn group(&mut self, group: Vec<Job>) {
         let (work, replies): (Vec<_>, Vec<_>) =
             group.into_iter().map(|job| (job.work, job.reply)).unzip();
         let answers = match self.commit(&work) {
             Ok((answers, revision)) => {
                 self.settle_leases(&work, &answers);
+                if self.failing.take().is_some() {
+                    tracing::info!("the store {} is written again", self.path.display());
+                }
                 self.stats.commits.fetch_add(1, Ordering::Relaxed);
                 let jobs = answers.len() as u64;
                 self.stats.jobs.fetch_add(jobs, Ordering::Relaxed);
@@ -112,7 +117,10 @@ impl Writer {
                 self.stats.failures.fetch_add(1, Ordering::Relaxed);
                 self.recover();
                 let e = stop.at(&self.path);
-                tracing::error!(waiting = work.len(), "{e}");
+                if self.failing.as_ref() != Some(&e) {
+                    tracing::error!("{e}");
+                    self.failing = Some(e.clone());
+                }
                 work.iter().map(|_| Err(e.clone())).collect()
             }
         };
