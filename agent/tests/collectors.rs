@@ -83,6 +83,38 @@ fn an_empty_tree_gives_problems_and_no_facts() {
 }
 
 #[test]
+fn a_server_without_drives_has_nothing_to_complain_about() {
+    let tree = Tree::new();
+    tree.folder("sys/block");
+    let disks = LinuxDisks::new(tree.root());
+    let raw = disks.drives();
+    assert_eq!((raw.drives.len(), raw.problems.len()), (0, 0));
+}
+
+#[test]
+fn a_tree_that_is_not_the_server_is_never_mixed_with_the_answers_of_its_tools() {
+    let tree = Tree::new();
+    let disks = LinuxDisks::new(tree.root());
+    assert_eq!(disks.signatures().expect_err("refused").what, "lsblk");
+    assert_eq!(disks.smart("sda").expect_err("refused").what, "smartctl");
+    let osds = LinuxOsds::new(tree.root());
+    assert_eq!(osds.volumes().expect_err("refused").what, "ceph-volume");
+}
+
+#[test]
+fn the_boot_time_does_not_wobble_with_the_clock() {
+    let tree = Tree::new();
+    let os = LinuxOs::new(tree.root());
+    let read = |btime: &str| {
+        tree.file("proc/stat", format!("cpu 1 2\nbtime {btime}\n"));
+        os.os().booted_at_seconds
+    };
+    assert_eq!(read("1700000000"), Some(1_700_000_000));
+    assert_eq!(read("1700000001"), Some(1_700_000_000), "slewed by NTP");
+    assert_eq!(read("1700000003"), Some(1_700_000_003), "really set");
+}
+
+#[test]
 fn a_vendor_who_filled_in_nothing_leaves_no_serial() {
     let tree = Tree::new();
     let dmi = "sys/class/dmi/id";
@@ -152,7 +184,7 @@ fn sas_drive(tree: &Tree, name: &str, serial: &[u8]) {
         .file(&format!("{at}/{name}1/partition"), "1\n")
         .file(&format!("{at}/{name}1/size"), "8\n")
         .link(
-            &format!("dev/disk/by-id/wwn-0x5000c50000000011"),
+            "dev/disk/by-id/wwn-0x5000c50000000011",
             &format!("../../{name}"),
         );
 }

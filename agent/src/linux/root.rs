@@ -1,7 +1,7 @@
 //! The folder below which `/proc`, `/sys`, `/dev`, `/etc`, `/run` and `/var` are read: `/` on a
 //! server, a fixture tree in tests.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -31,6 +31,24 @@ impl Root {
     /// Whether this is the server itself, so that asking its tools makes sense.
     pub fn is_real(&self) -> bool {
         self.0 == Path::new("/")
+    }
+
+    /// Refuses to mix a tool's answer about this server with files of another tree.
+    ///
+    /// # Errors
+    /// When this root is not `/`.
+    pub fn allows_tools(&self, tool: &str) -> Result<(), Problem> {
+        if self.is_real() {
+            return Ok(());
+        }
+        Err(Problem {
+            what: tool.to_owned(),
+            reason: "Failed".to_owned(),
+            message: format!(
+                "{tool} speaks of the real server and is not asked about files below {}",
+                self.0.display()
+            ),
+        })
     }
 
     /// `path` below the root, for example `proc/meminfo`.
@@ -97,7 +115,7 @@ impl Root {
     /// When the folder cannot be listed.
     pub fn list(&self, path: impl AsRef<Path>) -> io::Result<Vec<String>> {
         let mut names: Vec<String> = fs::read_dir(self.join(path))?
-            .filter_map(|e| e.ok().map(|e| lossy(e.file_name())))
+            .filter_map(|e| e.ok().map(|e| lossy(&e.file_name())))
             .collect();
         names.sort();
         Ok(names)
@@ -110,17 +128,17 @@ impl Root {
     /// Target of a symbolic link, as written.
     pub fn link(&self, path: impl AsRef<Path>) -> Option<String> {
         let target = fs::read_link(self.join(path)).ok()?;
-        Some(lossy(target.into_os_string()))
+        Some(lossy(target.as_os_str()))
     }
 
     /// Last part of a symbolic link's target.
     pub fn link_name(&self, path: impl AsRef<Path>) -> Option<String> {
         let target = fs::read_link(self.join(path)).ok()?;
-        target.file_name().map(|n| lossy(n.to_owned()))
+        target.file_name().map(lossy)
     }
 }
 
-fn lossy(name: OsString) -> String {
+fn lossy(name: &OsStr) -> String {
     name.to_string_lossy().into_owned()
 }
 
