@@ -216,4 +216,18 @@ mod tests {
         assert!(!problem.message.contains('\n'));
         assert_eq!(failed("lvs", 5, "").reason, "Failed");
     }
+
+    #[test]
+    fn a_line_that_speaks_of_a_secret_is_not_repeated() {
+        let problem = failed(
+            "ceph-volume",
+            1,
+            "ceph.cephx_lockbox_secret=AQB\nno such device",
+        );
+        assert!(
+            problem.message.ends_with("no such device"),
+            "{}",
+            problem.message
+        );
+    }
 }

@@ -167,3 +167,30 @@ pub fn not_understood(what: &str, cause: &str) -> Problem {
         message: format!("{what}: {cause}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_read_is_told_apart_and_names_the_next_move() {
+        let problem = unreadable("/x", &io::Error::from(io::ErrorKind::PermissionDenied));
+        assert_eq!(problem.reason, "NotPermitted");
+        assert!(problem.message.contains("must run as root"));
+        let problem = unreadable("/x", &io::Error::from(io::ErrorKind::NotFound));
+        assert_eq!(problem.reason, "Failed");
+    }
+
+    #[test]
+    fn names_that_are_not_utf8_and_fifos_do_not_stop_a_reader() {
+        use std::os::unix::ffi::OsStrExt;
+        let dir = tempfile::tempdir().expect("a folder");
+        fs::write(dir.path().join(OsStr::from_bytes(b"a\xff")), "x").expect("a file");
+        nix::unistd::mkfifo(&dir.path().join("fifo"), nix::sys::stat::Mode::S_IRWXU)
+            .expect("a fifo");
+        let root = Root::at(dir.path());
+        assert_eq!(root.names(""), ["a\u{fffd}", "fifo"]);
+        assert_eq!(root.value("fifo"), None, "nobody writes, nobody waits");
+        assert_eq!(root.value("a\u{fffd}"), None);
+    }
+}
