@@ -55,10 +55,12 @@ impl DiskHost for LinuxDisks {
     }
 
     fn signatures(&self) -> Result<BTreeMap<String, RawSignatures>, Problem> {
+        self.root.allows_tools("lsblk")?;
         lsblk::ask(&self.root)
     }
 
     fn smart(&self, device: &str) -> Result<RawSmart, Problem> {
+        self.root.allows_tools("smartctl")?;
         let mut stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pid) = stuck.get(device).copied() {
             if self.root.value(format!("proc/{pid}/comm")).as_deref() == Some("smartctl") {

@@ -216,11 +216,15 @@ fn follow(child: &Child, pipes: &mut Pipes, until: Instant) -> Result<(), Ended>
     loop {
         let now = monotonic();
         if drained_at.is_none() && has_exited(child)? {
-            drained_at = Some(until.min(now + DRAIN));
+            drained_at = Some(now + DRAIN);
         }
         match drained_at {
             Some(_) if pipes.all_ended() => return Ok(()),
-            Some(end) if now >= end => return Ok(()),
+            Some(end) if now >= end => {
+                // However late this thread runs, what the tool itself wrote is in the pipe now.
+                pipes.wait_and_read(Duration::ZERO)?;
+                return Ok(());
+            }
             None if now >= until => return Err(Ended::Late),
             _ => {}
         }

@@ -1,5 +1,6 @@
 //! Operating system and clock, from files; the clock's state from `timedatectl` or `chronyc`.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use h8lio_model::inventory::Problem;
@@ -21,15 +22,36 @@ const KEEPERS: [&str; 6] = [
     "systemd-timesyn",
 ];
 
+/// The kernel computes `btime` from the present wall clock, so slewing moves it by a second now
+/// and then; a difference up to this is the same boot time.
+const BTIME_WOBBLE: u64 = 2;
+
 /// Reads the operating system below a root.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct LinuxOs {
     root: Root,
+    booted_at: Mutex<Option<i64>>,
 }
 
 impl LinuxOs {
     pub fn new(root: Root) -> Self {
-        Self { root }
+        Self {
+            root,
+            booted_at: Mutex::default(),
+        }
+    }
+
+    fn steady_boot_time(&self) -> Option<i64> {
+        let mut known = self
+            .booted_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let read = booted_at(&self.root)?;
+        match *known {
+            Some(kept) if kept.abs_diff(read) <= BTIME_WOBBLE => {}
+            _ => *known = Some(read),
+        }
+        *known
     }
 
     /// `/etc/os-release` is usually a link to the other; each may be missing.
@@ -58,7 +80,7 @@ impl OsHost for LinuxOs {
             hostname: root.value("proc/sys/kernel/hostname"),
             kernel: root.value("proc/sys/kernel/osrelease"),
             boot_id,
-            booted_at_seconds: booted_at(root),
+            booted_at_seconds: self.steady_boot_time(),
             machine_id: root.value("etc/machine-id"),
             init: root.value("proc/1/comm"),
             command_line: root.value("proc/cmdline"),
@@ -150,9 +172,12 @@ fn leap_status(csv: &str) -> Option<bool> {
     }
 }
 
-/// A tool that said no: its first line, made fit for one line.
+/// A tool that said no: its first line that speaks of no secret, made fit for one line.
 pub(super) fn failed(what: &str, code: i32, stderr: &str) -> Problem {
-    let first = stderr.lines().map(str::trim).find(|l| !l.is_empty());
+    let first = stderr
+        .lines()
+        .map(str::trim)
+        .find(|l| !l.is_empty() && !l.to_ascii_lowercase().contains("secret"));
     let said: String = first
         .unwrap_or("it gave no cause")
         .chars()
@@ -190,5 +215,19 @@ mod tests {
         assert_eq!(problem.reason, "NotPermitted");
         assert!(!problem.message.contains('\n'));
         assert_eq!(failed("lvs", 5, "").reason, "Failed");
+    }
+
+    #[test]
+    fn a_line_that_speaks_of_a_secret_is_not_repeated() {
+        let problem = failed(
+            "ceph-volume",
+            1,
+            "ceph.cephx_lockbox_secret=AQB\nno such device",
+        );
+        assert!(
+            problem.message.ends_with("no such device"),
+            "{}",
+            problem.message
+        );
     }
 }

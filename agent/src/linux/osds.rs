@@ -74,6 +74,7 @@ impl OsdHost for LinuxOsds {
     }
 
     fn volumes(&self) -> Result<Option<RawVolumes>, Problem> {
+        self.root.allows_tools("ceph-volume")?;
         if exec::find("ceph-volume").is_some() {
             let args = ["lvm", "list", "--format", "json"];
             return ask("ceph-volume", &args).map(|json| Some(RawVolumes::CephVolume(json)));

@@ -1,7 +1,7 @@
 //! The folder below which `/proc`, `/sys`, `/dev`, `/etc`, `/run` and `/var` are read: `/` on a
 //! server, a fixture tree in tests.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -31,6 +31,24 @@ impl Root {
     /// Whether this is the server itself, so that asking its tools makes sense.
     pub fn is_real(&self) -> bool {
         self.0 == Path::new("/")
+    }
+
+    /// Refuses to mix a tool's answer about this server with files of another tree.
+    ///
+    /// # Errors
+    /// When this root is not `/`.
+    pub fn allows_tools(&self, tool: &str) -> Result<(), Problem> {
+        if self.is_real() {
+            return Ok(());
+        }
+        Err(Problem {
+            what: tool.to_owned(),
+            reason: "Failed".to_owned(),
+            message: format!(
+                "{tool} speaks of the real server and is not asked about files below {}",
+                self.0.display()
+            ),
+        })
     }
 
     /// `path` below the root, for example `proc/meminfo`.
@@ -97,7 +115,7 @@ impl Root {
     /// When the folder cannot be listed.
     pub fn list(&self, path: impl AsRef<Path>) -> io::Result<Vec<String>> {
         let mut names: Vec<String> = fs::read_dir(self.join(path))?
-            .filter_map(|e| e.ok().map(|e| lossy(e.file_name())))
+            .filter_map(|e| e.ok().map(|e| lossy(&e.file_name())))
             .collect();
         names.sort();
         Ok(names)
@@ -110,17 +128,17 @@ impl Root {
     /// Target of a symbolic link, as written.
     pub fn link(&self, path: impl AsRef<Path>) -> Option<String> {
         let target = fs::read_link(self.join(path)).ok()?;
-        Some(lossy(target.into_os_string()))
+        Some(lossy(target.as_os_str()))
     }
 
     /// Last part of a symbolic link's target.
     pub fn link_name(&self, path: impl AsRef<Path>) -> Option<String> {
         let target = fs::read_link(self.join(path)).ok()?;
-        target.file_name().map(|n| lossy(n.to_owned()))
+        target.file_name().map(lossy)
     }
 }
 
-fn lossy(name: OsString) -> String {
+fn lossy(name: &OsStr) -> String {
     name.to_string_lossy().into_owned()
 }
 
@@ -147,5 +165,32 @@ pub fn not_understood(what: &str, cause: &str) -> Problem {
         what: what.to_owned(),
         reason: "NotUnderstood".to_owned(),
         message: format!("{what}: {cause}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_read_is_told_apart_and_names_the_next_move() {
+        let problem = unreadable("/x", &io::Error::from(io::ErrorKind::PermissionDenied));
+        assert_eq!(problem.reason, "NotPermitted");
+        assert!(problem.message.contains("must run as root"));
+        let problem = unreadable("/x", &io::Error::from(io::ErrorKind::NotFound));
+        assert_eq!(problem.reason, "Failed");
+    }
+
+    #[test]
+    fn names_that_are_not_utf8_and_fifos_do_not_stop_a_reader() {
+        use std::os::unix::ffi::OsStrExt;
+        let dir = tempfile::tempdir().expect("a folder");
+        fs::write(dir.path().join(OsStr::from_bytes(b"a\xff")), "x").expect("a file");
+        nix::unistd::mkfifo(&dir.path().join("fifo"), nix::sys::stat::Mode::S_IRWXU)
+            .expect("a fifo");
+        let root = Root::at(dir.path());
+        assert_eq!(root.names(""), ["a\u{fffd}", "fifo"]);
+        assert_eq!(root.value("fifo"), None, "nobody writes, nobody waits");
+        assert_eq!(root.value("a\u{fffd}"), None);
     }
 }

@@ -29,7 +29,7 @@ pub fn conditions(disks: &DiskFacts, osds: &OsdFacts, now: Timestamp) -> Vec<Con
             Status::True,
             ("ToolMissing", ""),
             format!(
-                "no disk's health can be read: {}; install smartmontools",
+                "no disk's health can be read: {} (smartmontools)",
                 problem.message
             ),
             now,

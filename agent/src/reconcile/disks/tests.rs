@@ -87,8 +87,8 @@ fn healthy() -> SmartAnswers {
         .into()
 }
 
-fn one(raw: RawDrives, signatures: &Found) -> Disk {
-    let mut all = assess(&raw, signatures, &healthy()).facts.disks;
+fn one(raw: &RawDrives, signatures: &Found) -> Disk {
+    let mut all = assess(raw, signatures, &healthy()).facts.disks;
     assert_eq!(all.len(), 1, "one drive");
     all.remove(0)
 }
@@ -183,7 +183,7 @@ fn a_reading_does_not_follow_a_device_name_onto_another_drive() {
 
 #[test]
 fn a_blank_healthy_drive_that_was_looked_at_is_free() {
-    let disk = one(alone(drive("sda", "S1")), &found([("sda", looked_at())]));
+    let disk = one(&alone(drive("sda", "S1")), &found([("sda", looked_at())]));
     assert_eq!(disk.unusable, []);
     assert_eq!(disk.health, Health::Healthy);
 }
@@ -194,7 +194,7 @@ fn without_lsblk_no_disk_is_free() {
         "NotUnderstood",
         "lsblk: its answer is not the JSON expected",
     ));
-    let disk = one(alone(drive("sda", "S1")), &junk);
+    let disk = one(&alone(drive("sda", "S1")), &junk);
     assert!(matches!(&disk.unusable[..], [No::SignaturesUnknown { why }] if why.contains("lsblk")));
 }
 
@@ -206,7 +206,7 @@ fn without_lsblk_no_disk_is_free() {
     "contradict"
 )]
 fn an_empty_answer_that_proves_nothing_is_no_yes(#[case] given: Found, #[case] why: &str) {
-    let disk = one(alone(drive("sda", "S1")), &given);
+    let disk = one(&alone(drive("sda", "S1")), &given);
     let doubt = disk.unusable.iter().find_map(|r| match r {
         No::SignaturesUnknown { why } => Some(why.as_str()),
         _ => None,
@@ -248,7 +248,7 @@ fn the_disk_below_a_root_on_lvm_is_the_system_disk() {
         ..RawDrives::default()
     };
     let disk = one(
-        raw,
+        &raw,
         &found([("sda", looked_at()), ("sda3", carrying("LVM2_member"))]),
     );
     let system = |m: &str| No::SystemDisk { mount: m.into() };
@@ -324,7 +324,7 @@ fn a_closed_dmcrypt_osd_and_an_old_ceph_disk_still_look_like_ceph() {
         cluster_fsid: None,
     };
     assert!(
-        one(raw, &found([("sda", carrying("LVM2_member"))]))
+        one(&raw, &found([("sda", carrying("LVM2_member"))]))
             .unusable
             .contains(&ceph)
     );
@@ -339,7 +339,7 @@ fn a_closed_dmcrypt_osd_and_an_old_ceph_disk_still_look_like_ceph() {
         ..looked_at()
     };
     let given = found([("sda", looked_at()), ("sda1", part)]);
-    assert!(one(alone(old), &given).unusable.contains(&ceph));
+    assert!(one(&alone(old), &given).unusable.contains(&ceph));
 }
 
 // ---- identity -----------------------------------------------------------------------------
@@ -382,8 +382,8 @@ fn a_key_does_not_depend_on_whether_lsblk_answered() {
         transport: Some("sata".into()),
         ..looked_at()
     };
-    let with = one(alone(sata.clone()), &found([("sda", udev)]));
-    let without = one(alone(sata), &Err(problem("TimedOut", "late")));
+    let with = one(&alone(sata.clone()), &found([("sda", udev)]));
+    let without = one(&alone(sata), &Err(problem("TimedOut", "late")));
     assert_eq!(with.key, without.key);
     assert_eq!(with.transport, Transport::Sata);
 }
@@ -420,11 +420,11 @@ proptest! {
 #[test]
 fn a_shell_command_in_a_serial_is_only_a_name() {
     let disk = one(
-        alone(drive("sda", "$(reboot)")),
+        &alone(drive("sda", "$(reboot)")),
         &found([("sda", looked_at())]),
     );
     assert_eq!(disk.key, DiskKey::Serial("$(reboot)".into()));
-    let odd = one(alone(drive("sda", "A\nB")), &found([("sda", looked_at())]));
+    let odd = one(&alone(drive("sda", "A\nB")), &found([("sda", looked_at())]));
     assert_eq!(odd.key, DiskKey::Unstable("sda".into()));
     assert_eq!(odd.serial.as_deref(), Some("A\u{fffd}B"));
 }

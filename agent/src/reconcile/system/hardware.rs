@@ -38,7 +38,7 @@ const HYPERVISORS: [(&str, &str); 10] = [
     ("virtualbox", "virtualbox"),
     ("innotek", "virtualbox"),
     ("virtual machine", "hyper-v"),
-    ("xen", "xen"),
+    ("hvm domu", "xen"),
     ("bochs", "bochs"),
     ("amazon ec2", "amazon"),
     ("google compute", "google"),
@@ -98,12 +98,12 @@ fn virtualization(raw: &RawHardware, dmi: &RawDmi) -> Option<String> {
             let known = HYPERVISORS.iter().find(|(part, _)| t.contains(part));
             known.map(|(_, name)| (*name).to_owned())
         });
-    // Amazon's and Google's names also stand on their bare-metal servers.
+    // Every usual hypervisor sets the processor's flag; without it the name is only a name:
+    // Amazon's and Google's also stand on their bare-metal servers.
     match (named, raw.hypervisor_flag) {
-        (Some(name), Some(false)) if matches!(name.as_str(), "amazon" | "google") => None,
-        (Some(name), _) => Some(name),
+        (_, Some(false)) => None,
         (None, Some(true)) => Some("unknown".to_owned()),
-        (None, _) => None,
+        (named, _) => named,
     }
 }
 

@@ -6,3 +6,4 @@ pub mod hardware;
 pub mod os;
 mod pressure;
 pub mod vitals;
+pub mod watch;
