@@ -21,12 +21,15 @@ pub struct Cli {
 pub enum Command {
     /// Sets up a fleet: certificate authority, configuration, first operator.
     Init(InitArgs),
+    /// Runs the coordinator until SIGTERM; SIGHUP reads the certificate authority again.
+    Run(ConfigArgs),
     /// Checks a configuration and says what is wrong with it.
     CheckConfig(ConfigArgs),
     /// Prints the version.
     Version,
-    /// Prints the manual page (roff).
-    Man,
+    /// Writes the manual pages.
+    #[command(hide = true)]
+    Man(ManArgs),
 }
 
 /// Arguments of `init`.
@@ -84,4 +87,12 @@ pub struct ConfigArgs {
     /// The configuration that `init` wrote.
     #[arg(long, value_name = "FILE", env = "H8LIO_COORDINATOR_CONFIG")]
     pub config: PathBuf,
+}
+
+/// Where manual pages go.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Folder for the pages; must exist.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }

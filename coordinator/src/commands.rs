@@ -1,11 +1,12 @@
-//! What the commands that do not run the coordinator do.
+//! What the commands do.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::cli::{Cli, Command, ConfigArgs, InitArgs};
-use crate::clock::Clock;
+use crate::cli::{Cli, Command, ConfigArgs, InitArgs, ManArgs};
+use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::init;
 
@@ -15,12 +16,15 @@ use crate::init;
 /// Whatever stopped it; a [`config::ConfigError`] inside means exit code 78.
 pub fn execute(command: Command, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<()> {
     match command {
+        Command::Run(args) => {
+            crate::daemon::run(config::load(&args.config)?, Arc::new(SystemClock::new()))
+        }
         Command::Init(args) => set_up(args, clock, out),
         Command::CheckConfig(args) => check_config(&args, out),
         Command::Version => {
             writeln!(out, "h8lio-coordinator {}", env!("CARGO_PKG_VERSION")).context("cannot print")
         }
-        Command::Man => man(out),
+        Command::Man(args) => man(&args),
     }
 }
 
@@ -64,10 +68,8 @@ fn check_config(args: &ConfigArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     .context("cannot print")
 }
 
-fn man(out: &mut dyn Write) -> anyhow::Result<()> {
+fn man(args: &ManArgs) -> anyhow::Result<()> {
     let command = <Cli as clap::CommandFactory>::command();
-    clap_mangen::Man::new(command)
-        .section("8")
-        .render(out)
-        .context("cannot print")
+    clap_mangen::generate_to(command, &args.out)
+        .with_context(|| format!("cannot write manual pages to {}", args.out.display()))
 }

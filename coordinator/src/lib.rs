@@ -1,15 +1,19 @@
 //! The coordinator of h8lio: the one program that knows the whole fleet.
 
+pub mod accept;
+pub mod app;
 pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod daemon;
 pub mod events;
 pub mod feed;
 pub mod gather;
 pub mod init;
 mod lane;
+pub mod metrics;
 pub mod observe;
 pub mod operators;
 pub mod outage;

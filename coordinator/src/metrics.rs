@@ -1,5 +1,6 @@
 //! Prometheus metrics, and the counters behind them.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,12 +13,12 @@ use axum::routing::get;
 use h8lio_model::lifecycle::{Admission, Availability};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry as Metrics, Unit};
 
-use crate::accept::Counters as AcceptCounters;
+use crate::accept::counters::{Counters as AcceptCounters, Snapshot};
 use crate::gather::ingest::Ingest;
 use crate::rpc::services::Services;
 use crate::session::counters::Counters;
@@ -39,6 +40,11 @@ struct AvailabilityLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AdmissionLabel {
     admission: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: Word,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -87,12 +93,23 @@ pub fn render(sources: &Sources) -> Result<String, std::fmt::Error> {
     counter(&mut metrics, "store_transactions", "Transactions answered", transactions);
     counter(&mut metrics, "store_failures", "Transactions answered with an error", failures);
     counter(&mut metrics, "audit_entries", "Entries of the audit log", s.audit.heads().borrow().seq);
-    for (name, help, value) in sources.accept.list() {
-        counter(&mut metrics, name, help, value);
-    }
+    connections(&mut metrics, &sources.accept.snapshot());
     let mut text = String::new();
     encode(&mut text, &metrics)?;
     Ok(text)
+}
+
+fn connections(metrics: &mut Metrics, seen: &Snapshot) {
+    counter(metrics, "connections_accepted", "Connections that became callers", seen.accepted);
+    counter(metrics, "connections_resumed", "Of them, TLS sessions resumed", seen.resumed);
+    gauge(metrics, "connections_open", "Connections open", seen.open as i64);
+    gauge(metrics, "handshakes_pending", "Handshakes in progress", seen.pending as i64);
+    let refused = Family::<ReasonLabel, Counter>::default();
+    for (reason, count) in &seen.refused {
+        let label = ReasonLabel { reason: Word(reason.as_str()) };
+        refused.get_or_create(&label).inc_by(*count);
+    }
+    metrics.register("connections_refused", "Connections that did not become callers", refused);
 }
 
 fn gauge(metrics: &mut Metrics, name: &str, help: &str, value: i64) {

@@ -9,6 +9,7 @@ pub mod error;
 pub mod files;
 pub mod generation;
 pub mod template;
+pub mod verifier;
 
 use std::sync::Arc;
 

@@ -47,7 +47,7 @@ impl Act {
         T: Sync,
     {
         // Anybody unknown is refused without an entry: strangers must not fill the log.
-        let known = authz::operator(request, &services.operators, OperatorRole::Viewer)?;
+        let known = services.viewer(request)?;
         let change = read_change(asked.change)?;
         let act = Self {
             caller: known,
@@ -56,7 +56,7 @@ impl Act {
             target: asked.target,
             request: asked.request.to_string(),
         };
-        if let Err(refusal) = authz::operator(request, &services.operators, asked.least) {
+        if let Err(refusal) = authz::operator(request, &services.operators, asked.least, services.clock.now()) {
             return Err(act.refuse(services, refusal).await);
         }
         Ok(act)

@@ -11,6 +11,7 @@ use h8lio_tls::serial::Serial;
 use jiff::Timestamp;
 use tonic::{Request, Status};
 
+use crate::accept::Peer;
 use crate::pki::caller::Caller;
 use crate::operators::Operators;
 use crate::registry::{Node, Registry};
@@ -31,15 +32,25 @@ pub struct OperatorCaller {
 }
 
 fn caller<T>(request: &Request<T>) -> Caller {
-    request.extensions().get::<Caller>().cloned().unwrap_or(Caller::Anonymous)
+    Peer::of(request).map_or(Caller::Anonymous, |p| (*p.caller).clone())
 }
 
 /// The enrolled node behind the connection.
 ///
 /// # Errors
 /// When the caller is not a node, or one that may not speak.
-pub fn node<T>(request: &Request<T>, registry: &Registry) -> Result<NodeCaller, Status> {
-    let caller = known_node(request, registry, false)?;
+pub fn node<T>(
+    request: &Request<T>,
+    registry: &Registry,
+    now: Timestamp,
+) -> Result<NodeCaller, Status> {
+    let caller = known_node(request, registry)?;
+    if now > caller.not_after {
+        return Err(Status::unauthenticated(format!(
+            "the node certificate expired at {}; the agent has to re-attest first",
+            caller.not_after
+        )));
+    }
     if let Some(Restriction::Banned { reason, by, at }) = &caller.node.record().value.restriction {
         return Err(Status::permission_denied(format!(
             "node {} was banned by {by} at {at}: {reason}; `h8lctl node unban` ends it",
@@ -57,24 +68,15 @@ pub fn maybe_expired_node<T>(
     request: &Request<T>,
     registry: &Registry,
 ) -> Result<NodeCaller, Status> {
-    known_node(request, registry, true)
+    known_node(request, registry)
 }
 
-fn known_node<T>(
-    request: &Request<T>,
-    registry: &Registry,
-    expired_too: bool,
-) -> Result<NodeCaller, Status> {
-    let Caller::Node { id, serial, expired, not_after, .. } = caller(request) else {
+fn known_node<T>(request: &Request<T>, registry: &Registry) -> Result<NodeCaller, Status> {
+    let Caller::Node { id, serial, not_after, .. } = caller(request) else {
         return Err(Status::unauthenticated(
             "this call needs a node certificate of this fleet; enroll the server first (h8lio-agent enroll)",
         ));
     };
-    if expired && !expired_too {
-        return Err(Status::unauthenticated(format!(
-            "the node certificate expired at {not_after}; the agent has to re-attest first"
-        )));
-    }
     let node = registry.by_id(id).ok_or_else(|| {
         Status::not_found(format!("node {id} is not known to this coordinator; was its store restored from an older backup?"))
     })?;
@@ -101,12 +103,19 @@ pub fn operator<T>(
     request: &Request<T>,
     operators: &Operators,
     least: OperatorRole,
+    now: Timestamp,
 ) -> Result<OperatorCaller, Status> {
-    let Caller::Operator { name, role, serial, .. } = caller(request) else {
+    let Caller::Operator { name, role, serial, not_after } = caller(request) else {
         return Err(Status::unauthenticated(
             "this call needs an operator certificate of this fleet; import a context (h8lctl context import)",
         ));
     };
+    // A connection may outlive the certificate that it was made with.
+    if now > not_after {
+        return Err(Status::unauthenticated(format!(
+            "the certificate of operator {name} expired at {not_after}; an admin can make a new one (h8lctl operator create)"
+        )));
+    }
     operators.check(&name, &serial.to_string()).map_err(|e| Status::permission_denied(e.to_string()))?;
     if role < least {
         return Err(Status::permission_denied(format!(

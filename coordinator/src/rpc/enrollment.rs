@@ -20,6 +20,7 @@ use super::attempts::Attempts;
 use super::authz;
 use super::services::Services;
 use super::status;
+use crate::accept::Peer;
 use crate::audit::{AuditDraft, AuditError};
 use crate::pki::csr::{self, PublicKey};
 use crate::pki::Issued;
@@ -108,7 +109,7 @@ impl EnrollmentService for EnrollmentServer {
         &self,
         request: Request<v1::EnrollRequest>,
     ) -> Result<Response<v1::EnrollResponse>, Status> {
-        let peer = request.remote_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |a| a.ip());
+        let peer = Peer::of(&request).map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |p| p.address.ip());
         let s = &self.services;
         if !self.attempts.may_try(peer, s.clock.mono()) {
             return Err(Status::resource_exhausted(
@@ -129,7 +130,7 @@ impl EnrollmentService for EnrollmentServer {
         &self,
         request: Request<v1::RenewRequest>,
     ) -> Result<Response<v1::RenewResponse>, Status> {
-        let caller = authz::node(&request, &self.services.registry)?;
+        let caller = authz::node(&request, &self.services.registry, self.services.clock.now())?;
         self.refuse_restricted(&caller.node)?;
         let key = read_csr(&request.into_inner().csr)?;
         let issued = self.issue(&caller.node, &key).await?;

@@ -51,7 +51,7 @@ impl FleetService for FleetServer {
         &self,
         request: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
-        let caller = authz::operator(&request, &self.0.operators, OperatorRole::Viewer)?;
+        let caller = self.0.viewer(&request)?;
         let s = &self.0;
         let mut nodes = BTreeMap::new();
         let mut conditions = BTreeMap::new();
@@ -143,7 +143,7 @@ impl FleetService for FleetServer {
         request: Request<v1::ListTokensRequest>,
     ) -> Result<Response<v1::ListTokensResponse>, Status> {
         let s = &self.0;
-        authz::operator(&request, &s.operators, OperatorRole::Viewer)?;
+        s.viewer(&request)?;
         let (items, _) = store::list(s.store.as_ref(), KeyRange::prefix(TOKENS))
             .await
             .map_err(|e| status::store(&e))?;
@@ -190,7 +190,7 @@ impl FleetService for FleetServer {
         request: Request<v1::ListEventsRequest>,
     ) -> Result<Response<v1::ListEventsResponse>, Status> {
         let s = &self.0;
-        authz::operator(&request, &s.operators, OperatorRole::Viewer)?;
+        s.viewer(&request)?;
         let r = request.into_inner();
         let filter = self.filter(&r.node, r.min_severity)?;
         let limit = page(r.limit);
@@ -211,7 +211,7 @@ impl FleetService for FleetServer {
         request: Request<v1::FollowEventsRequest>,
     ) -> Result<Response<Self::FollowEventsStream>, Status> {
         let s = &self.0;
-        authz::operator(&request, &s.operators, OperatorRole::Viewer)?;
+        s.viewer(&request)?;
         let r = request.into_inner();
         let filter = self.filter(&r.node, r.min_severity)?;
         let from = if r.after_seq == 0 {
@@ -237,7 +237,7 @@ impl FleetService for FleetServer {
         request: Request<v1::ListAuditRequest>,
     ) -> Result<Response<v1::ListAuditResponse>, Status> {
         let s = &self.0;
-        authz::operator(&request, &s.operators, OperatorRole::Viewer)?;
+        s.viewer(&request)?;
         let r = request.into_inner();
         let limit = page(r.limit);
         let from = match r.after_seq {
@@ -256,7 +256,7 @@ impl FleetService for FleetServer {
         request: Request<v1::VerifyAuditRequest>,
     ) -> Result<Response<v1::VerifyAuditResponse>, Status> {
         let s = &self.0;
-        authz::operator(&request, &s.operators, OperatorRole::Viewer)?;
+        s.viewer(&request)?;
         let mut witnesses = Vec::new();
         for node in s.registry.all() {
             if let Some(head) = node.seen().audit_head {
@@ -332,7 +332,7 @@ impl FleetService for FleetServer {
         request: Request<v1::ListOperatorsRequest>,
     ) -> Result<Response<v1::ListOperatorsResponse>, Status> {
         let s = &self.0;
-        authz::operator(&request, &s.operators, OperatorRole::Viewer)?;
+        s.viewer(&request)?;
         Ok(Response::new(v1::ListOperatorsResponse {
             operators: s.operators.list().into_iter().map(Into::into).collect(),
             as_of: Some(timestamp(s.clock.now())),

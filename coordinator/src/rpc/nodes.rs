@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status};
 
 use super::act::{Act, Asked};
 use super::services::Services;
-use super::{authz, status, view};
+use super::{status, view};
 use crate::gather::inventory;
 use crate::registry::records::{self, NodeRecord, section_key};
 use crate::registry::{Node, Registry, StoredSection};
@@ -35,7 +35,7 @@ impl NodeService for NodeServer {
         &self,
         request: Request<v1::ListNodesRequest>,
     ) -> Result<Response<v1::ListNodesResponse>, Status> {
-        authz::operator(&request, &self.0.operators, OperatorRole::Viewer)?;
+        self.0.viewer(&request)?;
         let selector = request.into_inner().selector;
         let mut nodes: Vec<_> = self
             .0
@@ -56,7 +56,7 @@ impl NodeService for NodeServer {
         &self,
         request: Request<v1::GetNodeRequest>,
     ) -> Result<Response<v1::GetNodeResponse>, Status> {
-        authz::operator(&request, &self.0.operators, OperatorRole::Viewer)?;
+        self.0.viewer(&request)?;
         let node = self.find(&request.into_inner().node)?;
         let inventory = self.inventory(&node).await?;
         Ok(Response::new(v1::GetNodeResponse {

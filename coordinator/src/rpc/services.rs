@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use h8lio_model::ids::{FleetName, Incarnation};
+use h8lio_model::operator::OperatorRole;
 use jiff::Timestamp;
+use tonic::{Request, Status};
 
+use super::authz::{self, OperatorCaller};
 use crate::audit::AuditLog;
 use crate::clock::Clock;
 use crate::events::EventLog;
@@ -35,6 +38,16 @@ pub struct Services {
     pub clock: Arc<dyn Clock>,
     pub outages: Arc<Outages>,
     pub facts: Facts,
+}
+
+impl Services {
+    /// The operator behind a call that only reads.
+    ///
+    /// # Errors
+    /// When the caller is not an operator.
+    pub fn viewer<T>(&self, request: &Request<T>) -> Result<OperatorCaller, Status> {
+        authz::operator(request, &self.operators, OperatorRole::Viewer, self.clock.now())
+    }
 }
 
 /// What does not change while the coordinator runs.

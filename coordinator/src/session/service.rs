@@ -41,8 +41,6 @@ use crate::rpc::authz::{self, NodeCaller};
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// Messages that may wait for an agent that does not read.
 const DOWN_QUEUE: usize = 16;
-/// Longest report taken, bytes.
-pub const MAX_REPORT: usize = 2 << 20;
 
 /// What all sessions share.
 #[derive(Debug)]
@@ -68,6 +66,8 @@ pub struct SessionSettings {
     pub epoch: u64,
     pub beat: Duration,
     pub report: Duration,
+    /// Largest report, bytes.
+    pub max_report: u32,
 }
 
 /// The gRPC face.
@@ -82,7 +82,7 @@ impl SessionService for SessionServer {
         &self,
         request: Request<Streaming<v1::ConnectRequest>>,
     ) -> Result<Response<Self::ConnectStream>, Status> {
-        let caller = authz::node(&request, &self.0.registry)?;
+        let caller = authz::node(&request, &self.0.registry, self.0.clock.now())?;
         let (send, receive) = mpsc::channel(DOWN_QUEUE);
         let sessions = Arc::clone(&self.0);
         let up = request.into_inner();
@@ -273,7 +273,7 @@ impl Sessions {
             pace: Some(v1::Pace {
                 beat: Some(duration(self.settings.beat)),
                 report: Some(duration(self.settings.report)),
-                max_report_bytes: MAX_REPORT as u32,
+                max_report_bytes: self.settings.max_report,
             }),
             wall_clock: Some(timestamp(now)),
             wanted,

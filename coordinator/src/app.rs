@@ -1,0 +1,416 @@
+//! The running coordinator: its parts, put together and taken apart.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use h8lio_model::event::Severity;
+use h8lio_model::ids::Incarnation;
+use h8lio_model::operator::Operator;
+use h8lio_proto::FILE_DESCRIPTOR_SET;
+use h8lio_proto::v1;
+use h8lio_proto::v1::connect_response::Message;
+use h8lio_proto::v1::enrollment_service_server::EnrollmentServiceServer;
+use h8lio_proto::v1::fleet_service_server::FleetServiceServer;
+use h8lio_proto::v1::node_service_server::NodeServiceServer;
+use h8lio_proto::v1::session_service_server::SessionServiceServer;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::accept::counters::Counters as AcceptCounters;
+use crate::accept::tls::LiveTls;
+use crate::accept::{Acceptor, AcceptorParts, http2, listen};
+use crate::audit::{AuditDraft, AuditLog};
+use crate::clock::Clock;
+use crate::config::{Metrics, Settings};
+use crate::events::EventLog;
+use crate::feed::Feed;
+use crate::gather::ingest::Ingest;
+use crate::init::BOOTSTRAP_OPERATOR;
+use crate::metrics;
+use crate::observe::Observer;
+use crate::operators::{self, Operators};
+use crate::outage::{NOTE_EVERY, Outages};
+use crate::pki::{Authority, AuthorityCell};
+use crate::quarantine::Quarantine;
+use crate::registry::{Registry, records};
+use crate::rpc::authz::bundle_to_wire;
+use crate::rpc::enrollment::EnrollmentServer;
+use crate::rpc::fleet::FleetServer;
+use crate::rpc::nodes::NodeServer;
+use crate::rpc::services::{Facts, Services};
+use crate::session::counters::Counters;
+use crate::session::service::{SessionServer, SessionSettings, Sessions};
+use crate::session::table::{Cut, SessionTable};
+use crate::store::health::WatchedStore;
+use crate::store::sqlite::{SqliteOptions, SqliteStore};
+use crate::store::{Compare, Op, Store, Txn};
+
+/// Events kept in the store.
+const KEEP_EVENTS: u64 = 100_000;
+const META: &str = "/h8lio/meta/coordinator";
+
+/// One life of the coordinator's data, and how often it was started.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Meta {
+    incarnation: Incarnation,
+    epoch: u64,
+}
+
+/// A coordinator that runs until it is told to stop.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub address: std::net::SocketAddr,
+    pub services: Arc<Services>,
+    tls: Arc<LiveTls>,
+    settings: Settings,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<anyhow::Result<()>>,
+}
+
+/// Starts a coordinator over the SQLite store of its settings.
+///
+/// # Errors
+/// When a part cannot be started; the error names it.
+pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Running> {
+    let path = settings.store.clone();
+    let for_store = Arc::clone(&clock);
+    let store = tokio::task::spawn_blocking(move || {
+        SqliteStore::open(&path, SqliteOptions::default(), for_store)
+    })
+    .await??;
+    start_on(settings, clock, Arc::new(store)).await
+}
+
+/// As [`start`], over a store that is open already.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_on(
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    store: Arc<dyn Store>,
+) -> anyhow::Result<Running> {
+    // The port first: nothing is written when another coordinator has it.
+    let listener = listen(settings.listen)?;
+    let address = listener.local_addr().context("cannot ask for the port")?;
+    let watched = WatchedStore::new(store, Arc::clone(&clock));
+    let health = watched.health();
+    let store: Arc<dyn Store> = Arc::new(watched);
+    let now = clock.now();
+    let authority = Authority::load(&settings.pki, &settings.fleet)?;
+    authority.check(now)?;
+    let own = authority.issue_coordinator(
+        settings.name.as_str(),
+        now,
+        settings.certificates.coordinator,
+    )?;
+    let tls = Arc::new(LiveTls::new(
+        settings.fleet.clone(),
+        &own,
+        authority.bundle().clone(),
+        authority.ticket_secret(),
+        Arc::clone(&clock),
+    )?);
+    let meta = begin_life(store.as_ref()).await?;
+    let audit = Arc::new(AuditLog::start(Arc::clone(&store)).await?);
+    import_first_operator(&settings, &store, &audit, clock.as_ref()).await?;
+    let timing = settings.session.timing();
+    let registry = Arc::new(Registry::load(Arc::clone(&store), now).await?);
+    let feed = Feed::new(Arc::clone(&clock));
+    let table = Arc::new(SessionTable::default());
+    let quarantine = Arc::new(Quarantine {
+        registry: Arc::clone(&registry),
+        table: Arc::clone(&table),
+        feed: Arc::clone(&feed),
+        clock: Arc::clone(&clock),
+    });
+    let services = Arc::new(Services {
+        operators: Arc::new(Operators::load(Arc::clone(&store)).await?),
+        events: EventLog::new(Arc::clone(&store), KEEP_EVENTS),
+        authority: Arc::new(arc_swap::ArcSwap::from_pointee(authority)),
+        outages: Arc::new(Outages::start(Arc::clone(&store), now).await?),
+        facts: Facts {
+            fleet: settings.fleet.clone(),
+            coordinator: settings.name.to_string(),
+            advertise: advertised(&settings, address),
+            incarnation: meta.incarnation,
+            epoch: meta.epoch,
+            started_at: now,
+            node_certificate: settings.certificates.node,
+            recovery_limit: settings.certificates.recovery_limit,
+            warm_up: timing.warm_up,
+            beat: timing.beat,
+        },
+        store,
+        health: Arc::clone(&health),
+        registry: Arc::clone(&registry),
+        audit,
+        feed: Arc::clone(&feed),
+        table,
+        quarantine,
+        clock: Arc::clone(&clock),
+    });
+    let (observer, notifier) =
+        Observer::new(Arc::clone(&registry), Arc::clone(&feed), Arc::clone(&clock), health, timing);
+    let ingest = Ingest::new(registry, Arc::clone(&feed), Arc::clone(&clock));
+    let counters = Arc::new(Counters::default());
+    let sessions = Arc::new(Sessions {
+        registry: Arc::clone(&services.registry),
+        table: Arc::clone(&services.table),
+        ingest: Arc::clone(&ingest),
+        feed: Arc::clone(&feed),
+        quarantine: Arc::clone(&services.quarantine),
+        audit: Arc::clone(&services.audit),
+        authority: Arc::clone(&services.authority),
+        clock: Arc::clone(&clock),
+        notifier,
+        counters: Arc::clone(&counters),
+        settings: SessionSettings {
+            coordinator: settings.name.to_string(),
+            incarnation: meta.incarnation,
+            epoch: meta.epoch,
+            beat: timing.beat,
+            report: settings.session.report,
+            max_report: settings.limits.report_bytes,
+        },
+    });
+    let accept = Arc::new(AcceptCounters::default());
+    let acceptor = Acceptor::new(AcceptorParts {
+        listener,
+        tls: Arc::clone(&tls),
+        limits: settings.limits,
+        counters: Arc::clone(&accept),
+        clock: Arc::clone(&clock),
+    });
+    let (stop, stopping) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(serve(settings.clone(), acceptor, Arc::clone(&services), sessions, stopping));
+    tasks.spawn(endless(observer.run()));
+    tasks.spawn(endless(Arc::clone(&feed).run(services.events.clone())));
+    tasks.spawn(endless(Arc::clone(&ingest).run()));
+    tasks.spawn(endless(beat_store(Arc::clone(&services))));
+    tasks.spawn(endless(publish_heads(Arc::clone(&services))));
+    if let Metrics::Listen(to) = settings.metrics {
+        let sources =
+            metrics::Sources { services: Arc::clone(&services), counters, accept, ingest };
+        tasks.spawn(async move {
+            metrics::serve(to, sources).await.with_context(|| {
+                format!("cannot serve metrics on {to}; change `metrics` or set it to \"off\"")
+            })
+        });
+    }
+    feed.fleet(
+        Severity::Info,
+        "CoordinatorStarted",
+        format!("coordinator {} started, epoch {}", settings.name, meta.epoch),
+    );
+    tracing::info!(%address, fleet = %settings.fleet, epoch = meta.epoch, "the coordinator listens");
+    Ok(Running { address, services, tls, settings, stop, tasks })
+}
+
+async fn endless(work: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
+    work.await;
+    Ok(())
+}
+
+/// Addresses for tokens; a port chosen by the kernel is filled in.
+fn advertised(settings: &Settings, bound: std::net::SocketAddr) -> Vec<String> {
+    if settings.advertise.is_empty() {
+        return vec![bound.to_string()];
+    }
+    settings.addresses()
+}
+
+/// Reads the incarnation, or makes one, and counts the start.
+async fn begin_life(store: &dyn Store) -> anyhow::Result<Meta> {
+    let before = store.get(META).await?;
+    let meta = match &before {
+        Some(kv) => {
+            let old: Meta = records::read(META, &kv.value)?;
+            Meta { epoch: old.epoch + 1, ..old }
+        }
+        None => Meta { incarnation: Incarnation(uuid::Uuid::new_v4()), epoch: 1 },
+    };
+    let txn = Txn::when([Compare::same(META, before.as_ref())])
+        .then([Op::put(META, records::write(&meta))]);
+    anyhow::ensure!(
+        store.txn(txn).await?.succeeded,
+        "another coordinator started on this store at the same moment; stop one of them"
+    );
+    Ok(meta)
+}
+
+/// Takes over the operator that `init` made, once.
+async fn import_first_operator(
+    settings: &Settings,
+    store: &Arc<dyn Store>,
+    audit: &AuditLog,
+    clock: &dyn Clock,
+) -> anyhow::Result<()> {
+    let folder = settings.store.parent().unwrap_or(Path::new("."));
+    let path = folder.join(BOOTSTRAP_OPERATOR);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let operator: Operator = serde_json::from_slice(&text)
+        .with_context(|| format!("{} is not what init wrote", path.display()))?;
+    let key = operators::key(&operator.name);
+    if store.get(&key).await?.is_some() {
+        return Ok(());
+    }
+    let draft = AuditDraft {
+        at: clock.now(),
+        actor: "coordinator".to_owned(),
+        action: "operator.bootstrap".to_owned(),
+        target: format!("operator/{}", operator.name),
+        reason: "first start after init".to_owned(),
+        ticket: None,
+        request_id: String::new(),
+        request: serde_json::json!({ "name": operator.name, "role": operator.role }).to_string(),
+    };
+    let effect = vec![Op::put(key.clone(), records::write(&operator))];
+    audit.append(draft, effect, vec![Compare::absent(key)]).await?;
+    Ok(())
+}
+
+/// Serves gRPC until told to stop.
+async fn serve(
+    settings: Settings,
+    acceptor: Acceptor,
+    services: Arc<Services>,
+    sessions: Arc<Sessions>,
+    mut stopping: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<SessionServiceServer<SessionServer>>().await;
+    health.set_serving::<NodeServiceServer<NodeServer>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .context("cannot set up reflection")?;
+    let most = settings.limits.message_bytes;
+    http2::server(&settings.limits)
+        .add_service(SessionServiceServer::new(SessionServer(sessions)).max_decoding_message_size(most))
+        .add_service(
+            EnrollmentServiceServer::new(EnrollmentServer::new(Arc::clone(&services)))
+                // A CSR and some claims.
+                .max_decoding_message_size(64 << 10),
+        )
+        .add_service(NodeServiceServer::new(NodeServer(Arc::clone(&services))))
+        .add_service(FleetServiceServer::new(FleetServer(services)))
+        .add_service(health_service)
+        .add_service(reflection)
+        .serve_with_incoming_shutdown(acceptor.incoming(), async move {
+            // An error means that the sender is gone: stop as well.
+            let _ = stopping.wait_for(|stop| *stop).await;
+        })
+        .await
+        .context("serving gRPC failed")
+}
+
+/// Ends leases, and notes every few minutes that a coordinator lived.
+async fn beat_store(services: Arc<Services>) {
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut noted = services.clock.mono();
+    loop {
+        tick.tick().await;
+        if let Err(error) = services.store.tick().await {
+            tracing::debug!(%error, "leases could not be ended; trying again");
+        }
+        let now = services.clock.mono();
+        let failing = services.health.failure().is_some();
+        if now.saturating_sub(noted) >= NOTE_EVERY || failing {
+            // While writes fail this is also the probe that notices their return.
+            noted = now;
+            if let Err(error) = services.outages.note(services.clock.now()).await {
+                tracing::warn!(%error, "the store takes no writes; reading goes on");
+                tokio::time::sleep(Duration::from_secs(2)).await;
+            }
+        }
+    }
+}
+
+/// Shows every new audit head to all agents, at most once a second: they are its witnesses.
+async fn publish_heads(services: Arc<Services>) {
+    let mut heads = services.audit.heads();
+    while heads.changed().await.is_ok() {
+        let head = *heads.borrow_and_update();
+        services.table.broadcast(&Message::AuditHead(head.into()));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+impl Running {
+    /// Reads the authority again after `ca rotate`: shows a certificate of the new one, trusts
+    /// both, and tells every agent.
+    ///
+    /// # Errors
+    /// When the files are not whole; everything stays as it was.
+    pub fn reload(&self) -> anyhow::Result<()> {
+        let now = self.services.clock.now();
+        let authority = Authority::load(&self.settings.pki, &self.settings.fleet)?;
+        authority.check(now)?;
+        self.show(&authority)?;
+        let bundle = authority.bundle().clone();
+        self.tls.trust(bundle.clone(), authority.ticket_secret());
+        self.services.authority.store(Arc::new(authority));
+        let table = &self.services.table;
+        table.broadcast(&Message::TrustBundle(bundle_to_wire(&bundle)));
+        table.broadcast(&Message::RenewNow(v1::RenewNow {}));
+        tracing::info!(roots = bundle.roots().len(), "the authority was read again");
+        Ok(())
+    }
+
+    fn show(&self, authority: &Authority) -> anyhow::Result<()> {
+        let lifetime = self.settings.certificates.coordinator;
+        let now = self.services.clock.now();
+        let own = authority.issue_coordinator(self.settings.name.as_str(), now, lifetime)?;
+        self.tls.show(&own)?;
+        Ok(())
+    }
+
+    /// Shows a fresh certificate of the same authority.
+    ///
+    /// # Errors
+    /// When it cannot be issued; the old one stays.
+    pub fn renew_own(&self) -> anyhow::Result<()> {
+        self.show(&self.services.authority.load())
+    }
+
+    /// The cell of the authority.
+    pub fn authority(&self) -> AuthorityCell {
+        Arc::clone(&self.services.authority)
+    }
+
+    /// Waits until a part ends by itself, which none should.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        match self.tasks.join_next().await {
+            Some(Ok(Err(e))) => e,
+            Some(Err(e)) => anyhow::Error::new(e).context("a part of the coordinator panicked"),
+            Some(Ok(Ok(()))) | None => anyhow::anyhow!("a part of the coordinator ended"),
+        }
+    }
+
+    /// Stops: agents are told, what was accepted is written, the store is closed.
+    pub async fn stop(mut self) {
+        self.services.table.cut_all(&Cut::Stopping);
+        let _ = self.stop.send(true);
+        let served = tokio::time::timeout(Duration::from_secs(5), self.tasks.join_next()).await;
+        if served.is_err() {
+            tracing::warn!("some calls did not end within 5 s; stopping all the same");
+        }
+        // Events of the last moments.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        self.tasks.shutdown().await;
+    }
+
+}

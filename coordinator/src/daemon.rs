@@ -1,0 +1,99 @@
+//! The coordinator as a service: signals, systemd, logs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::app::{self, Running};
+use crate::clock::Clock;
+use crate::config::{Log, LogFormat, Settings};
+
+/// Runs a coordinator until SIGTERM or SIGINT. SIGHUP reads the authority again.
+///
+/// # Errors
+/// When it cannot start, or a part ends by itself.
+pub fn run(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    set_up_logs(&settings.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let result = runtime.block_on(serve(settings, clock));
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    result
+}
+
+async fn serve(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let renew_every = settings.certificates.coordinator / 2;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot watch SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch SIGINT")?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot watch SIGHUP")?;
+    let mut running = app::start(settings, clock).await?;
+    notify(&[NotifyState::Ready]);
+    let mut alive = tokio::time::interval(watchdog_interval());
+    let mut renew = tokio::time::interval(renew_every);
+    renew.tick().await;
+    loop {
+        // Cancel-safe: no arm but `failed` owns anything, and that one keeps it in `running`.
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => reload(&running),
+            _ = alive.tick() => notify(&[NotifyState::Watchdog]),
+            _ = renew.tick() => {
+                if let Err(e) = running.renew_own() {
+                    tracing::error!("cannot renew the coordinator's own certificate: {e:#}");
+                }
+            }
+            e = running.failed() => return Err(e),
+        }
+    }
+    notify(&[NotifyState::Stopping]);
+    tracing::info!("the coordinator stops");
+    running.stop().await;
+    Ok(())
+}
+
+fn reload(running: &Running) {
+    if let Err(e) = running.reload() {
+        tracing::error!("the authority was not read again, everything stays as it was: {e:#}");
+    }
+}
+
+/// Half of what systemd allows; an hour when it does not watch.
+fn watchdog_interval() -> Duration {
+    sd_notify::watchdog_enabled().map_or(Duration::from_secs(3600), |d| d / 2)
+}
+
+fn notify(states: &[NotifyState<'_>]) {
+    // Without systemd there is nobody to tell.
+    let _ = sd_notify::notify(states);
+}
+
+fn set_up_logs(log: &Log) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&log.level)
+        .with_context(|| format!("log.level {:?} is not a filter", log.level))?;
+    let journal = match log.format {
+        LogFormat::Journal => true,
+        // systemd sets it when stderr goes to the journal.
+        LogFormat::Auto => std::env::var_os("JOURNAL_STREAM").is_some(),
+        LogFormat::Text | LogFormat::Json => false,
+    };
+    let base = tracing_subscriber::registry().with(filter);
+    if journal && let Ok(layer) = tracing_journald::layer() {
+        base.with(layer).try_init()?;
+        return Ok(());
+    }
+    let text = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match log.format {
+        LogFormat::Json => base.with(text.json()).try_init()?,
+        _ => base.with(text.with_ansi(false)).try_init()?,
+    }
+    Ok(())
+}
