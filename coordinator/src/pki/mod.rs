@@ -2,9 +2,11 @@
 //! own root, and judges the certificates that callers present.
 
 pub mod authority;
+pub mod caller;
 mod check;
 pub mod csr;
 pub mod error;
 pub mod files;
 pub mod generation;
 pub mod template;
+pub mod verifier;
