@@ -1,5 +1,6 @@
 //! The coordinator of h8lio: the one program that knows the whole fleet.
 
+pub mod accept;
 pub mod cli;
 pub mod clock;
 pub mod commands;

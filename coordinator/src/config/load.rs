@@ -277,6 +277,12 @@ fn limits(s: &Settings) -> Vec<Rule> {
             l.pending_handshakes,
         ),
         number("limits.connections", l.connections, 4, 1_000_000),
+        number(
+            "limits.anonymous_connections",
+            l.anonymous_connections,
+            1,
+            l.connections,
+        ),
         number("limits.message_bytes", l.message_bytes, 64 << 10, 64 << 20),
         number(
             "limits.report_bytes",

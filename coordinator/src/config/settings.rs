@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::duration;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Everything that the file says, defaults filled in, paths made absolute (or relative to the
@@ -97,6 +97,8 @@ pub struct Limits {
     pub pending_handshakes: usize,
     pub pending_handshakes_per_source: usize,
     pub connections: usize,
+    /// Connections without a certificate (servers that join).
+    pub anonymous_connections: usize,
     /// Largest message that is decoded, bytes.
     pub message_bytes: usize,
     /// Largest report of one agent, bytes.
@@ -213,10 +215,11 @@ impl Default for Limits {
             pending_handshakes: 1_024,
             pending_handshakes_per_source: 256,
             connections: 20_000,
+            anonymous_connections: 1_024,
             message_bytes: 4 << 20,
             report_bytes: 2 << 20,
             streams_per_connection: 64,
-            connection_age: MINUTE * 60,
+            connection_age: HOUR * 6,
         }
     }
 }

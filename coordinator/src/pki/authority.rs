@@ -19,6 +19,7 @@ use super::csr::PublicKey;
 use super::error::{AuthorityError, IssueError};
 use super::files::{self, Folder};
 use super::template::{self, Purpose, Span};
+use crate::accept::tls::TicketSecret;
 
 /// A certificate as issued.
 #[derive(Debug, Clone)]
@@ -157,6 +158,11 @@ impl Authority {
     /// From when until when the issuing certificate holds.
     pub const fn validity(&self) -> Validity {
         self.validity
+    }
+
+    /// What TLS session tickets are sealed with, see [`TicketSecret`].
+    pub fn ticket_secret(&self) -> TicketSecret {
+        TicketSecret::derive(self.issuer.key().serialized_der())
     }
 
     /// The pin of the current root, for join tokens.
