@@ -97,6 +97,8 @@ fn package_rows() -> Vec<Case> {
         |p| p.upgradable = Some(Vec::new()) => [], [];
         |p| p.upgradable = None => [], [];
         |p| p.broken = vec![half("grub-pc")] => [PackagesBroken], [PackagesRepaired];
+        |p| p.interrupted = Some(true) => [PackagesBroken], [PackagesRepaired];
+        |p| { p.broken = vec![half("grub-pc")]; p.busy = vec!["apt-get".into()]; } => [], [];
         |p| { required(p); p.reboot_required.reasons = vec![kernel]; }
             => [RebootBecameRequired], [RebootNoLongerRequired];
     ]);
@@ -131,7 +133,29 @@ fn disk_rows() -> Vec<Case> {
         |d| { d.disks.clear(); d.problems.push(problem()); }
             => [SectionUnread], [SectionReadAgain];
         |d| d.disks.clear() => [DiskVanished, DiskVanished], [DiskAppeared, DiskAppeared];
+        |d| { d.disks.pop(); d.problems.push(problem()); } => [DiskVanished], [DiskAppeared];
     ]);
+    // A problem that stood before excuses nothing.
+    let standing = |disks| DiskFacts {
+        disks,
+        problems: vec![problem()],
+    };
+    let (one_disk, no_disk) = (
+        standing(vec![disk(wwn("0x1"), "sda")]),
+        standing(Vec::new()),
+    );
+    rows.push(case(
+        SectionKind::Disks,
+        &one_disk,
+        &no_disk,
+        &[DiskVanished],
+    ));
+    rows.push(case(
+        SectionKind::Disks,
+        &no_disk,
+        &one_disk,
+        &[DiskAppeared],
+    ));
     let one = |disk| DiskFacts {
         disks: vec![disk],
         problems: Vec::new(),

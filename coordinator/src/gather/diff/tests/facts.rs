@@ -178,6 +178,7 @@ pub(super) fn endpoint(socket: &str) -> CriEndpoint {
             status: true,
             ..CriCondition::default()
         }],
+        fault: None,
         error: None,
     }
 }
