@@ -36,7 +36,7 @@ pub fn assemble<'a>(
             }
         }
     }
-    inventory.problems.extend(foreign_clusters(&inventory));
+    inventory.problems.extend(several_clusters(&inventory));
     inventory.problems.sort();
     inventory.problems.dedup();
     (inventory, bad)
@@ -116,7 +116,7 @@ fn problem(bad: &BadSection) -> Problem {
 }
 
 /// The clusters that the server takes part in. A server whose OSDs belong to several Ceph
-/// clusters has no *one* Ceph cluster: the answer is `None`, and [`foreign_clusters`] says why.
+/// clusters has no *one* Ceph cluster: the answer is `None`, and [`several_clusters`] says why.
 pub fn clusters(inventory: &Inventory) -> Clusters {
     let kubelet = inventory.runtime.as_ref().and_then(|r| r.kubelet.as_ref());
     Clusters {
@@ -129,7 +129,7 @@ pub fn clusters(inventory: &Inventory) -> Clusters {
 }
 
 /// The problem of a server whose OSDs belong to more than one Ceph cluster.
-pub fn foreign_clusters(inventory: &Inventory) -> Option<Problem> {
+pub fn several_clusters(inventory: &Inventory) -> Option<Problem> {
     let fsids = fsids(inventory);
     if fsids.len() < 2 {
         return None;

@@ -58,25 +58,36 @@ fn waiting<'a>(
     })
 }
 
+/// Packages left half done. While a package manager works that is normal, so nothing is said then
+/// and what was seen then is not remembered: what is still half done afterwards counts as new.
 fn broken(old: &PackageFacts, new: &PackageFacts, out: &mut Events) {
-    let before: BTreeSet<&str> = old.broken.iter().map(|p| p.name.as_str()).collect();
-    let fresh: Vec<_> = new
-        .broken
-        .iter()
-        .filter(|p| !before.contains(p.name.as_str()))
-        .collect();
-    if !fresh.is_empty() {
-        let names = fresh.iter().map(|p| format!("{} {}", p.name, p.state));
-        let names = some_of(names.collect::<Vec<_>>().iter().map(String::as_str));
-        let message = format!("{} packages are left half done: {names}", fresh.len());
-        out.warning(Reason::PackagesBroken, message);
-    } else if new.broken.is_empty() && !before.is_empty() && new.installed.is_some() {
-        let names = some_of(before.iter().copied());
-        out.info(
-            Reason::PackagesRepaired,
-            format!("no package is left half done any more: {names}"),
-        );
+    if !new.busy.is_empty() {
+        return;
     }
+    let (before, now) = (left(old), left(new));
+    let fresh: Vec<&String> = now.difference(&before).collect();
+    if !fresh.is_empty() {
+        let names = some_of(fresh.iter().map(|s| s.as_str()));
+        let message = format!("package work was left half done: {names}");
+        out.warning(Reason::PackagesBroken, message);
+    } else if now.is_empty() && !before.is_empty() && new.installed.is_some() {
+        let names = some_of(before.iter().map(String::as_str));
+        let message = format!("no package work is left half done any more (was: {names})");
+        out.info(Reason::PackagesRepaired, message);
+    }
+}
+
+/// What is half done, by name and state.
+fn left(facts: &PackageFacts) -> BTreeSet<String> {
+    if !facts.busy.is_empty() {
+        return BTreeSet::new();
+    }
+    let broken = facts.broken.iter();
+    let mut left: BTreeSet<String> = broken.map(|p| format!("{} {}", p.name, p.state)).collect();
+    if facts.interrupted == Some(true) {
+        left.insert("dpkg itself".to_owned());
+    }
+    left
 }
 
 fn reboot(old: &PackageFacts, new: &PackageFacts, out: &mut Events) {

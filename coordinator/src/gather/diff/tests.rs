@@ -1,1 +1,4 @@
-
+mod catalogue;
+mod facts;
+mod messages;
+mod properties;

@@ -13,29 +13,35 @@ pub(super) struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    /// Nothing is listed and there is an excuse.
-    fn unread(&self) -> bool {
-        self.count == 0 && !self.problems.is_empty()
+    /// Nothing is listed, with an excuse that the other side does not have. A problem that stands
+    /// on both sides (a tool that was never installed) excuses nothing: what it hides was hidden
+    /// before.
+    fn excuse(&self, other: &Self) -> Option<&Problem> {
+        let listed = |p: &Problem| {
+            let mut others = other.problems.iter();
+            others.any(|o| (&o.what, &o.reason) == (&p.what, &p.reason))
+        };
+        let fresh = self.problems.iter().find(|p| !listed(p));
+        fresh.filter(|_| self.count == 0)
     }
 }
 
 /// Whether the lists must not be compared, since one of them was not read. Says so once, when
 /// reading fails and when it works again; what changed in between cannot be told.
 pub(super) fn unread(what: &str, old: &Seen<'_>, new: &Seen<'_>, out: &mut Events) -> bool {
-    match (old.unread(), new.unread()) {
-        (false, true) if old.count > 0 => {
-            let why = new.problems.first().map_or_else(String::new, |p| {
-                format!(": {}: {}", quoted(&p.what), phrase(&p.message))
-            });
-            let message = format!("{what} cannot be read any more ({} before){why}", old.count);
-            out.warning(Reason::SectionUnread, message);
-            true
-        }
-        (true, false) if new.count > 0 => {
-            let message = format!("{what} can be read again: {}", new.count);
-            out.info(Reason::SectionReadAgain, message);
-            true
-        }
-        (old, new) => old || new,
+    if let (Some(why), true) = (new.excuse(old), old.count > 0) {
+        let (probe, why) = (quoted(&why.what), phrase(&why.message));
+        let message = format!(
+            "{what} cannot be read any more ({} before): {probe}: {why}",
+            old.count
+        );
+        out.warning(Reason::SectionUnread, message);
+        return true;
     }
+    if old.excuse(new).is_some() && new.count > 0 {
+        let message = format!("{what} can be read again: {}", new.count);
+        out.info(Reason::SectionReadAgain, message);
+        return true;
+    }
+    false
 }

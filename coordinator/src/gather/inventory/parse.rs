@@ -10,8 +10,9 @@ use serde::de::DeserializeOwned;
 
 use super::text::clean;
 
-/// Most bytes of a section: what one value of the store takes.
-pub const MAX_BYTES: usize = crate::store::MAX_VALUE_BYTES;
+/// Most bytes of a section: what one value of the store takes (1 MiB), with room for what is
+/// stored beside the body.
+pub const MAX_BYTES: usize = crate::store::MAX_VALUE_BYTES - 1024;
 /// Deepest nesting of objects and arrays. Our own facts need 6; a newer agent may need more.
 pub const MAX_DEPTH: usize = 32;
 /// Longest text that a message takes from the parser, bytes.
