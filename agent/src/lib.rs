@@ -4,6 +4,9 @@
 //! `reconcile/` the pure logic per domain. `reconcile`, `linux` and `sim` import `host`; only
 //! `app.rs` names `linux`.
 
+pub mod clock;
+pub mod config;
+pub mod entropy;
 pub mod host;
 pub mod linux;
 pub mod reconcile;
