@@ -11,3 +11,4 @@ pub mod host;
 pub mod linux;
 pub mod reconcile;
 pub mod words;
+pub mod session;

@@ -86,7 +86,7 @@ fn within(
 ///
 /// # Errors
 /// What is wrong and how to write it.
-pub fn check_address(address: &str) -> Result<(), String> {
+pub(super) fn check_address(address: &str) -> Result<(), String> {
     let Some((name, port)) = address.rsplit_once(':') else {
         return Err(format!(
             "{address:?} has no port; write it as NAME:PORT"
