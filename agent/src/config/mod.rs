@@ -107,7 +107,10 @@ mod tests {
     }
 
     #[rstest]
-    #[case("statedir = \"/x\"", ":1: unknown key statedir; did you mean state_dir?")]
+    #[case(
+        "statedir = \"/x\"",
+        ":1: unknown key statedir; did you mean state_dir?"
+    )]
     #[case(
         "\n[domains]\ndisk = \"off\"",
         ":3: unknown key disk; did you mean disks?"
@@ -115,7 +118,10 @@ mod tests {
     #[case("zzz = 1", ":1: unknown key zzz; known here: state_dir, ")]
     #[case("state_dir = 1", ":1: invalid type")]
     #[case("state_dir = ", ":1: ")]
-    #[case("[domains]\nruntime = \"obsrve\"", ":2: unknown value obsrve; did you mean observe?")]
+    #[case(
+        "[domains]\nruntime = \"obsrve\"",
+        ":2: unknown value obsrve; did you mean observe?"
+    )]
     #[case("state_dir = \"x\"", ": state_dir: ")]
     #[case(
         "coordinators = [\"c1\"]",

@@ -88,9 +88,7 @@ fn within(
 /// What is wrong and how to write it.
 pub(super) fn check_address(address: &str) -> Result<(), String> {
     let Some((name, port)) = address.rsplit_once(':') else {
-        return Err(format!(
-            "{address:?} has no port; write it as NAME:PORT"
-        ));
+        return Err(format!("{address:?} has no port; write it as NAME:PORT"));
     };
     let bare = name
         .strip_prefix('[')

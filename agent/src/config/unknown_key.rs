@@ -49,14 +49,21 @@ mod tests {
 
     #[test]
     fn distance_counts_edits() {
-        for (a, b, n) in [("", "abc", 3), ("disk", "disks", 1), ("same", "same", 0), ("ab", "ba", 2)]
-        {
+        for (a, b, n) in [
+            ("", "abc", 3),
+            ("disk", "disks", 1),
+            ("same", "same", 0),
+            ("ab", "ba", 2),
+        ] {
             assert_eq!(distance(a, b), n, "{a} {b}");
         }
     }
 
     #[test]
     fn other_messages_keep_their_words_on_one_line() {
-        assert_eq!(explain("invalid string\nexpected `\"`"), "invalid string expected `\"`");
+        assert_eq!(
+            explain("invalid string\nexpected `\"`"),
+            "invalid string expected `\"`"
+        );
     }
 }

@@ -102,8 +102,13 @@ pub enum Event {
 /// What goes to the coordinator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outgoing {
-    Hello { sections: Vec<(SectionKind, Digest)>, audit_head: Option<AuditHead> },
-    Beat { seq: u64 },
+    Hello {
+        sections: Vec<(SectionKind, Digest)>,
+        audit_head: Option<AuditHead>,
+    },
+    Beat {
+        seq: u64,
+    },
     Report(Report),
     Goodbye(Goodbye),
 }
@@ -113,17 +118,25 @@ pub enum Outgoing {
 pub enum Action {
     Send(Outgoing),
     /// The session is open.
-    Welcomed { coordinator: String },
+    Welcomed {
+        coordinator: String,
+    },
     /// The server's wall clock minus the coordinator's, milliseconds.
     ClockOffset(i64),
     /// The coordinator shows this head of its audit log; see [`super::witness`].
-    Audit { incarnation: Incarnation, head: AuditHead },
+    Audit {
+        incarnation: Incarnation,
+        head: AuditHead,
+    },
     /// Keep and use these roots, DER.
     AdoptBundle(Vec<Vec<u8>>),
     Renew,
     /// The identity may do nothing new, and why; `None`: it may again.
     Restrict(Option<String>),
-    SectionRefused { kind: SectionKind, why: String },
+    SectionRefused {
+        kind: SectionKind,
+        why: String,
+    },
     SectionTooLarge(TooLarge),
     /// Close the stream.
     End(End),
@@ -136,14 +149,23 @@ pub enum End {
     NoWelcome,
     #[error("the coordinator spoke out of turn: {0}")]
     OutOfTurn(&'static str),
+    #[error("the coordinator takes no messages")]
+    Stuck,
     #[error("the agent left")]
     Left,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    Greeting { until: Duration },
-    Open { pace: Pace, incarnation: Incarnation, next_beat: Duration, seq: u64 },
+    Greeting {
+        until: Duration,
+    },
+    Open {
+        pace: Pace,
+        incarnation: Incarnation,
+        next_beat: Duration,
+        seq: u64,
+    },
     Closed,
 }
 
@@ -162,7 +184,9 @@ impl Machine {
         let mut outbox = Outbox::default();
         outbox.set(sections);
         Self {
-            phase: Phase::Greeting { until: Duration::MAX },
+            phase: Phase::Greeting {
+                until: Duration::MAX,
+            },
             outbox,
             offered: Vec::new(),
             remembered,
@@ -213,7 +237,9 @@ impl Machine {
     }
 
     fn greet(&mut self, now: Moment) -> Vec<Action> {
-        self.phase = Phase::Greeting { until: now.steady + WELCOME_WITHIN };
+        self.phase = Phase::Greeting {
+            until: now.steady + WELCOME_WITHIN,
+        };
         self.offered = self.outbox.digests();
         vec![Action::Send(Outgoing::Hello {
             sections: self.offered.clone(),
@@ -231,19 +257,27 @@ impl Machine {
         };
         let offset = now.wall.duration_since(w.wall_clock).as_millis();
         let mut actions = vec![
-            Action::Welcomed { coordinator: w.coordinator },
+            Action::Welcomed {
+                coordinator: w.coordinator,
+            },
             Action::ClockOffset(i64::try_from(offset).unwrap_or(i64::MAX)),
             Action::Restrict(w.restricted),
         ];
         actions.extend(w.trust_bundle.map(Action::AdoptBundle));
-        let audit = |head| Action::Audit { incarnation: w.incarnation, head };
+        let audit = |head| Action::Audit {
+            incarnation: w.incarnation,
+            head,
+        };
         actions.extend(w.audit_head.map(audit));
         actions.extend(self.speak(now));
         actions
     }
 
     fn receive(&mut self, message: Incoming) -> Vec<Action> {
-        let Phase::Open { pace, incarnation, .. } = &mut self.phase else {
+        let Phase::Open {
+            pace, incarnation, ..
+        } = &mut self.phase
+        else {
             return Vec::new();
         };
         match message {
@@ -262,7 +296,10 @@ impl Machine {
             }
             Incoming::TrustBundle(roots) => vec![Action::AdoptBundle(roots)],
             Incoming::AuditHead(head) => {
-                vec![Action::Audit { incarnation: *incarnation, head }]
+                vec![Action::Audit {
+                    incarnation: *incarnation,
+                    head,
+                }]
             }
             Incoming::RenewNow => vec![Action::Renew],
             Incoming::Restricted(why) => vec![Action::Restrict(why)],
@@ -271,7 +308,13 @@ impl Machine {
 
     /// Whatever is due: a beat first, always, then a report.
     fn speak(&mut self, now: Moment) -> Vec<Action> {
-        let Phase::Open { pace, next_beat, seq, .. } = &mut self.phase else {
+        let Phase::Open {
+            pace,
+            next_beat,
+            seq,
+            ..
+        } = &mut self.phase
+        else {
             return Vec::new();
         };
         let mut actions = Vec::new();
@@ -281,8 +324,9 @@ impl Machine {
             // Beats that were missed (a suspended server) are not made up for.
             *next_beat = (*next_beat + pace.beat).max(now.steady + pace.beat / 2);
         }
-        let (report, too_large) =
-            self.outbox.take(now.steady, pace.report, pace.max_report_bytes);
+        let (report, too_large) = self
+            .outbox
+            .take(now.steady, pace.report, pace.max_report_bytes);
         actions.extend(report.map(|r| Action::Send(Outgoing::Report(r))));
         actions.extend(too_large.into_iter().map(Action::SectionTooLarge));
         actions

@@ -17,7 +17,10 @@ fn at(ms: u64) -> Moment {
 
 fn sections(os: &str) -> Sections {
     let section = Section::encode(SectionKind::Os, &os).expect("has JSON");
-    let held = Arc::new(Held { section, fresh: true });
+    let held = Arc::new(Held {
+        section,
+        fresh: true,
+    });
     Arc::new(BTreeMap::from([(SectionKind::Os, held)]))
 }
 
@@ -52,7 +55,10 @@ fn greeting() -> Machine {
 
 fn open() -> Machine {
     let mut m = greeting();
-    m.step(at(0), Event::Received(Incoming::Welcome(Box::new(a_welcome()))));
+    m.step(
+        at(0),
+        Event::Received(Incoming::Welcome(Box::new(a_welcome()))),
+    );
     assert!(m.is_open());
     m
 }
@@ -70,8 +76,16 @@ fn beats(actions: &[Action]) -> Vec<u64> {
 #[test]
 fn a_welcome_is_followed_by_a_beat_and_then_what_is_wanted() {
     let mut m = greeting();
-    let actions = m.step(at(250), Event::Received(Incoming::Welcome(Box::new(a_welcome()))));
-    assert_eq!(actions[0], Action::Welcomed { coordinator: "c1".into() });
+    let actions = m.step(
+        at(250),
+        Event::Received(Incoming::Welcome(Box::new(a_welcome()))),
+    );
+    assert_eq!(
+        actions[0],
+        Action::Welcomed {
+            coordinator: "c1".into()
+        }
+    );
     assert_eq!(actions[1], Action::ClockOffset(250));
     let sent: Vec<_> = actions
         .iter()
@@ -107,7 +121,10 @@ fn beats_missed_in_a_pause_are_not_made_up_for() {
 #[test]
 fn a_new_pace_counts_from_the_next_beat() {
     let mut m = open();
-    let slow = Pace { beat: Duration::from_secs(10), ..pace() };
+    let slow = Pace {
+        beat: Duration::from_secs(10),
+        ..pace()
+    };
     m.step(at(10), Event::Received(Incoming::Pace(slow)));
     assert_eq!(beats(&m.step(at(1000), Event::Timer)), [2]);
     assert_eq!(beats(&m.step(at(9000), Event::Timer)), Vec::<u64>::new());
@@ -117,11 +134,18 @@ fn a_new_pace_counts_from_the_next_beat() {
 #[test]
 fn a_senseless_pace_neither_spins_nor_silences_the_agent() {
     let mut m = open();
-    let mad = Pace { beat: Duration::ZERO, report: Duration::ZERO, max_report_bytes: 0 };
+    let mad = Pace {
+        beat: Duration::ZERO,
+        report: Duration::ZERO,
+        max_report_bytes: 0,
+    };
     m.step(at(10), Event::Received(Incoming::Pace(mad)));
     m.step(at(1000), Event::Timer);
     assert!(m.next_wake() >= at(1200).steady);
-    let mute = Pace { beat: Duration::from_secs(1 << 40), ..pace() };
+    let mute = Pace {
+        beat: Duration::from_secs(1 << 40),
+        ..pace()
+    };
     m.step(at(1010), Event::Received(Incoming::Pace(mute)));
     m.step(at(1200), Event::Timer);
     assert!(m.next_wake() <= at(62_000).steady);
@@ -132,7 +156,10 @@ fn no_welcome_in_time_ends_the_session() {
     let mut m = greeting();
     assert_eq!(m.step(at(9_999), Event::Timer), []);
     assert_eq!(m.next_wake(), at(10_000).steady);
-    assert_eq!(m.step(at(10_000), Event::Timer), [Action::End(End::NoWelcome)]);
+    assert_eq!(
+        m.step(at(10_000), Event::Timer),
+        [Action::End(End::NoWelcome)]
+    );
 }
 
 #[rstest]
@@ -144,14 +171,20 @@ fn no_welcome_in_time_ends_the_session() {
 #[case(Incoming::Receipt { received: vec![], refused: vec![] })]
 fn anything_before_the_welcome_ends_the_session(#[case] message: Incoming) {
     let ended = greeting().step(at(1), Event::Received(message));
-    assert!(matches!(ended[..], [Action::End(End::OutOfTurn(_))]), "{ended:?}");
+    assert!(
+        matches!(ended[..], [Action::End(End::OutOfTurn(_))]),
+        "{ended:?}"
+    );
 }
 
 #[test]
 fn a_second_welcome_ends_the_session() {
     let again = Event::Received(Incoming::Welcome(Box::new(a_welcome())));
     let ended = open().step(at(1), again);
-    assert!(matches!(ended[..], [Action::End(End::OutOfTurn(_))]), "{ended:?}");
+    assert!(
+        matches!(ended[..], [Action::End(End::OutOfTurn(_))]),
+        "{ended:?}"
+    );
 }
 
 #[rstest]
@@ -177,15 +210,26 @@ fn what_changed_goes_out_when_the_pace_allows() {
     assert_eq!(m.step(at(100), Event::Sections(sections("b"))), []);
     assert_eq!(m.next_wake(), at(1000).steady);
     let actions = m.step(at(2000), Event::Timer);
-    assert!(actions.iter().any(|a| matches!(a, Action::Send(Outgoing::Report(_)))));
+    assert!(
+        actions
+            .iter()
+            .any(|a| matches!(a, Action::Send(Outgoing::Report(_))))
+    );
 }
 
 #[test]
 fn a_section_known_to_the_coordinator_costs_nothing() {
     let mut m = greeting();
-    let w = Welcome { wanted: BTreeSet::new(), ..a_welcome() };
+    let w = Welcome {
+        wanted: BTreeSet::new(),
+        ..a_welcome()
+    };
     let actions = m.step(at(0), Event::Received(Incoming::Welcome(Box::new(w))));
-    assert!(!actions.iter().any(|a| matches!(a, Action::Send(Outgoing::Report(_)))));
+    assert!(
+        !actions
+            .iter()
+            .any(|a| matches!(a, Action::Send(Outgoing::Report(_))))
+    );
 }
 
 #[rstest]

@@ -201,7 +201,13 @@ mod tests {
     fn sections(of: &[(SectionKind, &str)]) -> Sections {
         let held = |(kind, text): &(SectionKind, &str)| {
             let section = Section::encode(*kind, text).expect("has JSON");
-            (*kind, Arc::new(Held { section, fresh: true }))
+            (
+                *kind,
+                Arc::new(Held {
+                    section,
+                    fresh: true,
+                }),
+            )
         };
         Arc::new(of.iter().map(held).collect())
     }
@@ -305,6 +311,10 @@ mod tests {
         o.set(sections(&[(Os, "b")]));
         assert_eq!(kinds(o.take(s(5), GAP, 1000).0), [Os]);
         o.receipted(&old);
-        assert_eq!(kinds(o.take(s(10), GAP, 1000).0), [], "the newer one is on its way");
+        assert_eq!(
+            kinds(o.take(s(10), GAP, 1000).0),
+            [],
+            "the newer one is on its way"
+        );
     }
 }

@@ -127,7 +127,11 @@ mod tests {
         d.ended(Outcome::Unreached, &Most);
         assert_eq!(d.address(), Some("b:1"));
         d.ended(Outcome::Ended(STABLE), &Most);
-        assert_eq!(d.address(), Some("b:1"), "a lost session is dialled again where it was");
+        assert_eq!(
+            d.address(),
+            Some("b:1"),
+            "a lost session is dialled again where it was"
+        );
     }
 
     #[test]

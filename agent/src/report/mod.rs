@@ -1,0 +1,3 @@
+//! From collectors to sections: what the coordinator gets to know about this server.
+
+pub mod board;
