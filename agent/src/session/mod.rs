@@ -26,6 +26,7 @@ use tonic::transport::Channel;
 use crate::clock::SharedClock;
 use crate::entropy::SharedEntropy;
 use crate::identity::vault::Vault;
+use crate::report::Shared;
 use crate::report::board::Board;
 use outbox::Sections;
 
@@ -37,6 +38,7 @@ pub struct Context {
     pub clock: SharedClock,
     pub entropy: SharedEntropy,
     pub board: Arc<Board>,
+    pub shared: Arc<Shared>,
     /// What the collectors have.
     pub sections: watch::Receiver<Sections>,
     /// Addresses of the configuration; tried before those of the join token.
@@ -58,8 +60,6 @@ pub struct Status {
     pub coordinator: watch::Sender<Option<String>>,
     /// Why this identity may do nothing new; `None`: it may.
     pub restricted: watch::Sender<Option<String>>,
-    /// The server's wall clock minus the coordinator's, milliseconds.
-    pub clock_offset_ms: watch::Sender<Option<i64>>,
     /// The coordinator asks for a renewal now.
     pub renew: Notify,
 }
@@ -70,7 +70,6 @@ impl Default for Status {
             live: watch::Sender::new(None),
             coordinator: watch::Sender::new(None),
             restricted: watch::Sender::new(None),
-            clock_offset_ms: watch::Sender::new(None),
             renew: Notify::new(),
         }
     }

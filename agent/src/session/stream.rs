@@ -22,6 +22,7 @@ use crate::clock::sleep_until;
 use crate::identity::authority::RemoteAuthority;
 use crate::identity::renewal;
 use crate::identity::vault::Member;
+use crate::report::ClockOffset;
 
 /// Messages that may wait for a coordinator that reads slowly. More means that it is stuck.
 const QUEUE: usize = 16;
@@ -31,9 +32,6 @@ const MESSAGE_MAX: usize = 1 << 20;
 
 /// How long a goodbye may take to leave.
 const FAREWELL: Duration = Duration::from_millis(700);
-
-/// A wall clock that differs by more from the coordinator's is a condition.
-const CLOCK_TOLERANCE_MS: i64 = 5_000;
 
 /// How a session ended.
 #[derive(Debug)]
@@ -242,7 +240,10 @@ impl Talk<'_> {
         let c = &self.attempt.context;
         match action {
             Action::Welcomed { coordinator } => self.welcomed(coordinator),
-            Action::ClockOffset(ms) => clock_offset(c, ms),
+            Action::ClockOffset(ms) => {
+                let at = c.clock.now();
+                c.shared.set_clock_offset(ClockOffset { ms, at });
+            }
             Action::Audit { incarnation, head } => {
                 match witness::judge(c.keeper.witness(), incarnation, head) {
                     Verdict::Known => {}
@@ -350,28 +351,6 @@ fn not_connected(e: &ConnectError) -> Ended {
         },
         None => Ended::Unreached(why),
     }
-}
-
-fn clock_offset(c: &Context, ms: i64) {
-    c.status.clock_offset_ms.send_replace(Some(ms));
-    let kind = ConditionType::ClockUnsynchronized;
-    if ms.abs() <= CLOCK_TOLERANCE_MS {
-        c.board.clear(kind, "coordinator");
-        return;
-    }
-    let seconds = ms.unsigned_abs() / 1000;
-    let side = if ms > 0 { "ahead of" } else { "behind" };
-    let message = format!(
-        "this server's clock is {seconds} s {side} the coordinator's; look at both (chronyc tracking)"
-    );
-    tracing::warn!("{message}");
-    c.board.raise(
-        kind,
-        "coordinator",
-        "DiffersFromCoordinator",
-        message,
-        c.clock.now().wall,
-    );
 }
 
 fn restrict(c: &Context, why: Option<String>) {

@@ -127,6 +127,7 @@ impl Rig {
             clock: Arc::clone(&self.clock),
             entropy: Arc::new(SystemEntropy),
             board,
+            shared: Arc::default(),
             sections: have,
             coordinators: vec![],
             boot_id: BootId(Uuid::from_u128(5)),
