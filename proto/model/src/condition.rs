@@ -55,6 +55,8 @@ pub enum ConditionType {
     CertificateNotRenewed,
     /// Two servers use this identity.
     IdentityCloned,
+    /// The coordinator's audit log went back, or holds another entry than it once showed.
+    AuditLogRewritten,
 }
 
 impl ConditionType {
@@ -79,6 +81,7 @@ impl ConditionType {
         Self::StateDirUnwritable,
         Self::CertificateNotRenewed,
         Self::IdentityCloned,
+        Self::AuditLogRewritten,
     ];
 
     /// The name used in JSON, on the wire and in docs.
@@ -103,6 +106,7 @@ impl ConditionType {
             Self::StateDirUnwritable => "StateDirUnwritable",
             Self::CertificateNotRenewed => "CertificateNotRenewed",
             Self::IdentityCloned => "IdentityCloned",
+            Self::AuditLogRewritten => "AuditLogRewritten",
         }
     }
 

@@ -1,0 +1,125 @@
+//! `identity.json`: everything that makes the server a member of its fleet.
+
+use h8lio_model::ids::{FleetName, NodeId, NodeName};
+use h8lio_tls::bundle::{BundleError, TrustBundle};
+use h8lio_tls::files::FileError;
+use h8lio_tls::identity::{Identity, IdentityError};
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::Disk;
+
+/// Name of the file.
+pub const FILE: &str = "identity.json";
+
+/// A certificate with its key, PEM.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credential {
+    /// Leaf first.
+    pub chain: String,
+    pub key: String,
+}
+
+impl Drop for Credential {
+    fn drop(&mut self) {
+        self.key.zeroize();
+    }
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credential")
+    }
+}
+
+impl Credential {
+    /// As a usable identity.
+    ///
+    /// # Errors
+    /// [`IdentityError`] when chain and key do not fit.
+    pub fn identity(&self) -> Result<Identity, IdentityError> {
+        Identity::from_pem(self.chain.as_bytes(), self.key.as_bytes())
+    }
+}
+
+/// The file's content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Document {
+    /// 1. A higher number was written by a newer agent.
+    pub format: u32,
+    pub fleet: FleetName,
+    pub node_id: NodeId,
+    pub node_name: NodeName,
+    /// Addresses that came with the join token.
+    pub coordinators: Vec<String>,
+    /// Roots, PEM.
+    pub trust: String,
+    /// The newest credential that a coordinator has acknowledged.
+    pub current: Credential,
+    /// Issued and not yet acknowledged. It is the one to use; see [`super::vault`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Credential>,
+}
+
+/// Why the file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentError {
+    #[error("cannot use the node's identity")]
+    File(#[source] FileError),
+    #[error("{FILE} is damaged; enroll this server again with a new join token and --replace")]
+    Damaged(#[source] serde_json::Error),
+    #[error("{FILE} was written by a newer agent (format {found}); install that version again")]
+    Newer { found: u32 },
+    #[error(
+        "the certificate in {FILE} is damaged; enroll this server again with a new join token and --replace"
+    )]
+    Credential(#[source] IdentityError),
+    #[error(
+        "the trusted roots in {FILE} are damaged; enroll this server again with a new join token and --replace"
+    )]
+    Trust(#[source] BundleError),
+}
+
+impl Document {
+    /// Reads the file; `None`: the server is not enrolled.
+    ///
+    /// # Errors
+    /// [`DocumentError`].
+    pub fn load(disk: &dyn Disk) -> Result<Option<Self>, DocumentError> {
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let Some(bytes) = disk.read(FILE).map_err(DocumentError::File)? else {
+            return Ok(None);
+        };
+        let version: Version = serde_json::from_slice(&bytes).map_err(DocumentError::Damaged)?;
+        if version.format != 1 {
+            let found = version.format;
+            return Err(DocumentError::Newer { found });
+        }
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(DocumentError::Damaged)
+    }
+
+    /// Writes the file, durably.
+    ///
+    /// # Errors
+    /// [`FileError`]; what was there before is still there.
+    pub fn save(&self, disk: &dyn Disk) -> Result<(), FileError> {
+        // Strings and numbers only: the JSON form always exists.
+        let bytes = Zeroizing::new(serde_json::to_vec_pretty(self).unwrap_or_default());
+        disk.write(FILE, &bytes)
+    }
+
+    /// The trusted roots.
+    ///
+    /// # Errors
+    /// [`DocumentError::Trust`].
+    pub fn bundle(&self) -> Result<TrustBundle, DocumentError> {
+        TrustBundle::from_pem(self.trust.as_bytes()).map_err(DocumentError::Trust)
+    }
+}

@@ -1,0 +1,117 @@
+//! When to renew the certificate, and doing it.
+
+use std::time::Duration;
+
+use h8lio_tls::identity::{IdentityError, Validity, generate_key};
+use jiff::{SignedDuration, Timestamp};
+
+use super::authority::{Authority, AuthorityError};
+use super::vault::{Vault, VaultError};
+use crate::entropy::Entropy;
+
+/// First and longest wait after a renewal that failed.
+const RETRY: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(15 * 60));
+
+/// Why a certificate was not renewed.
+#[derive(Debug, thiserror::Error)]
+pub enum RenewError {
+    #[error("the coordinator gave no new certificate")]
+    Authority(#[source] AuthorityError),
+    #[error("cannot make a key")]
+    Key(#[source] IdentityError),
+    #[error("the new certificate was not taken into use")]
+    Vault(#[source] VaultError),
+}
+
+/// When one certificate is due: at half of its life, and up to a tenth of its life later, so that
+/// a fleet enrolled in one night does not renew in one minute.
+pub fn due(validity: Validity, entropy: &dyn Entropy) -> Timestamp {
+    let life = validity.not_after.duration_since(validity.not_before);
+    let spread = Duration::try_from(life / 10).unwrap_or_default();
+    let later = SignedDuration::try_from(entropy.up_to(spread)).unwrap_or_default();
+    let half = validity.half_life();
+    half.checked_add(later).unwrap_or(half)
+}
+
+/// How long to wait after `failures` failures in a row: doubles, upper half spread.
+pub fn retry(failures: u32, entropy: &dyn Entropy) -> Duration {
+    let wait = RETRY
+        .0
+        .saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(16)))
+        .min(RETRY.1);
+    wait / 2 + entropy.up_to(wait / 2)
+}
+
+/// Whether a certificate can no longer open a session, by this clock.
+pub fn is_expired(validity: Validity, now: Timestamp) -> bool {
+    now > validity.not_after
+}
+
+/// Renews with a fresh key: issued → on disk → published for use.
+///
+/// # Errors
+/// [`RenewError`]; the identity in use stays as it is.
+pub async fn renew(
+    vault: &std::sync::Arc<Vault>,
+    authority: &dyn Authority,
+) -> Result<(), RenewError> {
+    let key = generate_key().map_err(RenewError::Key)?;
+    let issued = authority.renew(&key).await.map_err(RenewError::Authority)?;
+    let vault = std::sync::Arc::clone(vault);
+    crate::off_thread(move || vault.keep_next(issued))
+        .await
+        .map_err(RenewError::Vault)
+}
+
+/// Regains a certificate after the old one has expired, by showing that its key is still here.
+///
+/// # Errors
+/// As [`renew`].
+pub async fn reattest(
+    vault: &std::sync::Arc<Vault>,
+    authority: &dyn Authority,
+    claims: &h8lio_model::token::Claims,
+) -> Result<(), RenewError> {
+    let key = generate_key().map_err(RenewError::Key)?;
+    let issued = authority
+        .reattest(&key, claims)
+        .await
+        .map_err(RenewError::Authority)?;
+    let vault = std::sync::Arc::clone(vault);
+    crate::off_thread(move || vault.keep_next(issued))
+        .await
+        .map_err(RenewError::Vault)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entropy::SystemEntropy;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    #[test]
+    fn a_certificate_is_due_between_half_and_six_tenths_of_its_life() {
+        let day = Validity {
+            not_before: at(0),
+            not_after: at(86_400),
+        };
+        for _ in 0..200 {
+            let due = due(day, &SystemEntropy).as_second();
+            assert!((43_200..=51_840).contains(&due), "{due}");
+        }
+        assert!(!is_expired(day, at(86_400)));
+        assert!(is_expired(day, at(86_401)));
+    }
+
+    #[test]
+    fn retries_slow_down_to_a_quarter_of_an_hour() {
+        assert!(retry(1, &SystemEntropy) <= Duration::from_secs(15));
+        for n in [10, 1000, u32::MAX] {
+            let wait = retry(n, &SystemEntropy);
+            assert!((450..=900).contains(&wait.as_secs()), "{wait:?}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Sections hardware, os and vitals.
+
+use std::sync::Arc;
+
+use h8lio_model::inventory::{ClockSync, HardwareFacts, OsFacts, Problem};
+use h8lio_model::section::SectionKind;
+
+use crate::clock::Moment;
+use crate::host::Fingerprint;
+use crate::host::os::RawOs;
+use crate::reconcile::cadence::{DearRead, SLOW, USUAL};
+use crate::reconcile::{problems_to_conditions, system};
+use crate::report::{Collector, Gathered, Hosts, Shared};
+
+pub(super) struct System {
+    hosts: Hosts,
+    shared: Arc<Shared>,
+    machine: DearRead,
+    clock: DearRead,
+    hardware: HardwareFacts,
+    raw_os: RawOs,
+    sync: (ClockSync, Vec<Problem>),
+    os: OsFacts,
+}
+
+impl System {
+    pub(super) fn new(hosts: &Hosts, shared: Arc<Shared>) -> Self {
+        Self {
+            hosts: hosts.clone(),
+            shared,
+            machine: DearRead::every(SLOW),
+            clock: DearRead::every(USUAL),
+            hardware: HardwareFacts::default(),
+            raw_os: RawOs::default(),
+            sync: Default::default(),
+            os: OsFacts::default(),
+        }
+    }
+}
+
+impl Collector for System {
+    fn name(&self) -> &'static str {
+        "system"
+    }
+
+    fn collect(&mut self, now: Moment) -> Option<Gathered> {
+        let print = Fingerprint::default();
+        if self.machine.is_due(print, now.wall) {
+            self.hardware = system::hardware::assess(&self.hosts.hardware.hardware());
+            self.raw_os = self.hosts.os.os();
+            self.machine.done(print, now.wall);
+        }
+        if self.clock.is_due(print, now.wall) {
+            self.sync = system::clock::assess(&self.hosts.os.clock(), now.wall);
+            self.clock.done(print, now.wall);
+        }
+        self.os = system::os::assess(&self.raw_os, self.sync.clone());
+        let raw = self.hosts.vitals.vitals();
+        let (temperatures, offset, before) = self.shared.with(|s| {
+            (
+                s.temperatures.clone(),
+                s.offset.map(|o| o.now(now)),
+                s.standing.clone(),
+            )
+        });
+        let vitals = system::vitals::assess(&raw, &temperatures, offset);
+        let problems = self.hardware.problems.iter();
+        let problems = problems.chain(&self.os.problems).chain(&raw.problems);
+        let memory = &self.hardware.memory;
+        Some(
+            Gathered::default()
+                .section(SectionKind::Hardware, &self.hardware)
+                .section(SectionKind::Os, &self.os)
+                .section(SectionKind::Vitals, &vitals)
+                .conditions(problems_to_conditions(problems, now.wall))
+                .conditions(system::conditions::conditions(
+                    &self.os, memory, &vitals, &before, now.wall,
+                )),
+        )
+    }
+}

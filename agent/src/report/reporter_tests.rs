@@ -1,0 +1,112 @@
+use std::sync::Mutex;
+use std::sync::mpsc;
+
+use super::*;
+use crate::clock::{Moment, SystemClock};
+
+/// Answers what the channel gives it, and hangs while the channel is empty.
+struct Fed {
+    name: &'static str,
+    kind: SectionKind,
+    from: Mutex<mpsc::Receiver<&'static str>>,
+}
+
+impl Collector for Fed {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn collect(&mut self, _: Moment) -> Option<Gathered> {
+        let text = self.from.lock().expect("one reader").recv().ok()?;
+        assert_ne!(text, "panic");
+        Some(Gathered::default().section(self.kind, &text))
+    }
+}
+
+struct Rig {
+    sections: watch::Receiver<Sections>,
+    board: Arc<Board>,
+}
+
+impl Rig {
+    fn start(collectors: Vec<Box<dyn Collector>>) -> Self {
+        let (publish, sections) = watch::channel(Sections::default());
+        let board = Arc::new(Board::default());
+        let reporter = Reporter {
+            clock: Arc::new(SystemClock::new()),
+            board: Arc::clone(&board),
+            shared: Arc::default(),
+            every: Duration::from_millis(20),
+            publish,
+            hangs_after: Duration::from_millis(300),
+        };
+        tokio::spawn(reporter.run(collectors));
+        Self { sections, board }
+    }
+
+    async fn wait(&mut self, what: &str, fits: impl Fn(&Sections) -> bool) {
+        let found = tokio::time::timeout(Duration::from_secs(20), self.sections.wait_for(fits));
+        assert!(found.await.is_ok_and(|r| r.is_ok()), "{what}");
+    }
+}
+
+fn fed(name: &'static str, kind: SectionKind) -> (mpsc::Sender<&'static str>, Box<dyn Collector>) {
+    let (send, from) = mpsc::channel();
+    let from = Mutex::new(from);
+    (send, Box::new(Fed { name, kind, from }))
+}
+
+fn body(sections: &Sections, kind: SectionKind) -> String {
+    let held = sections.get(&kind);
+    held.map_or_else(String::new, |h| String::from_utf8_lossy(&h.section.body).into_owned())
+}
+
+#[tokio::test]
+async fn a_collector_that_hangs_ages_alone_and_is_named() {
+    let (disks, hangs) = fed("disks", SectionKind::Disks);
+    let (network, works) = fed("network", SectionKind::Network);
+    disks.send("first").expect("taken");
+    network.send("first").expect("taken");
+    let mut rig = Rig::start(vec![hangs, works]);
+    rig.wait("both", |s| {
+        body(s, SectionKind::Disks) == "\"first\"" && body(s, SectionKind::Network) == "\"first\""
+    })
+    .await;
+    network.send("second").expect("taken");
+    rig.wait("the other goes on", |s| body(s, SectionKind::Network) == "\"second\"").await;
+    rig.wait("the hang is named and the section not fresh", |s| {
+        body(s, SectionKind::Conditions).contains("reading disks takes longer")
+            && s.get(&SectionKind::Disks).is_some_and(|h| !h.fresh)
+    })
+    .await;
+    disks.send("back").expect("taken");
+    rig.wait("it comes back", |s| {
+        body(s, SectionKind::Disks) == "\"back\""
+            && s.get(&SectionKind::Disks).is_some_and(|h| h.fresh)
+    })
+    .await;
+    drop((disks, network));
+}
+
+#[tokio::test]
+async fn a_collector_that_fails_inside_takes_nobody_with_it() {
+    let (disks, dies) = fed("disks", SectionKind::Disks);
+    let (network, works) = fed("network", SectionKind::Network);
+    disks.send("panic").expect("taken");
+    network.send("fine").expect("taken");
+    let mut rig = Rig::start(vec![dies, works]);
+    rig.wait("named", |s| body(s, SectionKind::Conditions).contains("failed inside the agent"))
+        .await;
+    rig.wait("the other", |s| body(s, SectionKind::Network) == "\"fine\"").await;
+    drop((disks, network));
+}
+
+#[tokio::test]
+async fn what_the_agent_raises_itself_is_published_at_once() {
+    let mut rig = Rig::start(vec![]);
+    let kind = ConditionType::StateDirUnwritable;
+    rig.board.raise(kind, "", "Failed", "no space", Timestamp::UNIX_EPOCH);
+    rig.wait("raised", |s| body(s, SectionKind::Conditions).contains("no space")).await;
+    rig.board.clear(kind, "");
+    rig.wait("cleared", |s| body(s, SectionKind::Conditions) == "[]").await;
+}

@@ -1,0 +1,159 @@
+//! One agent on a temporary state directory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use h8lio_agent::clock::{SharedClock, SystemClock};
+use h8lio_agent::entropy::{Entropy, SystemEntropy};
+use h8lio_agent::identity::dial::TokenAuthority;
+use h8lio_agent::identity::enroll::{EnrollError, Enrollment, Membership, enroll};
+use h8lio_agent::identity::vault::Vault;
+use h8lio_agent::identity::{Disk, PrivateFolder};
+use h8lio_agent::report::board::Board;
+use h8lio_agent::session::keeper::Keeper;
+use h8lio_agent::session::machine::Goodbye;
+use h8lio_agent::session::outbox::{Held, Sections};
+use h8lio_agent::session::{Context, Status, supervisor};
+use h8lio_model::ids::{AgentInstance, BootId};
+use h8lio_model::section::{Section, SectionKind};
+use h8lio_model::token::Claims;
+use h8lio_tls::pin::SpkiPin;
+use h8lio_tls::token::JoinToken;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::coordinator::Running;
+
+pub struct Rig {
+    pub dir: tempfile::TempDir,
+    pub disk: Arc<dyn Disk>,
+    pub clock: SharedClock,
+}
+
+pub struct Agent {
+    pub context: Arc<Context>,
+    pub sections: watch::Sender<Sections>,
+    pub frozen: watch::Sender<bool>,
+    leave: watch::Sender<Option<Goodbye>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+pub fn sections(os: &str) -> Sections {
+    let section = Section::encode(SectionKind::Os, &os).expect("has JSON");
+    Arc::new(BTreeMap::from([(
+        SectionKind::Os,
+        Arc::new(Held {
+            section,
+            fresh: true,
+        }),
+    )]))
+}
+
+pub fn token(coordinator: &Running, id: &str) -> JoinToken {
+    JoinToken {
+        id: id.parse().expect("valid"),
+        secret: secrecy::SecretBox::new(Box::new(vec![7; 32])),
+        pin: SpkiPin::of_certificate(&coordinator.fake.ca.root()).expect("a pin"),
+        addresses: vec![coordinator.address.clone()],
+    }
+}
+
+impl Rig {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let disk: Arc<dyn Disk> = Arc::new(PrivateFolder::new(dir.path()));
+        Self {
+            dir,
+            disk,
+            clock: Arc::new(SystemClock::new()),
+        }
+    }
+
+    pub async fn enroll(&self, coordinator: &Running) -> Result<Membership, EnrollError> {
+        self.enroll_with(&token(coordinator, "t1"), false).await
+    }
+
+    pub async fn enroll_with(
+        &self,
+        token: &JoinToken,
+        replace: bool,
+    ) -> Result<Membership, EnrollError> {
+        let authority = TokenAuthority { addresses: vec![] };
+        let claims = Claims {
+            hostname: "s1".into(),
+            ..Claims::default()
+        };
+        let what = Enrollment {
+            token,
+            claims: &claims,
+            replace,
+        };
+        enroll(
+            self.disk.as_ref(),
+            &authority,
+            &what,
+            &SystemEntropy,
+            |_| {},
+        )
+        .await
+    }
+
+    /// Runs the session of the enrolled server.
+    pub fn run(&self) -> Agent {
+        let vault = Vault::open(Arc::clone(&self.disk))
+            .expect("readable")
+            .expect("enrolled");
+        let vault = Arc::new(vault);
+        let board = Arc::new(Board::default());
+        let (keeper, keeping) = Keeper::new(
+            Arc::clone(&self.disk),
+            Arc::clone(&vault),
+            Arc::clone(&board),
+            Arc::clone(&self.clock),
+        );
+        let (sections, have) = watch::channel(sections("debian"));
+        let (frozen, freeze) = watch::channel(false);
+        let (leave, left) = watch::channel(None);
+        let context = Arc::new(Context {
+            vault,
+            keeper,
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::new(SystemEntropy),
+            board,
+            shared: Arc::default(),
+            sections: have,
+            coordinators: vec![],
+            boot_id: BootId(Uuid::from_u128(5)),
+            instance: AgentInstance(SystemEntropy.uuid()),
+            claims: Claims::default(),
+            frozen: freeze,
+            status: Status::default(),
+        });
+        let tasks = vec![
+            tokio::spawn(keeping.run()),
+            tokio::spawn(supervisor::run(Arc::clone(&context), left)),
+        ];
+        Agent {
+            context,
+            sections,
+            frozen,
+            leave,
+            tasks,
+        }
+    }
+}
+
+impl Agent {
+    pub async fn stop(mut self, why: Goodbye) {
+        self.leave.send_replace(Some(why));
+        let session = self.tasks.pop().expect("running");
+        session.await.expect("no panic");
+    }
+}
