@@ -32,7 +32,8 @@ pub(super) const fn severity(kind: ConditionType) -> Severity {
         | ConditionType::CertificateNotRenewed => Severity::Warning,
         ConditionType::DiskFailing
         | ConditionType::StateDirUnwritable
-        | ConditionType::IdentityCloned => Severity::Alert,
+        | ConditionType::IdentityCloned
+        | ConditionType::AuditLogRewritten => Severity::Alert,
     }
 }
 
