@@ -184,4 +184,19 @@ mod tests {
         let changed = carry_since(&before, vec![failing(Status::Unknown, 90)]);
         assert_eq!(changed[0].since.as_second(), 90);
     }
+
+    #[test]
+    fn each_type_is_explained_with_its_next_move() {
+        const PAGE: &str = include_str!("../../../docs/conditions.md");
+        for kind in ConditionType::ALL {
+            let name = kind.name();
+            let heading = format!("\n## {name}\n");
+            let at = PAGE.find(&heading).map(|at| at + heading.len());
+            let text = at.map(|at| PAGE[at..].split("\n## ").next().unwrap_or_default());
+            let text = text.unwrap_or_else(|| panic!("docs/conditions.md lacks a part on {name}"));
+            for part in ["- **Raised**", "- **Cleared**", "- **Next move**"] {
+                assert!(text.contains(part), "{name} lacks {part}");
+            }
+        }
+    }
 }

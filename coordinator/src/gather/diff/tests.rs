@@ -1,4 +1,5 @@
 mod catalogue;
+mod docs;
 mod facts;
 mod messages;
 mod properties;
