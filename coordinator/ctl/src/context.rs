@@ -227,7 +227,7 @@ impl Context {
     /// When certificate and key cannot be used.
     pub fn view(&self) -> Result<ContextView, ContextError> {
         let identity = self.identity()?;
-        let (operator, role) = match &identity.id.subject {
+        let (operator, role) = match &identity.spiffe().subject {
             Subject::Operator { name, role } => (Some(name.to_string()), Some(*role)),
             Subject::Node(_) | Subject::Coordinator(_) => (None, None),
         };
@@ -237,7 +237,7 @@ impl Context {
             addresses: self.addresses.clone(),
             operator,
             role,
-            expires_at: identity.validity.not_after,
+            expires_at: identity.validity().not_after,
             current: false,
         })
     }

@@ -197,16 +197,22 @@ impl From<&Status> for CallError {
             "" => status.code().description().to_owned(),
             text => text.to_owned(),
         };
+        // A certificate that the coordinator refuses shows only when it is first used (TLS 1.3).
+        if h8lio_tls::cause::find_tls(status).is_some() {
+            return Self::NotPermitted {
+                message: h8lio_tls::cause::explain(status),
+            };
+        }
         match status.code() {
             Code::InvalidArgument => Self::BadRequest { message: said },
             Code::PermissionDenied | Code::Unauthenticated => Self::NotPermitted { message: said },
             Code::DeadlineExceeded | Code::Cancelled => Self::TimedOut { message: said },
             // tonic hides a broken connection in the sources of Unavailable and Unknown.
             Code::Unavailable => Self::Lost {
-                message: h8lio_tls::cause::explain_status(status),
+                message: h8lio_tls::cause::explain(status),
             },
             Code::Unknown if std::error::Error::source(status).is_some() => Self::Lost {
-                message: h8lio_tls::cause::explain_status(status),
+                message: h8lio_tls::cause::explain(status),
             },
             _ => Self::Refused { message: said },
         }

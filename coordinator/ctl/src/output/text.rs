@@ -14,6 +14,16 @@ pub fn clean(text: &str) -> String {
         .collect()
 }
 
+/// As [`clean`], but line ends stay.
+pub fn lines(text: &str) -> String {
+    text.split_inclusive('\n')
+        .map(|line| match line.strip_suffix('\n') {
+            Some(line) => clean(line) + "\n",
+            None => clean(line),
+        })
+        .collect()
+}
+
 /// The value, or `-`.
 pub fn or_dash<T: ToString>(value: Option<&T>) -> String {
     value
