@@ -59,7 +59,7 @@ impl Dial for TlsDial {
             .map_err(|e| match e {
                 client::ConnectError::Connect { cause, source, .. } => DialFailure {
                     cause,
-                    refused: cause::find_tls(&source).is_some(),
+                    refused: cause::refusal(&source).is_some(),
                 },
                 client::ConnectError::TimedOut { after, .. } => {
                     plain(format!("no answer within {} s", after.as_secs()))

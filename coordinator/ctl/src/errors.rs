@@ -198,7 +198,7 @@ impl From<&Status> for CallError {
             text => text.to_owned(),
         };
         // A certificate that the coordinator refuses shows only when it is first used (TLS 1.3).
-        if h8lio_tls::cause::find_tls(status).is_some() {
+        if h8lio_tls::cause::refusal(status).is_some() {
             return Self::NotPermitted {
                 message: h8lio_tls::cause::explain(status),
             };

@@ -326,7 +326,7 @@ fn runtime() -> RuntimeFacts {
                 status: true,
                 ..CriCondition::default()
             }],
-            error: None,
+            ..CriEndpoint::default()
         }],
         kubelet: Some(Kubelet {
             running: Some(true),

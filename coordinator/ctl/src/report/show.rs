@@ -129,7 +129,14 @@ fn packages(text: &mut Text, facts: Option<&PackageFacts>, as_of: Timestamp, wid
         .iter()
         .map(|b| format!("{} ({})", b.name, b.state))
         .collect();
+    text.field("kept back", joined(&p.kept_back));
     text.field("broken", joined(&broken));
+    if p.interrupted == Some(true) {
+        text.field("interrupted", "dpkg was cut off in the middle of its work");
+    }
+    if !p.busy.is_empty() {
+        text.field("at work", joined(&p.busy));
+    }
     let reboot = match p.reboot_required.required {
         None => "cannot be told".to_owned(),
         Some(false) => "not needed".to_owned(),

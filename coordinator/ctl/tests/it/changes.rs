@@ -45,7 +45,10 @@ async fn each_change_of_a_node_carries_reason_ticket_and_a_request_id_of_its_own
     let mut ids = std::collections::BTreeSet::new();
     for (_, target, change) in &state.changes {
         assert_eq!(target, ID, "what was shown is what is changed");
-        assert_eq!((change.reason.as_str(), change.ticket.as_str()), ("swap", "T-1"));
+        assert_eq!(
+            (change.reason.as_str(), change.ticket.as_str()),
+            ("swap", "T-1")
+        );
         ids.insert(change.request_id.clone());
     }
     assert_eq!(ids.len(), 4);
@@ -64,7 +67,10 @@ async fn a_person_sees_what_will_happen_and_a_no_changes_nothing() {
 
     bench.answers = Some(vec!["stolen", "y"]);
     let said = bench.run("node ban r1-s1").await;
-    assert_eq!((said.exit, said.out.as_str()), (Exit::Done, "node r1-s1 banned\n"));
+    assert_eq!(
+        (said.exit, said.out.as_str()),
+        (Exit::Done, "node r1-s1 banned\n")
+    );
 }
 
 #[tokio::test]
@@ -139,7 +145,10 @@ async fn the_token_alone_is_on_standard_output() {
     let line = "token create --ttl 2h --uses 2 --roles storage,cloud --serial 7XK2F3 \
                 --topology eu/p/z/r1 --reason grow -y";
     let said = bench.run(line).await;
-    assert_eq!((said.exit, said.out.as_str()), (Exit::Done, "h8lio1.secret\n"));
+    assert_eq!(
+        (said.exit, said.out.as_str()),
+        (Exit::Done, "h8lio1.secret\n")
+    );
     assert!(said.err.contains("let in when it matches serial 7XK2F3"));
     let json = bench.run(&format!("{line} -o json")).await.json();
     assert_eq!(json["token"], "h8lio1.secret");
@@ -148,7 +157,10 @@ async fn the_token_alone_is_on_standard_output() {
     let asked = &state.tokens[0];
     assert_eq!(asked.ttl.as_ref().map(|t| t.seconds), Some(7_200));
     assert_eq!((asked.max_uses, asked.roles.len()), (2, 2));
-    assert_eq!(asked.expect.as_ref().map(|e| e.serial.as_str()), Some("7XK2F3"));
+    assert_eq!(
+        asked.expect.as_ref().map(|e| e.serial.as_str()),
+        Some("7XK2F3")
+    );
 }
 
 #[tokio::test]
@@ -168,7 +180,11 @@ async fn a_new_operator_gets_a_context_whose_key_never_left_this_computer() {
     assert_eq!(view.addresses, ["a.example:7443"]);
 
     let again = bench.run(&line).await;
-    assert_eq!(again.exit, Exit::Usage, "an existing key is never overwritten");
+    assert_eq!(
+        again.exit,
+        Exit::Usage,
+        "an existing key is never overwritten"
+    );
     assert_eq!(bench.fake.state().changes.len(), 1);
 }
 

@@ -45,9 +45,15 @@ async fn contexts_are_imported_used_shown_and_removed() {
 
     assert_eq!(bench.run("context use two").await.exit, Exit::Done);
     let shown = bench.run("context show -o json").await.json();
-    assert_eq!((&shown["name"], &shown["operator"]), (&"two".into(), &"ada".into()));
+    assert_eq!(
+        (&shown["name"], &shown["operator"]),
+        (&"two".into(), &"ada".into())
+    );
     let list = bench.run("context list").await.out;
-    assert!(list.lines().any(|l| l.starts_with("*        two ")), "{list}");
+    assert!(
+        list.lines().any(|l| l.starts_with("*        two ")),
+        "{list}"
+    );
     assert!(!list.contains("KEY"));
 
     let missing = bench.run("node list --context three").await;
@@ -57,7 +63,10 @@ async fn contexts_are_imported_used_shown_and_removed() {
     assert_eq!(bench.run("context remove two").await.exit, Exit::Usage);
     assert_eq!(bench.run("context remove two --yes").await.exit, Exit::Done);
     let stored = bench.path("config/h8lio/contexts.toml");
-    let mode = std::fs::metadata(stored).expect("stored").permissions().mode();
+    let mode = std::fs::metadata(stored)
+        .expect("stored")
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(bench.run("context list -o name").await.out, "one\n");
 }
@@ -88,7 +97,11 @@ async fn a_key_file_beside_the_context_is_read_and_held_to_the_same_rule() {
     chmod(&bench.path("ada.key").display().to_string(), 0o640);
     let said = bench.run("status").await;
     assert_eq!(said.exit, Exit::Usage);
-    assert!(said.err.contains("ada.key can be read by others"), "{}", said.err);
+    assert!(
+        said.err.contains("ada.key can be read by others"),
+        "{}",
+        said.err
+    );
 }
 
 #[tokio::test]
@@ -97,7 +110,11 @@ async fn a_file_that_is_missing_or_damaged_is_named() {
     let absent = bench.path("absent.toml").display().to_string();
     let said = bench.run(&format!("status --context-file {absent}")).await;
     assert_eq!(said.exit, Exit::Usage);
-    assert!(said.err.contains("absent.toml does not exist"), "{}", said.err);
+    assert!(
+        said.err.contains("absent.toml does not exist"),
+        "{}",
+        said.err
+    );
 
     let good = bench.fake.ca().context("c", &["a:1"], 4096);
     let key = good.key.clone().expect("inline");
@@ -115,7 +132,10 @@ async fn a_file_that_is_missing_or_damaged_is_named() {
         (text(&mixed), "does not belong to the certificate"),
         (text(&keyless), "neither `key` nor `key_file`"),
         (text(&homeless), "names no coordinator"),
-        (text(&good).replace("-----BEGIN CERT", "-----BEGIN CRET"), "cannot be used"),
+        (
+            text(&good).replace("-----BEGIN CERT", "-----BEGIN CRET"),
+            "cannot be used",
+        ),
     ] {
         bench.write("bad.toml", &damaged);
         let file = bench.path("bad.toml").display().to_string();

@@ -25,13 +25,12 @@ fn documented(title: &str) -> BTreeSet<String> {
 
 /// The value at a path; `[]` takes the first element.
 fn at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
-    path.split('.').try_fold(value, |v, part| {
-        match part.strip_suffix("[]") {
+    path.split('.')
+        .try_fold(value, |v, part| match part.strip_suffix("[]") {
             Some("") => v.get(0),
             Some(key) => v.get(key)?.get(0),
             None => v.get(part),
-        }
-    })
+        })
 }
 
 /// `printed` has every documented key, and no key at its top that is not documented.
@@ -39,16 +38,26 @@ fn check(title: &str, printed: &Value) {
     let documented = documented(title);
     assert!(!documented.is_empty(), "{title} has no table");
     for path in &documented {
-        assert!(at(printed, path).is_some(), "{title}: `{path}` is not printed: {printed:#}");
+        assert!(
+            at(printed, path).is_some(),
+            "{title}: `{path}` is not printed: {printed:#}"
+        );
     }
-    let top = if printed.is_array() { &printed[0] } else { printed };
+    let top = if printed.is_array() {
+        &printed[0]
+    } else {
+        printed
+    };
     let prefix = if printed.is_array() { "[]." } else { "" };
     for key in top.as_object().expect("an object").keys() {
         let path = format!("{prefix}{key}");
         let named = |d: &String| {
             d == &path || d.starts_with(&format!("{path}.")) || d.starts_with(&format!("{path}[]"))
         };
-        assert!(documented.iter().any(named), "{title}: `{path}` is not documented");
+        assert!(
+            documented.iter().any(named),
+            "{title}: `{path}` is not documented"
+        );
     }
 }
 

@@ -169,7 +169,7 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl FleetService for Fake {
     async fn get_status(&self, _: Request<v1::GetStatusRequest>) -> Answer<v1::GetStatusResponse> {
-        self.admit()?;
+        drop(self.admit()?);
         Ok(Response::new(v1::GetStatusResponse {
             fleet: "demo".into(),
             coordinator: "c1".into(),
@@ -208,7 +208,7 @@ impl FleetService for Fake {
         &self,
         _: Request<v1::ListTokensRequest>,
     ) -> Answer<v1::ListTokensResponse> {
-        self.admit()?;
+        drop(self.admit()?);
         let tokens = vec![token().into()];
         Ok(Response::new(v1::ListTokensResponse {
             tokens,
@@ -221,7 +221,7 @@ impl FleetService for Fake {
         request: Request<v1::RevokeTokenRequest>,
     ) -> Answer<v1::RevokeTokenResponse> {
         let message = request.into_inner();
-        self.admit_change("revoke_token", &message.id, message.change)?;
+        drop(self.admit_change("revoke_token", &message.id, message.change)?);
         if message.id != "t1" {
             return Err(Status::not_found("no such token"));
         }
@@ -236,7 +236,7 @@ impl FleetService for Fake {
         &self,
         request: Request<v1::ListEventsRequest>,
     ) -> Answer<v1::ListEventsResponse> {
-        self.admit()?;
+        drop(self.admit()?);
         let after = request.into_inner().after_seq;
         let events = [event(1, "LinkDown"), event(2, "DiskAppeared")];
         let events = events.into_iter().filter(|e| e.seq > after);
@@ -268,7 +268,7 @@ impl FleetService for Fake {
     }
 
     async fn list_audit(&self, _: Request<v1::ListAuditRequest>) -> Answer<v1::ListAuditResponse> {
-        self.admit()?;
+        drop(self.admit()?);
         Ok(Response::new(v1::ListAuditResponse {
             entries: vec![audit().into()],
             as_of: now(),
@@ -281,7 +281,10 @@ impl FleetService for Fake {
     ) -> Answer<v1::VerifyAuditResponse> {
         let mut faults = self.admit()?.faults.clone();
         if let Some(head) = request.into_inner().remembered {
-            faults.push(format!("the log ends at entry 1, but you remember {}", head.seq));
+            faults.push(format!(
+                "the log ends at entry 1, but you remember {}",
+                head.seq
+            ));
         }
         Ok(Response::new(v1::VerifyAuditResponse {
             entries: 1,
@@ -296,7 +299,7 @@ impl FleetService for Fake {
         request: Request<v1::CreateOperatorRequest>,
     ) -> Answer<v1::CreateOperatorResponse> {
         let m = request.into_inner();
-        self.admit_change("create_operator", &m.name, m.change.clone())?;
+        drop(self.admit_change("create_operator", &m.name, m.change.clone())?);
         let csr = CertificateSigningRequestParams::from_der(&m.csr.as_slice().into())
             .map_err(|e| Status::invalid_argument(e.to_string()))?;
         let role = convert::read_operator_role(m.role)?;
@@ -304,9 +307,9 @@ impl FleetService for Fake {
         let leaf = self.ca.sign(&uri, &csr.public_key, 4096);
         Ok(Response::new(v1::CreateOperatorResponse {
             operator: Some(operator(&m.name, role).into()),
-            chain: vec![leaf.into()],
+            chain: vec![leaf],
             trust_bundle: Some(v1::TrustBundle {
-                roots: vec![self.ca.der.clone().into()],
+                roots: vec![self.ca.der.clone()],
                 digest: Default::default(),
             }),
         }))
@@ -316,7 +319,7 @@ impl FleetService for Fake {
         &self,
         _: Request<v1::ListOperatorsRequest>,
     ) -> Answer<v1::ListOperatorsResponse> {
-        self.admit()?;
+        drop(self.admit()?);
         Ok(Response::new(v1::ListOperatorsResponse {
             operators: vec![operator("ada", OperatorRole::Admin).into()],
             as_of: now(),
@@ -328,7 +331,7 @@ impl FleetService for Fake {
         request: Request<v1::RevokeOperatorRequest>,
     ) -> Answer<v1::RevokeOperatorResponse> {
         let m = request.into_inner();
-        self.admit_change("revoke_operator", &m.name, m.change)?;
+        drop(self.admit_change("revoke_operator", &m.name, m.change)?);
         Ok(Response::new(v1::RevokeOperatorResponse {
             operator: Some(operator(&m.name, OperatorRole::Viewer).into()),
         }))

@@ -87,8 +87,7 @@ async fn watch_outlives_a_coordinator_that_is_away_for_a_moment() {
 #[tokio::test]
 async fn follow_goes_on_behind_the_last_event_after_a_stream_ended() {
     let mut bench = Bench::new();
-    bench.fake.state().streams =
-        [vec![event(3, "Third")], vec![event(4, "Fourth")]].into();
+    bench.fake.state().streams = [vec![event(3, "Third")], vec![event(4, "Fourth")]].into();
     let said = run_until(
         &mut bench,
         "event list --follow -o name",

@@ -6,7 +6,7 @@ use rcgen::{
     PublicKeyData, SanType, SerialNumber,
 };
 
-/// A certificate authority of fleet `demo`.
+/// A certificate authority of fleet `demo`, with a name of its own.
 pub(crate) struct Ca {
     issuer: Issuer<'static, KeyPair>,
     pub(crate) der: Vec<u8>,
@@ -17,6 +17,10 @@ impl Ca {
     pub(crate) fn new() -> Self {
         let key = KeyPair::generate().expect("key");
         let mut params = CertificateParams::default();
+        let mark = uuid::Uuid::new_v4().to_string();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::OrganizationName, mark);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let root = params.self_signed(&key).expect("root");
         Self {

@@ -137,7 +137,9 @@ async fn a_broken_audit_log_exits_with_1_and_names_every_fault() {
 async fn a_remembered_head_is_sent_along() {
     let bench = Bench::new();
     let head = format!("9:{}", "ab".repeat(32));
-    let said = bench.run(&format!("audit verify --remembered {head}")).await;
+    let said = bench
+        .run(&format!("audit verify --remembered {head}"))
+        .await;
     assert_eq!(said.exit, Exit::Failed);
     assert!(said.out.contains("you remember 9"));
 }

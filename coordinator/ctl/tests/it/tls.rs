@@ -78,7 +78,12 @@ async fn both_sides_prove_who_they_are_and_the_call_is_answered() {
     let ca = bench.fake.ca();
     let address = serve(&bench, ca, ca).await;
     let said = status(&bench, ca, &["127.0.0.1:1", &address]).await;
-    assert_eq!((said.exit, said.out.as_str()), (Exit::Done, "demo\n"), "{}", said.err);
+    assert_eq!(
+        (said.exit, said.out.as_str()),
+        (Exit::Done, "demo\n"),
+        "{}",
+        said.err
+    );
 }
 
 #[tokio::test]

@@ -97,9 +97,8 @@ fn context(
         bytes.into_iter().map(CertificateDer::from).collect()
     };
     let roots = answer.trust_bundle.map(|b| b.roots).unwrap_or_default();
-    let bundle = TrustBundle::new(der(roots.into_iter().map(Into::into).collect()))
-        .map_err(CtlError::answer)?;
-    let chain = der(answer.chain.into_iter().map(Into::into).collect());
+    let bundle = TrustBundle::new(der(roots)).map_err(CtlError::answer)?;
+    let chain = der(answer.chain);
     let context = Context {
         name: mine.name.clone(),
         fleet: mine.fleet.clone(),

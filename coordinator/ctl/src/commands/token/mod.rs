@@ -12,7 +12,7 @@ use crate::errors::{CtlError, Exit};
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a token that lets servers join; it is shown once
-    Create(create::Args),
+    Create(Box<create::Args>),
     /// List tokens, without their secrets
     List(list::Args),
     /// Make a token useless
