@@ -42,9 +42,47 @@ pub fn find_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Erro
     None
 }
 
+/// Whether one side refused the other's certificate, and how. With TLS 1.3 a refused client
+/// certificate shows at the first read, where h2 keeps only the *text* of the I/O error.
+pub fn refusal(error: &(dyn Error + 'static)) -> Option<rustls::Error> {
+    if let Some(tls) = find_tls(error) {
+        return Some(tls.clone());
+    }
+    let mut next = Some(error);
+    while let Some(e) = next {
+        if let Some(alert) = alert_in(&e.to_string()) {
+            return Some(rustls::Error::AlertReceived(alert));
+        }
+        next = inner(e);
+    }
+    None
+}
+
+/// The alert that rustls wrote into `text`.
+fn alert_in(text: &str) -> Option<AlertDescription> {
+    let (_, rest) = text.split_once("received fatal alert: ")?;
+    let certificate_alerts = [
+        AlertDescription::CertificateExpired,
+        AlertDescription::UnknownCA,
+        AlertDescription::CertificateRequired,
+        AlertDescription::BadCertificate,
+        AlertDescription::CertificateUnknown,
+        AlertDescription::CertificateRevoked,
+        AlertDescription::UnsupportedCertificate,
+        AlertDescription::AccessDenied,
+        AlertDescription::DecryptError,
+    ];
+    certificate_alerts
+        .into_iter()
+        .find(|a| rest.starts_with(&format!("{a:?}")))
+}
+
 fn known(e: &(dyn Error + 'static)) -> Option<String> {
     if let Some(tls) = e.downcast_ref::<rustls::Error>() {
         return Some(explain_tls(tls));
+    }
+    if let Some(alert) = alert_in(&e.to_string()) {
+        return Some(explain_alert(alert));
     }
     let io = e.downcast_ref::<io::Error>()?;
     if io.get_ref().is_some() {
@@ -112,6 +150,8 @@ fn explain_alert(alert: AlertDescription) -> String {
             "the coordinator asks for a client certificate and none was shown".into()
         }
         AlertDescription::BadCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::DecryptError
         | AlertDescription::CertificateUnknown
         | AlertDescription::UnsupportedCertificate
         | AlertDescription::AccessDenied => {
@@ -143,6 +183,15 @@ mod tests {
             explain(&wrapped)
         );
         assert!(find_tls(&wrapped).is_some());
+    }
+
+    #[test]
+    fn a_refused_client_certificate_is_known_by_its_text_where_the_type_was_lost() {
+        let tls = rustls::Error::AlertReceived(AlertDescription::UnknownCA);
+        let only_text = io::Error::other(tls.to_string());
+        assert_eq!(refusal(&only_text), Some(tls));
+        assert!(explain(&only_text).contains("another fleet"));
+        assert_eq!(refusal(&io::Error::other("connection reset")), None);
     }
 
     #[test]

@@ -1,0 +1,23 @@
+//! `h8lctl man --dir FOLDER`
+
+use std::path::PathBuf;
+
+use clap::CommandFactory as _;
+
+use crate::Ctl;
+use crate::cli::Cli;
+use crate::errors::{CtlError, Exit};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folder for the pages; made when it is not there
+    #[arg(long, value_name = "FOLDER")]
+    pub dir: PathBuf,
+}
+
+pub(crate) fn run(_: &mut Ctl<'_>, args: &Args) -> Result<Exit, CtlError> {
+    let failed = |e| CtlError::local(format!("write man pages to {}", args.dir.display()), e);
+    std::fs::create_dir_all(&args.dir).map_err(failed)?;
+    clap_mangen::generate_to(Cli::command(), &args.dir).map_err(failed)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,68 @@
+//! The commands, one file each.
+
+pub mod audit;
+pub mod completion;
+pub mod context;
+pub mod event;
+pub mod man;
+pub mod node;
+pub mod operator;
+pub mod status;
+pub mod token;
+pub mod version;
+
+use clap::Subcommand;
+
+use crate::Ctl;
+use crate::errors::{CtlError, Exit};
+
+/// The nouns, and the commands that have none.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say which coordinator you talk to, as whom, and how the fleet is
+    Status(status::Args),
+    /// List, inspect, approve, ban and label servers
+    #[command(subcommand)]
+    Node(node::Command),
+    /// Make and revoke join tokens for new servers
+    #[command(subcommand)]
+    Token(token::Command),
+    /// See what happened
+    #[command(subcommand)]
+    Event(event::Command),
+    /// Read and verify the log of who changed what
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Give and take operators' access
+    #[command(subcommand)]
+    Operator(operator::Command),
+    /// Choose the fleet and the identity to work with
+    #[command(subcommand)]
+    Context(context::Command),
+    /// Print a completion script for a shell
+    Completion(completion::Args),
+    /// Write the man pages into a folder
+    #[command(hide = true)]
+    Man(man::Args),
+    /// Print the version of h8lctl and of the protocol
+    Version(version::Args),
+}
+
+/// Carries out one command.
+///
+/// # Errors
+/// What `main` prints as one line.
+pub async fn run(ctl: &mut Ctl<'_>, command: Command) -> Result<Exit, CtlError> {
+    match command {
+        Command::Status(args) => status::run(ctl, &args).await,
+        Command::Node(c) => node::run(ctl, c).await,
+        Command::Token(c) => token::run(ctl, c).await,
+        Command::Event(c) => event::run(ctl, c).await,
+        Command::Audit(c) => audit::run(ctl, c).await,
+        Command::Operator(c) => operator::run(ctl, c).await,
+        Command::Context(c) => context::run(ctl, c),
+        Command::Completion(args) => completion::run(ctl, &args),
+        Command::Man(args) => man::run(ctl, &args),
+        Command::Version(args) => version::run(ctl, &args),
+    }
+}

@@ -1,0 +1,16 @@
+//! `h8lctl` from the command line down, against a coordinator made for the tests.
+
+#[path = "../../src/report/samples.rs"]
+mod samples;
+
+mod bench;
+mod changes;
+mod contexts;
+mod docs;
+mod fake_fleet;
+mod fake_nodes;
+mod following;
+mod help;
+mod pki;
+mod reading;
+mod tls;
