@@ -155,8 +155,13 @@ pub async fn start_on(
         quarantine,
         clock: Arc::clone(&clock),
     });
-    let (observer, notifier) =
-        Observer::new(Arc::clone(&registry), Arc::clone(&feed), Arc::clone(&clock), health, timing);
+    let (observer, notifier) = Observer::new(
+        Arc::clone(&registry),
+        Arc::clone(&feed),
+        Arc::clone(&clock),
+        health,
+        timing,
+    );
     let ingest = Ingest::new(registry, Arc::clone(&feed), Arc::clone(&clock));
     let counters = Arc::new(Counters::default());
     let sessions = Arc::new(Sessions {
@@ -189,15 +194,25 @@ pub async fn start_on(
     });
     let (stop, stopping) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    tasks.spawn(serve(settings.clone(), acceptor, Arc::clone(&services), sessions, stopping));
+    tasks.spawn(serve(
+        settings.clone(),
+        acceptor,
+        Arc::clone(&services),
+        sessions,
+        stopping,
+    ));
     tasks.spawn(endless(observer.run()));
     tasks.spawn(endless(Arc::clone(&feed).run(services.events.clone())));
     tasks.spawn(endless(Arc::clone(&ingest).run()));
     tasks.spawn(endless(beat_store(Arc::clone(&services))));
     tasks.spawn(endless(publish_heads(Arc::clone(&services))));
     if let Metrics::Listen(to) = settings.metrics {
-        let sources =
-            metrics::Sources { services: Arc::clone(&services), counters, accept, ingest };
+        let sources = metrics::Sources {
+            services: Arc::clone(&services),
+            counters,
+            accept,
+            ingest,
+        };
         tasks.spawn(async move {
             metrics::serve(to, sources).await.with_context(|| {
                 format!("cannot serve metrics on {to}; change `metrics` or set it to \"off\"")
@@ -207,10 +222,20 @@ pub async fn start_on(
     feed.fleet(
         Severity::Info,
         "CoordinatorStarted",
-        format!("coordinator {} started, epoch {}", settings.name, meta.epoch),
+        format!(
+            "coordinator {} started, epoch {}",
+            settings.name, meta.epoch
+        ),
     );
     tracing::info!(%address, fleet = %settings.fleet, epoch = meta.epoch, "the coordinator listens");
-    Ok(Running { address, services, tls, settings, stop, tasks })
+    Ok(Running {
+        address,
+        services,
+        tls,
+        settings,
+        stop,
+        tasks,
+    })
 }
 
 async fn endless(work: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
@@ -232,9 +257,15 @@ async fn begin_life(store: &dyn Store) -> anyhow::Result<Meta> {
     let meta = match &before {
         Some(kv) => {
             let old: Meta = records::read(META, &kv.value)?;
-            Meta { epoch: old.epoch + 1, ..old }
+            Meta {
+                epoch: old.epoch + 1,
+                ..old
+            }
         }
-        None => Meta { incarnation: Incarnation(uuid::Uuid::new_v4()), epoch: 1 },
+        None => Meta {
+            incarnation: Incarnation(uuid::Uuid::new_v4()),
+            epoch: 1,
+        },
     };
     let txn = Txn::when([Compare::same(META, before.as_ref())])
         .then([Op::put(META, records::write(&meta))]);
@@ -276,7 +307,9 @@ async fn import_first_operator(
         request: serde_json::json!({ "name": operator.name, "role": operator.role }).to_string(),
     };
     let effect = vec![Op::put(key.clone(), records::write(&operator))];
-    audit.append(draft, effect, vec![Compare::absent(key)]).await?;
+    audit
+        .append(draft, effect, vec![Compare::absent(key)])
+        .await?;
     Ok(())
 }
 
@@ -289,7 +322,9 @@ async fn serve(
     mut stopping: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<SessionServiceServer<SessionServer>>().await;
+    health
+        .set_serving::<SessionServiceServer<SessionServer>>()
+        .await;
     health.set_serving::<NodeServiceServer<NodeServer>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -298,7 +333,9 @@ async fn serve(
         .context("cannot set up reflection")?;
     let most = settings.limits.message_bytes;
     http2::server(&settings.limits)
-        .add_service(SessionServiceServer::new(SessionServer(sessions)).max_decoding_message_size(most))
+        .add_service(
+            SessionServiceServer::new(SessionServer(sessions)).max_decoding_message_size(most),
+        )
         .add_service(
             EnrollmentServiceServer::new(EnrollmentServer::new(Arc::clone(&services)))
                 // A CSR and some claims.
@@ -412,5 +449,4 @@ impl Running {
         tokio::time::sleep(Duration::from_millis(50)).await;
         self.tasks.shutdown().await;
     }
-
 }

@@ -36,7 +36,11 @@ struct Queue {
 impl Feed {
     /// An empty feed.
     pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self { clock, queue: Mutex::default(), wake: Notify::new() })
+        Arc::new(Self {
+            clock,
+            queue: Mutex::default(),
+            wake: Notify::new(),
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {

@@ -66,33 +66,86 @@ pub fn render(sources: &Sources) -> Result<String, std::fmt::Error> {
     let available = Family::<AvailabilityLabel, Gauge>::default();
     let admitted = Family::<AdmissionLabel, Gauge>::default();
     for a in Availability::ALL {
-        available.get_or_create(&AvailabilityLabel { availability: Word(a.as_str()) }).set(0);
+        available
+            .get_or_create(&AvailabilityLabel {
+                availability: Word(a.as_str()),
+            })
+            .set(0);
     }
     for a in Admission::ALL {
-        admitted.get_or_create(&AdmissionLabel { admission: Word(a.as_str()) }).set(0);
+        admitted
+            .get_or_create(&AdmissionLabel {
+                admission: Word(a.as_str()),
+            })
+            .set(0);
     }
     for node in s.registry.all() {
         let admission = node.record().value.admission;
-        admitted.get_or_create(&AdmissionLabel { admission: Word(admission.as_str()) }).inc();
+        admitted
+            .get_or_create(&AdmissionLabel {
+                admission: Word(admission.as_str()),
+            })
+            .inc();
         if admission == Admission::Enrolled {
             let word = Word(node.verdict().availability.as_str());
-            available.get_or_create(&AvailabilityLabel { availability: word }).inc();
+            available
+                .get_or_create(&AvailabilityLabel { availability: word })
+                .inc();
         }
     }
     metrics.register("nodes", "Nodes by admission", admitted);
-    metrics.register("nodes_available", "Enrolled nodes by availability", available);
-    gauge(&mut metrics, "sessions", "Open sessions of agents", s.table.len() as i64);
+    metrics.register(
+        "nodes_available",
+        "Enrolled nodes by availability",
+        available,
+    );
+    gauge(
+        &mut metrics,
+        "sessions",
+        "Open sessions of agents",
+        s.table.len() as i64,
+    );
     let backlog = sources.ingest.backlog() as i64;
-    gauge(&mut metrics, "sections_waiting", "Nodes whose sections wait for the store", backlog);
+    gauge(
+        &mut metrics,
+        "sections_waiting",
+        "Nodes whose sections wait for the store",
+        backlog,
+    );
     let stalled = s.health.stalled_for(s.clock.mono()).as_secs_f64();
     let stall = Gauge::<f64, std::sync::atomic::AtomicU64>::default();
     stall.set(stalled);
-    metrics.register_with_unit("store_stalled", "How long writes have been waiting or failing", Unit::Seconds, stall);
+    metrics.register_with_unit(
+        "store_stalled",
+        "How long writes have been waiting or failing",
+        Unit::Seconds,
+        stall,
+    );
     let (transactions, failures) = s.health.counts();
-    counter(&mut metrics, "beats", "Beats received", sources.counters.beats.load(Ordering::Relaxed));
-    counter(&mut metrics, "store_transactions", "Transactions answered", transactions);
-    counter(&mut metrics, "store_failures", "Transactions answered with an error", failures);
-    counter(&mut metrics, "audit_entries", "Entries of the audit log", s.audit.heads().borrow().seq);
+    counter(
+        &mut metrics,
+        "beats",
+        "Beats received",
+        sources.counters.beats.load(Ordering::Relaxed),
+    );
+    counter(
+        &mut metrics,
+        "store_transactions",
+        "Transactions answered",
+        transactions,
+    );
+    counter(
+        &mut metrics,
+        "store_failures",
+        "Transactions answered with an error",
+        failures,
+    );
+    counter(
+        &mut metrics,
+        "audit_entries",
+        "Entries of the audit log",
+        s.audit.heads().borrow().seq,
+    );
     connections(&mut metrics, &sources.accept.snapshot());
     let mut text = String::new();
     encode(&mut text, &metrics)?;
@@ -100,16 +153,42 @@ pub fn render(sources: &Sources) -> Result<String, std::fmt::Error> {
 }
 
 fn connections(metrics: &mut Metrics, seen: &Snapshot) {
-    counter(metrics, "connections_accepted", "Connections that became callers", seen.accepted);
-    counter(metrics, "connections_resumed", "Of them, TLS sessions resumed", seen.resumed);
-    gauge(metrics, "connections_open", "Connections open", seen.open as i64);
-    gauge(metrics, "handshakes_pending", "Handshakes in progress", seen.pending as i64);
+    counter(
+        metrics,
+        "connections_accepted",
+        "Connections that became callers",
+        seen.accepted,
+    );
+    counter(
+        metrics,
+        "connections_resumed",
+        "Of them, TLS sessions resumed",
+        seen.resumed,
+    );
+    gauge(
+        metrics,
+        "connections_open",
+        "Connections open",
+        seen.open as i64,
+    );
+    gauge(
+        metrics,
+        "handshakes_pending",
+        "Handshakes in progress",
+        seen.pending as i64,
+    );
     let refused = Family::<ReasonLabel, Counter>::default();
     for (reason, count) in &seen.refused {
-        let label = ReasonLabel { reason: Word(reason.as_str()) };
+        let label = ReasonLabel {
+            reason: Word(reason.as_str()),
+        };
         refused.get_or_create(&label).inc_by(*count);
     }
-    metrics.register("connections_refused", "Connections that did not become callers", refused);
+    metrics.register(
+        "connections_refused",
+        "Connections that did not become callers",
+        refused,
+    );
 }
 
 fn gauge(metrics: &mut Metrics, name: &str, help: &str, value: i64) {

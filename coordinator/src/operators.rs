@@ -13,11 +13,15 @@ use crate::store::{self, KeyRange, Store};
 /// Why an operator's certificate is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("operator {0} is not known to this coordinator; an admin can create it (h8lctl operator create)")]
+    #[error(
+        "operator {0} is not known to this coordinator; an admin can create it (h8lctl operator create)"
+    )]
     Unknown(OperatorName),
     #[error("operator {0} was revoked; an admin can create it anew (h8lctl operator create)")]
     Revoked(OperatorName),
-    #[error("this certificate of operator {0} was replaced by a newer one; import the newer context")]
+    #[error(
+        "this certificate of operator {0} was replaced by a newer one; import the newer context"
+    )]
     Replaced(OperatorName),
 }
 
@@ -39,7 +43,10 @@ impl Operators {
     /// # Errors
     /// When the store cannot be read or understood.
     pub async fn load(store: Arc<dyn Store>) -> Result<Self, RegistryError> {
-        let operators = Self { store, all: RwLock::default() };
+        let operators = Self {
+            store,
+            all: RwLock::default(),
+        };
         operators.reload().await?;
         Ok(operators)
     }
@@ -54,7 +61,13 @@ impl Operators {
             .into_iter()
             .map(|kv| {
                 let value: Operator = records::read(&kv.key, &kv.value)?;
-                Ok((value.name.clone(), Versioned { value, revision: kv.mod_revision }))
+                Ok((
+                    value.name.clone(),
+                    Versioned {
+                        value,
+                        revision: kv.mod_revision,
+                    },
+                ))
             })
             .collect::<Result<HashMap<_, _>, BadRecord>>()?;
         *self.all.write().unwrap_or_else(PoisonError::into_inner) = all;
@@ -71,7 +84,9 @@ impl Operators {
     /// [`Refusal`].
     pub fn check(&self, name: &OperatorName, serial: &str) -> Result<(), Refusal> {
         let all = self.read();
-        let known = all.get(name).ok_or_else(|| Refusal::Unknown(name.clone()))?;
+        let known = all
+            .get(name)
+            .ok_or_else(|| Refusal::Unknown(name.clone()))?;
         if known.value.revoked_at.is_some() {
             return Err(Refusal::Revoked(name.clone()));
         }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::registry::records;
 use crate::registry::RegistryError;
+use crate::registry::records;
 use crate::store::{Op, Store, StoreError, Txn};
 
 const KEY: &str = "/h8lio/meta/outages";
@@ -38,7 +38,10 @@ impl Record {
         if let Some(alive) = self.alive_at
             && now.as_second() - alive.as_second() > NOTE_EVERY.as_secs() as i64
         {
-            self.outages.push(Outage { from: alive, to: now });
+            self.outages.push(Outage {
+                from: alive,
+                to: now,
+            });
             let surplus = self.outages.len().saturating_sub(KEEP);
             self.outages.drain(..surplus);
         }
@@ -75,14 +78,19 @@ impl Outages {
             None => Record::default(),
         };
         record.start(now);
-        let outages = Self { store, record: Mutex::new(record) };
+        let outages = Self {
+            store,
+            record: Mutex::new(record),
+        };
         outages.write().await?;
         Ok(outages)
     }
 
     async fn write(&self) -> Result<(), StoreError> {
         let value = records::write(&*self.record.lock().unwrap_or_else(PoisonError::into_inner));
-        self.store.txn(Txn::default().then([Op::put(KEY, value)])).await?;
+        self.store
+            .txn(Txn::default().then([Op::put(KEY, value)]))
+            .await?;
         Ok(())
     }
 
@@ -91,14 +99,20 @@ impl Outages {
     /// # Errors
     /// When the store refuses.
     pub async fn note(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner).alive_at = Some(now);
+        self.record
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .alive_at = Some(now);
         self.write().await
     }
 
     /// How long a certificate that ended at `not_after` has been over at `now`; outages of the
     /// coordinator do not count.
     pub fn expired_for(&self, not_after: Timestamp, now: Timestamp) -> Duration {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner).expired_for(not_after, now)
+        self.record
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .expired_for(not_after, now)
     }
 }
 
@@ -113,18 +127,32 @@ mod tests {
     /// scenario: 36 (unit)
     #[test]
     fn expiry_during_an_outage_of_the_coordinator_does_not_count() {
-        let mut r = Record { alive_at: Some(at(100)), outages: vec![] };
+        let mut r = Record {
+            alive_at: Some(at(100)),
+            outages: vec![],
+        };
         r.start(at(200));
         let hours = |d: Duration| d.as_secs() / 3600;
-        assert_eq!(hours(r.expired_for(at(150), at(200))), 0, "ended within the outage");
+        assert_eq!(
+            hours(r.expired_for(at(150), at(200))),
+            0,
+            "ended within the outage"
+        );
         assert_eq!(hours(r.expired_for(at(150), at(210))), 10);
-        assert_eq!(hours(r.expired_for(at(90), at(210))), 20, "10 h before and 10 h after");
+        assert_eq!(
+            hours(r.expired_for(at(90), at(210))),
+            20,
+            "10 h before and 10 h after"
+        );
         assert_eq!(hours(r.expired_for(at(220), at(210))), 0);
     }
 
     #[test]
     fn a_quick_restart_is_no_outage() {
-        let mut r = Record { alive_at: Some(at(100)), outages: vec![] };
+        let mut r = Record {
+            alive_at: Some(at(100)),
+            outages: vec![],
+        };
         r.start(Timestamp::from_second(100 * 3600 + 60).expect("in range"));
         assert_eq!(r.outages, vec![]);
     }

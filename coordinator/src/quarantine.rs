@@ -33,7 +33,10 @@ impl Quarantine {
                 if r.restriction.is_some() {
                     return false;
                 }
-                r.restriction = Some(Restriction::Quarantined { reason: why.to_owned(), at });
+                r.restriction = Some(Restriction::Quarantined {
+                    reason: why.to_owned(),
+                    at,
+                });
                 true
             })
             .await;
@@ -44,9 +47,13 @@ impl Quarantine {
         let message = format!(
             "node {name} is quarantined: {why}; its workload stays as it is; find the copy, then `h8lctl node approve {name}`"
         );
-        self.feed.node(Severity::Alert, "IdentityCloned", node.id, &name, message);
+        self.feed
+            .node(Severity::Alert, "IdentityCloned", node.id, &name, message);
         if let Some(open) = self.table.get(node.id) {
-            let restricted = v1::Restricted { explanation: why.to_owned(), lifted: false };
+            let restricted = v1::Restricted {
+                explanation: why.to_owned(),
+                lifted: false,
+            };
             let _ = open.down.try_send(down(Message::Restricted(restricted)));
         }
     }

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 /// The files of the package, in the order of their names.
-pub const FILES: [&str; 5] = [
+const FILES: [&str; 5] = [
     "h8lio/v1/common.proto",
     "h8lio/v1/enrollment.proto",
     "h8lio/v1/fleet.proto",
@@ -15,7 +15,7 @@ pub const FILES: [&str; 5] = [
 ];
 
 /// Generates into `out`.
-pub fn generate(crate_dir: &Path, out: &Path) -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn generate(crate_dir: &Path, out: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let set = protox::compile(FILES.map(|f| crate_dir.join(f)), [crate_dir])?;
     tonic_prost_build::configure()
         .build_transport(false)

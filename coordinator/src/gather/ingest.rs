@@ -52,7 +52,13 @@ impl Ingest {
     /// An empty queue.
     pub fn new(registry: Arc<Registry>, feed: Arc<Feed>, clock: Arc<dyn Clock>) -> Arc<Self> {
         let (queue, wake) = (Mutex::default(), Notify::new());
-        Arc::new(Self { registry, feed, clock, queue, wake })
+        Arc::new(Self {
+            registry,
+            feed,
+            clock,
+            queue,
+            wake,
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
@@ -69,7 +75,13 @@ impl Ingest {
             }
             None => {
                 let sections = BTreeMap::from([(section.kind, section)]);
-                queue.waiting.insert(node, Waiting { session: Arc::clone(session), sections });
+                queue.waiting.insert(
+                    node,
+                    Waiting {
+                        session: Arc::clone(session),
+                        sections,
+                    },
+                );
                 queue.order.push_back(node);
             }
         }
@@ -95,8 +107,12 @@ impl Ingest {
             self.wake.notified().await;
             loop {
                 // The place is taken before the work: what waits can still be superseded.
-                let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-                let Some((node, waiting)) = self.next() else { break };
+                let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
+                    return;
+                };
+                let Some((node, waiting)) = self.next() else {
+                    break;
+                };
                 let this = Arc::clone(&self);
                 tokio::spawn(async move {
                     this.write(node, waiting).await;
@@ -107,7 +123,9 @@ impl Ingest {
     }
 
     async fn write(&self, node: NodeId, waiting: Waiting) {
-        let Some(node) = self.registry.by_id(node) else { return };
+        let Some(node) = self.registry.by_id(node) else {
+            return;
+        };
         let mut receipt = v1::Receipt::default();
         for section in waiting.sections.into_values() {
             let (kind, digest) = (section.kind, section.digest);
@@ -115,11 +133,17 @@ impl Ingest {
                 Ok(()) => receipt.received.push(section_digest(kind, digest)),
                 Err(why) => {
                     tracing::warn!(node = %node.record().value.name, section = %kind, why, "section refused");
-                    receipt.refused.push(v1::receipt::Refused { kind: kind as i32, why });
+                    receipt.refused.push(v1::receipt::Refused {
+                        kind: kind as i32,
+                        why,
+                    });
                 }
             }
         }
-        let _ = waiting.session.down.try_send(down(Message::Receipt(receipt)));
+        let _ = waiting
+            .session
+            .down
+            .try_send(down(Message::Receipt(receipt)));
     }
 
     async fn write_one(&self, node: &Node, section: Section) -> Result<(), String> {
@@ -140,15 +164,24 @@ impl Ingest {
         let text = String::from_utf8(section.body).map_err(|e| e.to_string())?;
         let body = serde_json::value::RawValue::from_string(text).map_err(|e| e.to_string())?;
         let old_body = old.as_ref().map(|o| o.body.get().as_bytes());
-        let events = diff::diff(kind, old_body, body.get().as_bytes()).map_err(|e| e.to_string())?;
-        let stored = StoredSection { digest: section.digest, at, body };
+        let events =
+            diff::diff(kind, old_body, body.get().as_bytes()).map_err(|e| e.to_string())?;
+        let stored = StoredSection {
+            digest: section.digest,
+            at,
+            body,
+        };
         let op = Op::put(key, records::write(&stored));
-        store.txn(Txn::default().then([op])).await.map_err(|e| e.to_string())?;
+        store
+            .txn(Txn::default().then([op]))
+            .await
+            .map_err(|e| e.to_string())?;
         node.set_digest(kind, section.digest, at);
         remember(node, kind, stored.body.get().as_bytes());
         let name = node.record().value.name.clone();
         for e in events {
-            self.feed.node(e.severity, e.reason, node.id, &name, e.message);
+            self.feed
+                .node(e.severity, e.reason, node.id, &name, e.message);
         }
         Ok(())
     }
@@ -165,7 +198,7 @@ pub fn remember(node: &Node, kind: SectionKind, body: &[u8]) {
         }
         SectionKind::Runtime | SectionKind::Osds => {
             let one = [(kind, body, jiff::Timestamp::UNIX_EPOCH)];
-            let (facts, _) = inventory::assemble(one.into_iter());
+            let (facts, _) = inventory::assemble(one);
             let found = inventory::clusters(&facts);
             node.update_clusters(|c| match kind {
                 SectionKind::Runtime => c.kubernetes = found.kubernetes,

@@ -111,7 +111,9 @@ impl Observer {
             Notice::Closed(id) => (id, Input::StreamClosed),
             Notice::Goodbye(id) => (id, Input::Goodbye),
         };
-        let Some(node) = self.registry.by_id(id) else { return };
+        let Some(node) = self.registry.by_id(id) else {
+            return;
+        };
         let now = self.clock.mono();
         if input != Input::Heard {
             // What was heard before the end counts first.
@@ -130,7 +132,11 @@ impl Observer {
             self.apply_beats(node, now);
         }
         if let Some(why) = self.blind(late, now) {
-            tracing::warn!(why, "every node gets a fresh grace of {:?}", self.timing.warm_up);
+            tracing::warn!(
+                why,
+                "every node gets a fresh grace of {:?}",
+                self.timing.warm_up
+            );
             for node in &nodes {
                 self.apply(node, Input::Amnesty, now);
             }
@@ -145,7 +151,8 @@ impl Observer {
             }
         }
         if self.watches.len() > nodes.len() {
-            self.watches.retain(|id, _| self.registry.by_id(*id).is_some());
+            self.watches
+                .retain(|id, _| self.registry.by_id(*id).is_some());
         }
     }
 
@@ -162,7 +169,9 @@ impl Observer {
     }
 
     fn apply_beats(&mut self, node: &Node, now: Duration) {
-        let Some(heard) = node.live.last_heard() else { return };
+        let Some(heard) = node.live.last_heard() else {
+            return;
+        };
         let known = self.watches.get(&node.id).map(Watch::last_heard);
         // Millisecond steps: an equal time is the same beat.
         if known.is_none_or(|k| heard.as_millis() > k.as_millis()) {
@@ -172,7 +181,10 @@ impl Observer {
 
     fn apply(&mut self, node: &Node, input: Input, now: Duration) {
         let timing = self.timing;
-        let watch = self.watches.entry(node.id).or_insert_with(|| Watch::new(now, &timing));
+        let watch = self
+            .watches
+            .entry(node.id)
+            .or_insert_with(|| Watch::new(now, &timing));
         let transition = watch.apply(input, now, &timing);
         let before = node.verdict();
         if transition.is_none() && before.why == watch.why() {
@@ -182,12 +194,22 @@ impl Observer {
         node.set_verdict(Verdict {
             availability: watch.state(),
             why: watch.why(),
-            since: if transition.is_some() { at } else { before.since },
+            since: if transition.is_some() {
+                at
+            } else {
+                before.since
+            },
         });
         if let Some(t) = transition
             && let Some((severity, reason, message)) = describe(node, t)
         {
-            self.feed.node(severity, reason, node.id, &node.record().value.name, message);
+            self.feed.node(
+                severity,
+                reason,
+                node.id,
+                &node.record().value.name,
+                message,
+            );
         }
     }
 }
@@ -197,9 +219,11 @@ impl Observer {
 fn describe(node: &Node, t: Transition) -> Option<(Severity, &'static str, String)> {
     let name = node.record().value.name.clone();
     Some(match t.to {
-        Availability::Online => {
-            (Severity::Info, "NodeOnline", format!("node {name} is online"))
-        }
+        Availability::Online => (
+            Severity::Info,
+            "NodeOnline",
+            format!("node {name} is online"),
+        ),
         Availability::Suspect => {
             let cause = match t.why {
                 Why::StreamClosed => "its stream closed",
@@ -207,7 +231,11 @@ fn describe(node: &Node, t: Transition) -> Option<(Severity, &'static str, Strin
                 Why::Stabilizing => "it is heard again and has to stay for a while",
                 _ => "its beats are late",
             };
-            (Severity::Warning, "NodeSuspect", format!("node {name} is suspect: {cause}"))
+            (
+                Severity::Warning,
+                "NodeSuspect",
+                format!("node {name} is suspect: {cause}"),
+            )
         }
         Availability::Unreachable => (
             Severity::Alert,

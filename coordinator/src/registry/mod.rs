@@ -69,7 +69,10 @@ impl Registry {
             let node = Node::new(Versioned { value, revision }, seen, now);
             inner.nodes.insert(node.id, Arc::new(node));
         }
-        let registry = Self { store, inner: RwLock::new(inner) };
+        let registry = Self {
+            store,
+            inner: RwLock::new(inner),
+        };
         registry.load_sections().await?;
         Ok(registry)
     }
@@ -78,8 +81,12 @@ impl Registry {
         let range = KeyRange::prefix(records::SECTIONS);
         let (items, _) = store::list(self.store.as_ref(), range).await?;
         for kv in items {
-            let Some((node, kind)) = parse_section_key(&kv.key) else { continue };
-            let Some(node) = self.by_id(node) else { continue };
+            let Some((node, kind)) = parse_section_key(&kv.key) else {
+                continue;
+            };
+            let Some(node) = self.by_id(node) else {
+                continue;
+            };
             let stored: StoredSection = records::read(&kv.key, &kv.value)?;
             node.set_digest(kind, stored.digest, stored.at);
             crate::gather::ingest::remember(&node, kind, stored.body.get().as_bytes());
@@ -109,7 +116,10 @@ impl Registry {
         let inner = self.read();
         let id = match text.parse::<NodeId>() {
             Ok(id) => Some(id),
-            Err(_) => text.parse().ok().and_then(|name: NodeName| inner.names.get(&name).copied()),
+            Err(_) => text
+                .parse()
+                .ok()
+                .and_then(|name: NodeName| inner.names.get(&name).copied()),
         };
         id.and_then(|id| inner.nodes.get(&id).cloned())
             .ok_or_else(|| RegistryError::NotFound(text.chars().take(80).collect()))
@@ -160,7 +170,10 @@ impl Registry {
         let kv = self.store.get(&key).await?;
         let kv = kv.ok_or_else(|| RegistryError::NotFound(id.to_string()))?;
         let value: NodeRecord = records::read(&key, &kv.value)?;
-        let record = Versioned { value, revision: kv.mod_revision };
+        let record = Versioned {
+            value,
+            revision: kv.mod_revision,
+        };
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         if record.value.admission == Admission::Decommissioned {
             if inner.names.get(&record.value.name) == Some(&id) {
@@ -194,7 +207,9 @@ impl Registry {
         now: Timestamp,
         mut change: impl FnMut(&mut NodeRecord) -> bool + Send,
     ) -> Result<Arc<Node>, RegistryError> {
-        let mut node = self.by_id(id).ok_or_else(|| RegistryError::NotFound(id.to_string()))?;
+        let mut node = self
+            .by_id(id)
+            .ok_or_else(|| RegistryError::NotFound(id.to_string()))?;
         for _ in 0..TRIES {
             let before = node.record();
             let mut after = before.value.clone();
@@ -208,7 +223,9 @@ impl Registry {
                 return Ok(node);
             }
         }
-        Err(RegistryError::Contended { name: node.record().value.name.clone() })
+        Err(RegistryError::Contended {
+            name: node.record().value.name.clone(),
+        })
     }
 
     /// Stores what sessions leave behind, if it changed.

@@ -126,7 +126,10 @@ impl Node {
 
     /// What earlier sessions left behind.
     pub fn seen(&self) -> SeenRecord {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Changes what sessions leave behind; answers the new value when it differs.
@@ -158,7 +161,11 @@ impl Node {
 
     /// When each section was last received or confirmed.
     pub fn observed(&self) -> Vec<(SectionKind, Timestamp)> {
-        self.facts().digests.iter().map(|(k, (_, at))| (*k, *at)).collect()
+        self.facts()
+            .digests
+            .iter()
+            .map(|(k, (_, at))| (*k, *at))
+            .collect()
     }
 
     /// Notes a section that was received (or loaded) at `at`.

@@ -126,7 +126,9 @@ pub struct TokenRecord {
 
 /// Why a stored record cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("the record {key} in the store cannot be understood; it was written by a newer release, or damaged")]
+#[error(
+    "the record {key} in the store cannot be understood; it was written by a newer release, or damaged"
+)]
 pub struct BadRecord {
     pub key: String,
     #[source]
@@ -138,7 +140,10 @@ pub struct BadRecord {
 /// # Errors
 /// [`BadRecord`].
 pub fn read<T: serde::de::DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, BadRecord> {
-    serde_json::from_slice(value).map_err(|source| BadRecord { key: key.to_owned(), source })
+    serde_json::from_slice(value).map_err(|source| BadRecord {
+        key: key.to_owned(),
+        source,
+    })
 }
 
 /// Writes a record. Records are structs of strings, numbers and maps with string keys: their

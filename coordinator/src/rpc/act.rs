@@ -56,7 +56,12 @@ impl Act {
             target: asked.target,
             request: asked.request.to_string(),
         };
-        if let Err(refusal) = authz::operator(request, &services.operators, asked.least, services.clock.now()) {
+        if let Err(refusal) = authz::operator(
+            request,
+            &services.operators,
+            asked.least,
+            services.clock.now(),
+        ) {
             return Err(act.refuse(services, refusal).await);
         }
         Ok(act)
@@ -104,7 +109,10 @@ impl Act {
 
     /// Records the refusal and hands it back.
     pub async fn refuse(&self, services: &Services, refusal: Status) -> Status {
-        if let Err(e) = services.audit.append_refused(self.draft(services), refusal.message()).await
+        if let Err(e) = services
+            .audit
+            .append_refused(self.draft(services), refusal.message())
+            .await
         {
             tracing::error!(error = status::chain(&e), "a refusal could not be audited");
         }

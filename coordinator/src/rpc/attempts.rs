@@ -35,7 +35,9 @@ impl Attempts {
         if all.len() >= ADDRESSES && !all.contains_key(&peer) {
             all.clear();
         }
-        all.entry(peer).or_insert_with(|| Bucket::new(BURST, PER_SECOND, now)).take(1.0, now);
+        all.entry(peer)
+            .or_insert_with(|| Bucket::new(BURST, PER_SECOND, now))
+            .take(1.0, now);
     }
 }
 

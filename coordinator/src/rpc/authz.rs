@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use tonic::{Request, Status};
 
 use crate::accept::Peer;
-use crate::pki::caller::Caller;
 use crate::operators::Operators;
+use crate::pki::caller::Caller;
 use crate::registry::{Node, Registry};
 
 /// A node that may speak for itself.
@@ -72,7 +72,13 @@ pub fn maybe_expired_node<T>(
 }
 
 fn known_node<T>(request: &Request<T>, registry: &Registry) -> Result<NodeCaller, Status> {
-    let Caller::Node { id, serial, not_after, .. } = caller(request) else {
+    let Caller::Node {
+        id,
+        serial,
+        not_after,
+        ..
+    } = caller(request)
+    else {
         return Err(Status::unauthenticated(
             "this call needs a node certificate of this fleet; enroll the server first (h8lio-agent enroll)",
         ));
@@ -92,7 +98,11 @@ fn known_node<T>(request: &Request<T>, registry: &Registry) -> Result<NodeCaller
             )));
         }
     }
-    Ok(NodeCaller { node, serial, not_after })
+    Ok(NodeCaller {
+        node,
+        serial,
+        not_after,
+    })
 }
 
 /// The operator behind the connection, if the role suffices.
@@ -105,7 +115,13 @@ pub fn operator<T>(
     least: OperatorRole,
     now: Timestamp,
 ) -> Result<OperatorCaller, Status> {
-    let Caller::Operator { name, role, serial, not_after } = caller(request) else {
+    let Caller::Operator {
+        name,
+        role,
+        serial,
+        not_after,
+    } = caller(request)
+    else {
         return Err(Status::unauthenticated(
             "this call needs an operator certificate of this fleet; import a context (h8lctl context import)",
         ));
@@ -116,7 +132,9 @@ pub fn operator<T>(
             "the certificate of operator {name} expired at {not_after}; an admin can make a new one (h8lctl operator create)"
         )));
     }
-    operators.check(&name, &serial.to_string()).map_err(|e| Status::permission_denied(e.to_string()))?;
+    operators
+        .check(&name, &serial.to_string())
+        .map_err(|e| Status::permission_denied(e.to_string()))?;
     if role < least {
         return Err(Status::permission_denied(format!(
             "operator {name} has the role {role}; this needs {least}"

@@ -22,8 +22,8 @@ use super::services::Services;
 use super::status;
 use crate::accept::Peer;
 use crate::audit::{AuditDraft, AuditError};
-use crate::pki::csr::{self, PublicKey};
 use crate::pki::Issued;
+use crate::pki::csr::{self, PublicKey};
 use crate::registry::records::{self, IssuedRecord, NodeRecord, TokenRecord, token_key};
 use crate::registry::{Node, Registry, Versioned};
 use crate::store::{Compare, Op, Revision};
@@ -43,7 +43,10 @@ pub struct EnrollmentServer {
 impl EnrollmentServer {
     /// The service over these parts.
     pub fn new(services: Arc<Services>) -> Self {
-        Self { services, attempts: Attempts::default() }
+        Self {
+            services,
+            attempts: Attempts::default(),
+        }
     }
 }
 
@@ -56,17 +59,26 @@ struct Wish {
 }
 
 fn read_wish(request: v1::EnrollRequest) -> Result<Wish, Status> {
-    let token = request.token_id.parse().map_err(|_| Status::invalid_argument("the token id is not one"))?;
+    let token = request
+        .token_id
+        .parse()
+        .map_err(|_| Status::invalid_argument("the token id is not one"))?;
     let key = read_csr(&request.csr)?;
     let claims = request
         .claims
         .ok_or_else(|| Status::invalid_argument("field claims: is missing"))?
         .try_into()?;
-    Ok(Wish { token, secret: Digest::of(&request.token_secret), key, claims })
+    Ok(Wish {
+        token,
+        secret: Digest::of(&request.token_secret),
+        key,
+        claims,
+    })
 }
 
 fn read_csr(der: &[u8]) -> Result<PublicKey, Status> {
-    csr::read(der).map_err(|e| Status::invalid_argument(format!("field csr: {}", status::chain(&e))))
+    csr::read(der)
+        .map_err(|e| Status::invalid_argument(format!("field csr: {}", status::chain(&e))))
 }
 
 /// What a wish comes to, before it is written. Pure.
@@ -118,7 +130,10 @@ impl EnrollmentService for EnrollmentServer {
         }
         let answer = self.enroll_wish(request.into_inner(), peer).await;
         if let Err(e) = &answer
-            && matches!(e.code(), tonic::Code::PermissionDenied | tonic::Code::InvalidArgument)
+            && matches!(
+                e.code(),
+                tonic::Code::PermissionDenied | tonic::Code::InvalidArgument
+            )
         {
             self.attempts.failed(peer, s.clock.mono());
             tracing::warn!(%peer, why = e.message(), "enrollment refused");
@@ -134,7 +149,9 @@ impl EnrollmentService for EnrollmentServer {
         self.refuse_restricted(&caller.node)?;
         let key = read_csr(&request.into_inner().csr)?;
         let issued = self.issue(&caller.node, &key).await?;
-        Ok(Response::new(v1::RenewResponse { issued: Some(self.issued(&issued)) }))
+        Ok(Response::new(v1::RenewResponse {
+            issued: Some(self.issued(&issued)),
+        }))
     }
 
     async fn reattest(
@@ -149,7 +166,8 @@ impl EnrollmentService for EnrollmentServer {
         if caller.serial.rotation() < acknowledged {
             let why = format!(
                 "a certificate with rotation {} was shown for re-attestation after rotation {} had been used: a copy of this identity exists",
-                caller.serial.rotation().0, acknowledged.0
+                caller.serial.rotation().0,
+                acknowledged.0
             );
             s.quarantine.set(&caller.node, &why).await;
             return Err(Status::permission_denied(why));
@@ -163,9 +181,14 @@ impl EnrollmentService for EnrollmentServer {
             "NodeReattested",
             caller.node.id,
             name,
-            format!("node {name} came back with a certificate that had ended at {} and got a new one", caller.not_after),
+            format!(
+                "node {name} came back with a certificate that had ended at {} and got a new one",
+                caller.not_after
+            ),
         );
-        Ok(Response::new(v1::ReattestResponse { issued: Some(self.issued(&issued)) }))
+        Ok(Response::new(v1::ReattestResponse {
+            issued: Some(self.issued(&issued)),
+        }))
     }
 }
 
@@ -185,13 +208,20 @@ impl EnrollmentServer {
                 return Ok(answer);
             }
         }
-        Err(Status::aborted("others use this join token at the same time; try again"))
+        Err(Status::aborted(
+            "others use this join token at the same time; try again",
+        ))
     }
 
     /// The token, if the secret is right. An unknown token and a wrong secret are one answer.
     async fn token(&self, wish: &Wish) -> Result<(Token, Revision), Status> {
         let key = token_key(&wish.token);
-        let kv = self.services.store.get(&key).await.map_err(|e| status::store(&e))?;
+        let kv = self
+            .services
+            .store
+            .get(&key)
+            .await
+            .map_err(|e| status::store(&e))?;
         let foreign = || {
             Status::permission_denied(format!(
                 "join token {} is not known to this coordinator: it is of another fleet, mistyped, or was removed",
@@ -210,7 +240,8 @@ impl EnrollmentServer {
 
     fn by_key(&self, key: Digest) -> Option<Arc<Node>> {
         let all = self.services.registry.all();
-        all.into_iter().find(|n| n.record().value.enrolled_key == key)
+        all.into_iter()
+            .find(|n| n.record().value.enrolled_key == key)
     }
 
     /// The server asked before: its present state.
@@ -295,10 +326,17 @@ impl EnrollmentServer {
             }
         };
         token.used_by.push(id);
-        if !self.write_admission(&record, token, wish.secret, revision, peer).await? {
+        if !self
+            .write_admission(&record, token, wish.secret, revision, peer)
+            .await?
+        {
             return Ok(None);
         }
-        let node = s.registry.refresh(id, now).await.map_err(|e| status::registry(&e))?;
+        let node = s
+            .registry
+            .refresh(id, now)
+            .await
+            .map_err(|e| status::registry(&e))?;
         self.tell_admission(&node, &decision, peer);
         let answer = match &issued {
             Some(issued) => Answer::Issued(self.issued(issued)),
@@ -332,7 +370,10 @@ impl EnrollmentServer {
         };
         let (mut compares, mut effect) = Registry::create_ops(record);
         compares.push(Compare::modified_at(key.clone(), revision));
-        effect.push(Op::put(key, records::write(&TokenRecord { token, secret_hash })));
+        effect.push(Op::put(
+            key,
+            records::write(&TokenRecord { token, secret_hash }),
+        ));
         match self.services.audit.append(draft, effect, compares).await {
             Ok(_) => Ok(true),
             Err(AuditError::Conflict { .. }) => Ok(false),
@@ -355,16 +396,20 @@ impl EnrollmentServer {
     fn tell_admission(&self, node: &Node, decision: &Decision, peer: IpAddr) {
         let name = node.record().value.name.clone();
         let (severity, reason, message) = match decision {
-            Decision::Approve => {
-                (Severity::Info, "NodeEnrolled", format!("node {name} enrolled from {peer}"))
-            }
+            Decision::Approve => (
+                Severity::Info,
+                "NodeEnrolled",
+                format!("node {name} enrolled from {peer}"),
+            ),
             Decision::Wait(why) => (
                 Severity::Warning,
                 "NodePending",
                 format!("node {name} asks to join from {peer}: {why}"),
             ),
         };
-        self.services.feed.node(severity, reason, node.id, &name, message);
+        self.services
+            .feed
+            .node(severity, reason, node.id, &name, message);
     }
 
     fn pending(&self, r: &NodeRecord) -> Answer {
@@ -408,7 +453,11 @@ impl EnrollmentServer {
             "RecoveryRefused",
             r.id,
             name,
-            format!("node {name} came back {} days after its certificate ended; the limit is {} days", days(expired), days(limit)),
+            format!(
+                "node {name} came back {} days after its certificate ended; the limit is {} days",
+                days(expired),
+                days(limit)
+            ),
         );
         Err(Status::failed_precondition(format!(
             "the certificate of node {name} ended {} days ago, the recovery limit is {} days; an operator can let it in (h8lctl node allow-recovery {name})",
@@ -437,18 +486,25 @@ impl EnrollmentServer {
             let (compares, ops) = Registry::replace_ops(&before, &after);
             let txn = crate::store::Txn::when(compares).then(ops);
             let result = s.store.txn(txn).await.map_err(|e| status::store(&e))?;
-            s.registry.refresh(node.id, now).await.map_err(|e| status::registry(&e))?;
+            s.registry
+                .refresh(node.id, now)
+                .await
+                .map_err(|e| status::registry(&e))?;
             if result.succeeded {
                 return Ok(issued);
             }
         }
-        Err(Status::aborted("the node's record keeps changing; try again"))
+        Err(Status::aborted(
+            "the node's record keeps changing; try again",
+        ))
     }
 
     fn issued(&self, issued: &Issued) -> v1::IssuedCertificate {
         v1::IssuedCertificate {
             chain: issued.chain.iter().map(|c| c.to_vec()).collect(),
-            trust_bundle: Some(authz::bundle_to_wire(self.services.authority.load().bundle())),
+            trust_bundle: Some(authz::bundle_to_wire(
+                self.services.authority.load().bundle(),
+            )),
             not_before: Some(timestamp(issued.not_before)),
             not_after: Some(timestamp(issued.not_after)),
             rotation: issued.serial.rotation().0,

@@ -62,7 +62,11 @@ impl FleetService for FleetServer {
                 other => other.to_string(),
             };
             *nodes.entry(key).or_insert(0) += 1;
-            for c in v.conditions.iter().filter(|c| c.status == ConditionStatus::True) {
+            for c in v
+                .conditions
+                .iter()
+                .filter(|c| c.status == ConditionStatus::True)
+            {
                 *conditions.entry(c.kind.name().to_owned()).or_insert(0) += 1;
             }
         }
@@ -121,8 +125,10 @@ impl FleetService for FleetServer {
         let now = s.clock.now();
         let token = wish.token(&act, now)?;
         let secret = random_secret()?;
-        let record =
-            TokenRecord { token: token.clone(), secret_hash: Digest::of(&secret) };
+        let record = TokenRecord {
+            token: token.clone(),
+            secret_hash: Digest::of(&secret),
+        };
         let key = token_key(&token.id);
         let op = Op::put(key.clone(), records::write(&record));
         act.commit(s, vec![op], vec![Compare::absent(key)]).await?;
@@ -174,15 +180,27 @@ impl FleetService for FleetServer {
             request: json!({ "id": id }),
         };
         let act = Act::begin(s, &request, asked).await?;
-        let not_found = || Status::not_found(format!("join token {id} is not known; `h8lctl token list` shows them"));
+        let not_found = || {
+            Status::not_found(format!(
+                "join token {id} is not known; `h8lctl token list` shows them"
+            ))
+        };
         let key = token_key(&id.parse().map_err(|_| not_found())?);
-        let kv = s.store.get(&key).await.map_err(|e| status::store(&e))?.ok_or_else(not_found)?;
+        let kv = s
+            .store
+            .get(&key)
+            .await
+            .map_err(|e| status::store(&e))?
+            .ok_or_else(not_found)?;
         let mut record: TokenRecord =
             records::read(&key, &kv.value).map_err(|e| status::registry(&e.into()))?;
         record.token.revoked_at.get_or_insert(s.clock.now());
         let op = Op::put(key, records::write(&record));
-        act.commit(s, vec![op], vec![Compare::unchanged(&kv)]).await?;
-        Ok(Response::new(v1::RevokeTokenResponse { token: Some(record.token.into()) }))
+        act.commit(s, vec![op], vec![Compare::unchanged(&kv)])
+            .await?;
+        Ok(Response::new(v1::RevokeTokenResponse {
+            token: Some(record.token.into()),
+        }))
     }
 
     async fn list_events(
@@ -216,7 +234,10 @@ impl FleetService for FleetServer {
         let filter = self.filter(&r.node, r.min_severity)?;
         let from = if r.after_seq == 0 {
             let newest = s.events.last(1, EventFilter::default()).await;
-            newest.map_err(|e| status::events(&e))?.first().map_or(1, |e| e.seq + 1)
+            newest
+                .map_err(|e| status::events(&e))?
+                .first()
+                .map_or(1, |e| e.seq + 1)
         } else {
             r.after_seq + 1
         };
@@ -224,7 +245,9 @@ impl FleetService for FleetServer {
         let stream = stream.filter_map(move |event| {
             let out = match event {
                 Ok(event) if !filter.shows(&event) => None,
-                Ok(event) => Some(Ok(v1::FollowEventsResponse { event: Some(event.into()) })),
+                Ok(event) => Some(Ok(v1::FollowEventsResponse {
+                    event: Some(event.into()),
+                })),
                 Err(e) => Some(Err(status::events(&e))),
             };
             futures::future::ready(out)
@@ -244,7 +267,11 @@ impl FleetService for FleetServer {
             0 => (s.audit.heads().borrow().seq + 1).saturating_sub(limit as u64),
             after => after + 1,
         };
-        let entries = s.audit.read(from, limit).await.map_err(|e| status::audit(&e))?;
+        let entries = s
+            .audit
+            .read(from, limit)
+            .await
+            .map_err(|e| status::audit(&e))?;
         Ok(Response::new(v1::ListAuditResponse {
             entries: entries.into_iter().map(Into::into).collect(),
             as_of: Some(timestamp(s.clock.now())),
@@ -268,7 +295,11 @@ impl FleetService for FleetServer {
             witnesses.push(("the caller".to_owned(), remembered.try_into()?));
         }
         let head = *s.audit.heads().borrow();
-        let faults = s.audit.verify(witnesses).await.map_err(|e| status::audit(&e))?;
+        let faults = s
+            .audit
+            .verify(witnesses)
+            .await
+            .map_err(|e| status::audit(&e))?;
         Ok(Response::new(v1::VerifyAuditResponse {
             entries: head.seq,
             head: Some(head.into()),
@@ -283,7 +314,10 @@ impl FleetService for FleetServer {
     ) -> Result<Response<v1::CreateOperatorResponse>, Status> {
         let s = &self.0;
         let r = request.get_ref();
-        let name = r.name.parse().map_err(|e| Status::invalid_argument(format!("{e}")))?;
+        let name = r
+            .name
+            .parse()
+            .map_err(|e| Status::invalid_argument(format!("{e}")))?;
         let role = read_operator_role(r.role)?;
         let ttl = operator_ttl(r.ttl)?;
         let key = csr::read(&r.csr)
@@ -364,8 +398,11 @@ impl FleetService for FleetServer {
         operator.revoked_at.get_or_insert(s.clock.now());
         let key = operators::key(&operator.name);
         let op = Op::put(key.clone(), records::write(&operator));
-        self.commit_operator(&act, op, Compare::modified_at(key, before.revision)).await?;
-        Ok(Response::new(v1::RevokeOperatorResponse { operator: Some(operator.into()) }))
+        self.commit_operator(&act, op, Compare::modified_at(key, before.revision))
+            .await?;
+        Ok(Response::new(v1::RevokeOperatorResponse {
+            operator: Some(operator.into()),
+        }))
     }
 }
 
@@ -373,12 +410,19 @@ impl FleetServer {
     fn filter(&self, node: &str, severity: i32) -> Result<EventFilter, Status> {
         let node: Option<NodeId> = match non_empty(node.to_owned()) {
             None => None,
-            Some(text) => {
-                Some(self.0.registry.find(&text).map_err(|e| status::registry(&e))?.id)
-            }
+            Some(text) => Some(
+                self.0
+                    .registry
+                    .find(&text)
+                    .map_err(|e| status::registry(&e))?
+                    .id,
+            ),
         };
         let least = read_severity(severity);
-        Ok(EventFilter { node, at_least: (least > Severity::Info).then_some(least) })
+        Ok(EventFilter {
+            node,
+            at_least: (least > Severity::Info).then_some(least),
+        })
     }
 
     /// Refuses what would leave the fleet without an admin.
@@ -390,9 +434,10 @@ impl FleetServer {
         if self.0.operators.other_admins(name) > 0 {
             return Ok(());
         }
-        let is_admin = self.0.operators.get(name).is_some_and(|o| {
-            o.value.role == OperatorRole::Admin && o.value.revoked_at.is_none()
-        });
+        let is_admin =
+            self.0.operators.get(name).is_some_and(|o| {
+                o.value.role == OperatorRole::Admin && o.value.revoked_at.is_none()
+            });
         if !is_admin {
             return Ok(());
         }
@@ -404,7 +449,11 @@ impl FleetServer {
 
     async fn commit_operator(&self, act: &Act, op: Op, compare: Compare) -> Result<(), Status> {
         let done = act.commit(&self.0, vec![op], vec![compare]).await;
-        self.0.operators.reload().await.map_err(|e| status::registry(&e))?;
+        self.0
+            .operators
+            .reload()
+            .await
+            .map_err(|e| status::registry(&e))?;
         done
     }
 }
@@ -424,13 +473,20 @@ struct TokenWish {
 fn read_token_wish(r: &v1::CreateTokenRequest) -> Result<TokenWish, Status> {
     let ttl = read_duration("ttl", r.ttl)?;
     if !(MINUTE..=30 * DAY).contains(&ttl) {
-        return Err(Status::invalid_argument("field ttl: a token lives 1 minute to 30 days"));
+        return Err(Status::invalid_argument(
+            "field ttl: a token lives 1 minute to 30 days",
+        ));
     }
     if !(1..=10_000).contains(&r.max_uses) {
-        return Err(Status::invalid_argument("field max_uses: a token has 1 to 10,000 uses"));
+        return Err(Status::invalid_argument(
+            "field max_uses: a token has 1 to 10,000 uses",
+        ));
     }
     let node_name = non_empty(r.node_name.clone())
-        .map(|n| n.parse().map_err(|e| Status::invalid_argument(format!("{e}"))))
+        .map(|n| {
+            n.parse()
+                .map_err(|e| Status::invalid_argument(format!("{e}")))
+        })
         .transpose()?;
     if node_name.is_some() && r.max_uses != 1 {
         return Err(Status::invalid_argument(

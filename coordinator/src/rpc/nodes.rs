@@ -89,11 +89,16 @@ impl NodeService for NodeServer {
             })
             .await?;
         if let Some(open) = self.0.table.get(node.id) {
-            let lifted = v1::Restricted { explanation: String::new(), lifted: true };
+            let lifted = v1::Restricted {
+                explanation: String::new(),
+                lifted: true,
+            };
             let _ = open.down.try_send(down(Message::Restricted(lifted)));
         }
         self.tell(&node, &act, Severity::Info, "NodeApproved", "approved");
-        Ok(Response::new(v1::ApproveNodeResponse { node: Some(self.view(&node)) }))
+        Ok(Response::new(v1::ApproveNodeResponse {
+            node: Some(self.view(&node)),
+        }))
     }
 
     async fn ban_node(
@@ -103,23 +108,34 @@ impl NodeService for NodeServer {
         let r = request.get_ref();
         let asked = self.asked("node.ban", &r.node, OperatorRole::Approver, &r.change);
         let (node, act) = self.begin(&request, asked).await?;
-        let (reason, by, at) =
-            (act.change.reason.clone(), act.caller.name.to_string(), self.0.clock.now());
+        let (reason, by, at) = (
+            act.change.reason.clone(),
+            act.caller.name.to_string(),
+            self.0.clock.now(),
+        );
         let node = self
             .change(&act, node, |r| {
                 if r.admission == Admission::Decommissioned {
                     return Err(gone(r));
                 }
                 if !matches!(r.restriction, Some(Restriction::Banned { .. })) {
-                    r.restriction =
-                        Some(Restriction::Banned { reason: reason.clone(), by: by.clone(), at });
+                    r.restriction = Some(Restriction::Banned {
+                        reason: reason.clone(),
+                        by: by.clone(),
+                        at,
+                    });
                 }
                 Ok(())
             })
             .await?;
-        self.0.table.cut(node.id, Cut::Barred(format!("this node was banned by {by}: {reason}")));
+        self.0.table.cut(
+            node.id,
+            Cut::Barred(format!("this node was banned by {by}: {reason}")),
+        );
         self.tell(&node, &act, Severity::Warning, "NodeBanned", "banned");
-        Ok(Response::new(v1::BanNodeResponse { node: Some(self.view(&node)) }))
+        Ok(Response::new(v1::BanNodeResponse {
+            node: Some(self.view(&node)),
+        }))
     }
 
     async fn unban_node(
@@ -142,7 +158,9 @@ impl NodeService for NodeServer {
             })
             .await?;
         self.tell(&node, &act, Severity::Info, "NodeUnbanned", "unbanned");
-        Ok(Response::new(v1::UnbanNodeResponse { node: Some(self.view(&node)) }))
+        Ok(Response::new(v1::UnbanNodeResponse {
+            node: Some(self.view(&node)),
+        }))
     }
 
     async fn decommission_node(
@@ -150,7 +168,12 @@ impl NodeService for NodeServer {
         request: Request<v1::DecommissionNodeRequest>,
     ) -> Result<Response<v1::DecommissionNodeResponse>, Status> {
         let r = request.get_ref();
-        let asked = self.asked("node.decommission", &r.node, OperatorRole::Approver, &r.change);
+        let asked = self.asked(
+            "node.decommission",
+            &r.node,
+            OperatorRole::Approver,
+            &r.change,
+        );
         let (node, act) = self.begin(&request, asked).await?;
         let node = self
             .change(&act, node, |r| {
@@ -158,9 +181,20 @@ impl NodeService for NodeServer {
                 Ok(())
             })
             .await?;
-        self.0.table.cut(node.id, Cut::Barred("this node was decommissioned".to_owned()));
-        self.tell(&node, &act, Severity::Warning, "NodeDecommissioned", "decommissioned");
-        Ok(Response::new(v1::DecommissionNodeResponse { node: Some(self.view(&node)) }))
+        self.0.table.cut(
+            node.id,
+            Cut::Barred("this node was decommissioned".to_owned()),
+        );
+        self.tell(
+            &node,
+            &act,
+            Severity::Warning,
+            "NodeDecommissioned",
+            "decommissioned",
+        );
+        Ok(Response::new(v1::DecommissionNodeResponse {
+            node: Some(self.view(&node)),
+        }))
     }
 
     async fn update_node(
@@ -193,7 +227,9 @@ impl NodeService for NodeServer {
                 Ok(())
             })
             .await?;
-        Ok(Response::new(v1::UpdateNodeResponse { node: Some(self.view(&node)) }))
+        Ok(Response::new(v1::UpdateNodeResponse {
+            node: Some(self.view(&node)),
+        }))
     }
 
     async fn allow_recovery(
@@ -202,8 +238,12 @@ impl NodeService for NodeServer {
     ) -> Result<Response<v1::AllowRecoveryResponse>, Status> {
         let r = request.get_ref();
         let until = read_timestamp("until", r.until)?;
-        let mut asked =
-            self.asked("node.allowRecovery", &r.node, OperatorRole::Approver, &r.change);
+        let mut asked = self.asked(
+            "node.allowRecovery",
+            &r.node,
+            OperatorRole::Approver,
+            &r.change,
+        );
         asked.request = json!({ "node": r.node, "until": until });
         let (node, act) = self.begin(&request, asked).await?;
         let node = self
@@ -212,8 +252,16 @@ impl NodeService for NodeServer {
                 Ok(())
             })
             .await?;
-        self.tell(&node, &act, Severity::Info, "RecoveryAllowed", "allowed to re-attest");
-        Ok(Response::new(v1::AllowRecoveryResponse { node: Some(self.view(&node)) }))
+        self.tell(
+            &node,
+            &act,
+            Severity::Info,
+            "RecoveryAllowed",
+            "allowed to re-attest",
+        );
+        Ok(Response::new(v1::AllowRecoveryResponse {
+            node: Some(self.view(&node)),
+        }))
     }
 }
 
@@ -226,15 +274,17 @@ fn gone(r: &NodeRecord) -> Status {
 
 /// Whether a record has everything the selector asks for.
 fn selected(r: &NodeRecord, selector: &BTreeMap<String, String>) -> bool {
-    selector.iter().all(|(key, want)| match (key.as_str(), &r.topology) {
-        ("role", _) => r.roles.iter().any(|role| role.as_str() == want),
-        ("region", Some(t)) => t.region == *want,
-        ("datacenter", Some(t)) => t.datacenter == *want,
-        ("zone", Some(t)) => t.zone == *want,
-        ("rack", Some(t)) => t.rack == *want,
-        ("region" | "datacenter" | "zone" | "rack", None) => false,
-        _ => r.labels.get(key) == Some(want),
-    })
+    selector
+        .iter()
+        .all(|(key, want)| match (key.as_str(), &r.topology) {
+            ("role", _) => r.roles.iter().any(|role| role.as_str() == want),
+            ("region", Some(t)) => t.region == *want,
+            ("datacenter", Some(t)) => t.datacenter == *want,
+            ("zone", Some(t)) => t.zone == *want,
+            ("rack", Some(t)) => t.rack == *want,
+            ("region" | "datacenter" | "zone" | "rack", None) => false,
+            _ => r.labels.get(key) == Some(want),
+        })
 }
 
 impl NodeServer {
@@ -258,7 +308,13 @@ impl NodeServer {
             Ok(n) => format!("node/{}", n.record().value.name),
             Err(_) => format!("node/{}", node.chars().take(80).collect::<String>()),
         };
-        Asked { action, target, least, change: change.clone(), request: json!({ "node": node }) }
+        Asked {
+            action,
+            target,
+            least,
+            change: change.clone(),
+            request: json!({ "node": node }),
+        }
     }
 
     async fn begin<T: Sync + NamesNode>(
@@ -288,7 +344,11 @@ impl NodeServer {
             let (compares, ops) = Registry::replace_ops(&before, &after);
             let done = act.commit(&self.0, ops, compares).await;
             let now = self.0.clock.now();
-            self.0.registry.refresh(node.id, now).await.map_err(|e| status::registry(&e))?;
+            self.0
+                .registry
+                .refresh(node.id, now)
+                .await
+                .map_err(|e| status::registry(&e))?;
             match done {
                 Ok(()) => return Ok(node),
                 Err(e) if e.code() == tonic::Code::Aborted => last = e,
@@ -300,8 +360,10 @@ impl NodeServer {
 
     fn tell(&self, node: &Node, act: &Act, severity: Severity, reason: &str, done: &str) {
         let name = &node.record().value.name;
-        let message =
-            format!("node {name} was {done} by {}: {}", act.caller.name, act.change.reason);
+        let message = format!(
+            "node {name} was {done} by {}: {}",
+            act.caller.name, act.change.reason
+        );
         self.0.feed.node(severity, reason, node.id, name, message);
     }
 
@@ -312,7 +374,12 @@ impl NodeServer {
                 continue;
             }
             let key = section_key(node.id, kind);
-            let kv = self.0.store.get(&key).await.map_err(|e| status::store(&e))?;
+            let kv = self
+                .0
+                .store
+                .get(&key)
+                .await
+                .map_err(|e| status::store(&e))?;
             if let Some(kv) = kv {
                 let stored: StoredSection =
                     records::read(&key, &kv.value).map_err(|e| status::registry(&e.into()))?;
@@ -322,7 +389,11 @@ impl NodeServer {
         if let Some(vitals) = node.vitals() {
             let kind = h8lio_model::section::SectionKind::Vitals;
             let at = node.observed().into_iter().find(|(k, _)| *k == kind);
-            bodies.push((kind, vitals.to_vec(), at.map_or_else(|| self.0.clock.now(), |a| a.1)));
+            bodies.push((
+                kind,
+                vitals.to_vec(),
+                at.map_or_else(|| self.0.clock.now(), |a| a.1),
+            ));
         }
         let (facts, bad) =
             inventory::assemble(bodies.iter().map(|(k, b, at)| (*k, b.as_slice(), *at)));

@@ -46,7 +46,12 @@ impl Services {
     /// # Errors
     /// When the caller is not an operator.
     pub fn viewer<T>(&self, request: &Request<T>) -> Result<OperatorCaller, Status> {
-        authz::operator(request, &self.operators, OperatorRole::Viewer, self.clock.now())
+        authz::operator(
+            request,
+            &self.operators,
+            OperatorRole::Viewer,
+            self.clock.now(),
+        )
     }
 }
 

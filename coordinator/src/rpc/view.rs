@@ -44,19 +44,29 @@ pub fn view(node: &Node, clock: &dyn Clock) -> NodeView {
         boot_id: seen.boot_id,
         last_seen: last_seen(node, clock),
         created_at: r.created_at,
-        certificate_expires_at: r.current.as_ref().or(r.pending.as_ref()).map(|c| c.not_after),
+        certificate_expires_at: r
+            .current
+            .as_ref()
+            .or(r.pending.as_ref())
+            .map(|c| c.not_after),
     }
 }
 
 /// Monotonic silence as wall-clock time.
 fn last_seen(node: &Node, clock: &dyn Clock) -> Option<Timestamp> {
     let silent = clock.mono().saturating_sub(node.live.last_heard()?);
-    clock.now().checked_sub(jiff::SignedDuration::try_from(silent).ok()?).ok()
+    clock
+        .now()
+        .checked_sub(jiff::SignedDuration::try_from(silent).ok()?)
+        .ok()
 }
 
 fn reason(node: &Node, availability: Availability, why: Why, clock: &dyn Clock) -> String {
     let silent = || match node.live.last_heard() {
-        Some(at) => format!("no beat for {:.1} s", clock.mono().saturating_sub(at).as_secs_f64()),
+        Some(at) => format!(
+            "no beat for {:.1} s",
+            clock.mono().saturating_sub(at).as_secs_f64()
+        ),
         None => "not heard since the coordinator's start".to_owned(),
     };
     match (availability, why) {
@@ -85,7 +95,12 @@ fn conditions(node: &Node, now: Timestamp) -> Vec<Condition> {
     };
     if let Some(Restriction::Quarantined { reason, at }) = &node.record().value.restriction {
         let message = format!("{reason}; find the copy, then approve the node");
-        all.push(own(ConditionType::IdentityCloned, "Quarantined", message, *at));
+        all.push(own(
+            ConditionType::IdentityCloned,
+            "Quarantined",
+            message,
+            *at,
+        ));
     }
     let offset = node.live.offset();
     if node.live.last_heard().is_some() && offset.abs() > CLOCK_LIMIT_MS {
@@ -95,7 +110,12 @@ fn conditions(node: &Node, now: Timestamp) -> Vec<Condition> {
             offset.unsigned_abs() as f64 / 1000.0
         );
         all.retain(|c| c.kind != ConditionType::ClockUnsynchronized);
-        all.push(own(ConditionType::ClockUnsynchronized, "OffsetFromCoordinator", message, now));
+        all.push(own(
+            ConditionType::ClockUnsynchronized,
+            "OffsetFromCoordinator",
+            message,
+            now,
+        ));
     }
     carry_since(&[], all)
 }

@@ -26,13 +26,19 @@ pub enum Admit {
     /// silent, a clone's is not.
     Contest,
     /// The certificate was replaced by a newer one that has been used: this one is a copy.
-    RotationWentBack { shown: Rotation, acknowledged: Rotation },
+    RotationWentBack {
+        shown: Rotation,
+        acknowledged: Rotation,
+    },
 }
 
 /// Judges a new session.
 pub fn admit(open: Option<&Claim>, new: &Claim, acknowledged: Rotation) -> Admit {
     if new.rotation < acknowledged {
-        return Admit::RotationWentBack { shown: new.rotation, acknowledged };
+        return Admit::RotationWentBack {
+            shown: new.rotation,
+            acknowledged,
+        };
     }
     match open {
         None => Admit::Open,
@@ -57,22 +63,34 @@ mod tests {
     #[test]
     fn a_restarted_agent_and_a_renewed_certificate_replace_the_old_session() {
         let old = claim(1, 1, 4);
-        assert_eq!(admit(Some(&old), &claim(1, 2, 4), Rotation(4)), Admit::Replace);
-        assert_eq!(admit(Some(&old), &claim(1, 1, 5), Rotation(4)), Admit::Replace);
+        assert_eq!(
+            admit(Some(&old), &claim(1, 2, 4), Rotation(4)),
+            Admit::Replace
+        );
+        assert_eq!(
+            admit(Some(&old), &claim(1, 1, 5), Rotation(4)),
+            Admit::Replace
+        );
     }
 
     /// scenario: 35 (unit)
     #[test]
     fn another_boot_is_contested_while_the_old_session_is_open() {
         let old = claim(1, 1, 4);
-        assert_eq!(admit(Some(&old), &claim(2, 2, 4), Rotation(4)), Admit::Contest);
+        assert_eq!(
+            admit(Some(&old), &claim(2, 2, 4), Rotation(4)),
+            Admit::Contest
+        );
         assert_eq!(admit(None, &claim(2, 2, 4), Rotation(4)), Admit::Open);
     }
 
     /// scenario: 35 (unit)
     #[test]
     fn a_certificate_older_than_one_already_used_is_a_copy() {
-        let back = Admit::RotationWentBack { shown: Rotation(3), acknowledged: Rotation(4) };
+        let back = Admit::RotationWentBack {
+            shown: Rotation(3),
+            acknowledged: Rotation(4),
+        };
         assert_eq!(admit(None, &claim(1, 1, 3), Rotation(4)), back);
     }
 

@@ -14,7 +14,12 @@ pub struct Bucket {
 impl Bucket {
     /// A full bucket. `capacity` and `per_second` are in the same unit (messages or bytes).
     pub const fn new(capacity: f64, per_second: f64, now: Duration) -> Self {
-        Self { capacity, per_second, level: capacity, at: now }
+        Self {
+            capacity,
+            per_second,
+            level: capacity,
+            at: now,
+        }
     }
 
     /// Takes `amount` at `now`; `false` when there is not enough.
@@ -40,7 +45,9 @@ pub struct SessionLimits {
 /// What was exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Exceeded {
-    #[error("this node sends more messages than the {per_second} a second that the coordinator takes; the session is closed")]
+    #[error(
+        "this node sends more messages than the {per_second} a second that the coordinator takes; the session is closed"
+    )]
     Messages { per_second: u32 },
     #[error("this node sends more than {mebibytes} MiB of reports a minute; the session is closed")]
     Bytes { mebibytes: u32 },
@@ -67,10 +74,14 @@ impl SessionLimits {
     /// [`Exceeded`].
     pub fn count(&mut self, report_bytes: usize, now: Duration) -> Result<(), Exceeded> {
         if !self.messages.take(1.0, now) {
-            return Err(Exceeded::Messages { per_second: MESSAGES_PER_SECOND });
+            return Err(Exceeded::Messages {
+                per_second: MESSAGES_PER_SECOND,
+            });
         }
         if report_bytes > 0 && !self.bytes.take(report_bytes as f64, now) {
-            return Err(Exceeded::Bytes { mebibytes: MEBIBYTES_PER_MINUTE });
+            return Err(Exceeded::Bytes {
+                mebibytes: MEBIBYTES_PER_MINUTE,
+            });
         }
         Ok(())
     }
@@ -84,7 +95,8 @@ mod tests {
     fn a_beat_a_second_passes_for_ever_and_a_flood_does_not() {
         let mut l = SessionLimits::new(Duration::ZERO);
         for s in 0..100_000 {
-            l.count(0, Duration::from_secs(s)).expect("a beat a second is fine");
+            l.count(0, Duration::from_secs(s))
+                .expect("a beat a second is fine");
         }
         let at = Duration::from_secs(100_000);
         let refused = (0..1000).filter(|_| l.count(0, at).is_err()).count();

@@ -3,5 +3,5 @@
 pub mod admit;
 pub mod counters;
 pub mod limits;
-pub mod table;
 pub mod service;
+pub mod table;

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::Stream;
-use h8lio_model::event::Severity;
 use h8lio_model::ids::{AgentInstance, BootId, Incarnation, Rotation};
 use h8lio_model::lifecycle::Restriction;
 use h8lio_model::section::{Section, SectionKind};
@@ -105,17 +104,26 @@ struct Greeting {
 }
 
 fn read_hello(hello: v1::Hello, rotation: Rotation) -> Result<Greeting, Invalid> {
-    let boot_id: BootId =
-        hello.boot_id.parse().map_err(|e| Invalid::new("hello.boot_id", e))?;
+    let boot_id: BootId = hello
+        .boot_id
+        .parse()
+        .map_err(|e| Invalid::new("hello.boot_id", e))?;
     let instance = hello
         .agent_instance
         .parse()
         .map_err(|e| Invalid::new("hello.agent_instance", e))?;
     if hello.agent_version.len() > 64 || hello.agent_version.chars().any(char::is_control) {
-        return Err(Invalid::new("hello.agent_version", "at most 64 printable characters"));
+        return Err(Invalid::new(
+            "hello.agent_version",
+            "at most 64 printable characters",
+        ));
     }
     Ok(Greeting {
-        claim: Claim { boot_id, instance: AgentInstance(instance), rotation },
+        claim: Claim {
+            boot_id,
+            instance: AgentInstance(instance),
+            rotation,
+        },
         agent_version: hello.agent_version.clone(),
         wall_clock: read_timestamp("hello.wall_clock", hello.wall_clock)?,
         hello,
@@ -132,8 +140,13 @@ impl Sessions {
         let first = tokio::time::timeout(HELLO_WITHIN, up.message())
             .await
             .map_err(|_| Status::deadline_exceeded("no Hello within 10 s"))??;
-        let Some(v1::ConnectRequest { message: Some(Up::Hello(hello)) }) = first else {
-            return Err(Status::invalid_argument("the first message of a session must be Hello"));
+        let Some(v1::ConnectRequest {
+            message: Some(Up::Hello(hello)),
+        }) = first
+        else {
+            return Err(Status::invalid_argument(
+                "the first message of a session must be Hello",
+            ));
         };
         let greeting = read_hello(hello, caller.serial.rotation())?;
         let node = Arc::clone(&caller.node);
@@ -155,9 +168,16 @@ impl Sessions {
         for _ in 0..8 {
             let present = self.table.get(node.id);
             let acknowledged = node.record().value.acknowledged();
-            match admit(present.as_ref().map(|p| &p.claim), &open.claim, acknowledged) {
+            match admit(
+                present.as_ref().map(|p| &p.claim),
+                &open.claim,
+                acknowledged,
+            ) {
                 Admit::Open | Admit::Replace => {}
-                Admit::RotationWentBack { shown, acknowledged } => {
+                Admit::RotationWentBack {
+                    shown,
+                    acknowledged,
+                } => {
                     let why = format!(
                         "a certificate with rotation {} was shown after rotation {} had been used: a copy of this identity exists",
                         shown.0, acknowledged.0
@@ -178,14 +198,20 @@ impl Sessions {
                     }
                 }
             }
-            if self.table.put(node.id, present.as_ref(), Arc::clone(open)).is_ok() {
+            if self
+                .table
+                .put(node.id, present.as_ref(), Arc::clone(open))
+                .is_ok()
+            {
                 if let Some(old) = present {
                     old.cut(Cut::Replaced);
                 }
                 return Ok(());
             }
         }
-        Err(Status::unavailable("sessions of this identity come and go too fast; try again"))
+        Err(Status::unavailable(
+            "sessions of this identity come and go too fast; try again",
+        ))
     }
 
     /// Whether the old session of another boot still lives: two beats' time is given, and what
@@ -215,7 +241,6 @@ impl Sessions {
         };
         let head = g.hello.audit_head.clone().and_then(|h| h.try_into().ok());
         let bundle = convert::read_digest("bundle", &g.hello.trust_bundle_digest).ok();
-        let before = node.seen();
         let work = async {
             self.registry
                 .update(node.id, at, |r| {
@@ -223,7 +248,10 @@ impl Sessions {
                         return false;
                     }
                     r.current = Some(used.clone());
-                    if r.pending.as_ref().is_some_and(|p| p.rotation <= used.rotation) {
+                    if r.pending
+                        .as_ref()
+                        .is_some_and(|p| p.rotation <= used.rotation)
+                    {
                         r.pending = None;
                     }
                     true
@@ -241,18 +269,18 @@ impl Sessions {
         };
         match tokio::time::timeout(Duration::from_secs(5), work).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(node = %node.record().value.name, %error, "cannot store the start of a session"),
-            Err(_) => tracing::warn!(node = %node.record().value.name, "the store is slow; the start of a session is not stored yet"),
-        }
-        if before.boot_id.is_some_and(|b| b != g.claim.boot_id) {
-            let name = node.record().value.name.clone();
-            let message = format!("node {name} rebooted: boot id {}", g.claim.boot_id);
-            self.feed.node(Severity::Info, "NodeRebooted", node.id, &name, message);
+            Ok(Err(error)) => {
+                tracing::warn!(node = %node.record().value.name, %error, "cannot store the start of a session");
+            }
+            Err(_) => {
+                tracing::warn!(node = %node.record().value.name, "the store is slow; the start of a session is not stored yet");
+            }
         }
     }
 
     fn note_clock(&self, node: &Node, wall_ms: i64) {
-        node.live.set_offset(wall_ms.saturating_sub(self.clock.now().as_millisecond()));
+        node.live
+            .set_offset(wall_ms.saturating_sub(self.clock.now().as_millisecond()));
     }
 
     fn welcome(&self, node: &Node, g: &Greeting) -> v1::Welcome {
@@ -291,7 +319,10 @@ impl Sessions {
         mut up: Streaming<v1::ConnectRequest>,
         mut cut: watch::Receiver<Option<Cut>>,
     ) -> End {
-        let left = caller.not_after.as_second().saturating_sub(self.clock.now().as_second());
+        let left = caller
+            .not_after
+            .as_second()
+            .saturating_sub(self.clock.now().as_second());
         let expiry = tokio::time::sleep(Duration::from_secs(left.max(0) as u64));
         tokio::pin!(expiry);
         let mut limits = SessionLimits::new(self.clock.mono());
@@ -332,7 +363,9 @@ impl Sessions {
             Up::Report(r) => r.sections.iter().map(|s| s.body.len()).sum(),
             _ => 0,
         };
-        limits.count(bytes, now).map_err(|e| Status::resource_exhausted(e.to_string()))?;
+        limits
+            .count(bytes, now)
+            .map_err(|e| Status::resource_exhausted(e.to_string()))?;
         // Anything from the agent is a sign of life.
         node.live.heard(now);
         match up {
@@ -354,33 +387,35 @@ impl Sessions {
         }
     }
 
-    fn report(
-        &self,
-        node: &Arc<Node>,
-        open: &Arc<Open>,
-        report: v1::Report,
-    ) -> Result<(), Status> {
+    fn report(&self, node: &Arc<Node>, open: &Arc<Open>, report: v1::Report) -> Result<(), Status> {
         let now = self.clock.now();
         let mut receipt = v1::Receipt::default();
         if let Some(r) = &node.record().value.restriction {
             let why = restricted(r).explanation;
             for s in &report.sections {
-                receipt.refused.push(v1::receipt::Refused { kind: s.kind, why: why.clone() });
+                receipt.refused.push(v1::receipt::Refused {
+                    kind: s.kind,
+                    why: why.clone(),
+                });
             }
         } else {
             for section in report.sections {
                 let kind = section.kind;
                 match Section::try_from(section) {
                     Ok(section) => self.ingest.submit(node.id, open, section),
-                    Err(e) => receipt
-                        .refused
-                        .push(v1::receipt::Refused { kind, why: e.to_string() }),
+                    Err(e) => receipt.refused.push(v1::receipt::Refused {
+                        kind,
+                        why: e.to_string(),
+                    }),
                 }
             }
             for (kind, digest) in read_section_digests(&report.confirmed)? {
                 if !node.confirm(kind, digest, now) && kind != SectionKind::Vitals {
                     let why = "not held here; send it again".to_owned();
-                    receipt.refused.push(v1::receipt::Refused { kind: kind as i32, why });
+                    receipt.refused.push(v1::receipt::Refused {
+                        kind: kind as i32,
+                        why,
+                    });
                 }
             }
         }
@@ -440,5 +475,8 @@ pub fn restricted(r: &Restriction) -> v1::Restricted {
         }
         Restriction::Quarantined { reason, .. } => format!("this node is quarantined: {reason}"),
     };
-    v1::Restricted { explanation, lifted: false }
+    v1::Restricted {
+        explanation,
+        lifted: false,
+    }
 }

@@ -16,7 +16,9 @@ pub type Down = Result<ConnectResponse, Status>;
 
 /// Wraps a message for the way down.
 pub fn down(message: Message) -> Down {
-    Ok(ConnectResponse { message: Some(message) })
+    Ok(ConnectResponse {
+        message: Some(message),
+    })
 }
 
 /// Why a session is ended by the coordinator.
@@ -43,9 +45,17 @@ pub struct Open {
 
 impl Open {
     /// A session and the receiver that tells it to end.
-    pub fn new(claim: Claim, down: mpsc::Sender<Down>) -> (Arc<Self>, watch::Receiver<Option<Cut>>) {
+    pub fn new(
+        claim: Claim,
+        down: mpsc::Sender<Down>,
+    ) -> (Arc<Self>, watch::Receiver<Option<Cut>>) {
         let (cut, cut_here) = watch::channel(None);
-        let open = Self { claim, beats: std::sync::atomic::AtomicU64::new(0), down, cut };
+        let open = Self {
+            claim,
+            beats: std::sync::atomic::AtomicU64::new(0),
+            down,
+            cut,
+        };
         (Arc::new(open), cut_here)
     }
 

@@ -72,7 +72,10 @@ impl StoreHealth {
 
     /// Transactions answered, and how many of them with an error.
     pub fn counts(&self) -> (u64, u64) {
-        (self.transactions.load(Ordering::Relaxed), self.failures.load(Ordering::Relaxed))
+        (
+            self.transactions.load(Ordering::Relaxed),
+            self.failures.load(Ordering::Relaxed),
+        )
     }
 }
 
@@ -87,7 +90,11 @@ pub struct WatchedStore {
 impl WatchedStore {
     /// Watches `inner`.
     pub fn new(inner: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { inner, clock, health: Arc::default() }
+        Self {
+            inner,
+            clock,
+            health: Arc::default(),
+        }
     }
 
     /// What is known of its writes.
@@ -105,7 +112,9 @@ struct Ticket<'a> {
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        self.store.health.end(self.ticket, self.store.clock.mono(), self.error.as_ref());
+        self.store
+            .health
+            .end(self.ticket, self.store.clock.mono(), self.error.as_ref());
     }
 }
 
@@ -125,7 +134,11 @@ impl Store for WatchedStore {
 
     async fn txn(&self, txn: Txn) -> Result<TxnResult, StoreError> {
         let ticket = self.health.begin(self.clock.mono());
-        let mut ticket = Ticket { store: self, ticket, error: None };
+        let mut ticket = Ticket {
+            store: self,
+            ticket,
+            error: None,
+        };
         let result = self.inner.txn(txn).await;
         ticket.error = result.as_ref().err().cloned();
         result

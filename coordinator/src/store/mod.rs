@@ -19,9 +19,9 @@ mod check;
 #[cfg(test)]
 mod contract;
 mod error;
+pub mod health;
 mod key;
 mod lease;
-pub mod health;
 pub mod memory;
 pub mod sqlite;
 mod txn;

@@ -27,6 +27,10 @@ pub struct Invalid {
 
 impl Invalid {
     /// Names the field and what is wrong with it.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "errors and texts are handed over alike"
+    )]
     pub fn new(field: &'static str, why: impl ToString) -> Self {
         Self {
             field,

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use h8lio_model::ids::Rotation;
 
 /// 16 bytes, big-endian: 8 random (top bit clear and never zero, so that DER needs neither
-/// padding nor shortening), then the rotation. Random enough to be unguessable (63 bits, RFC 5280
+/// padding nor shortening), then the rotation. Random enough to be unguessable (62 bits, RFC 5280
 /// asks for uniqueness, CA/B for 64 bits in public PKI), and the counter that clone detection
 /// needs is signed by the CA instead of being a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
