@@ -11,9 +11,9 @@ pub mod host;
 pub mod identity;
 pub mod linux;
 pub mod reconcile;
+pub mod words;
 pub mod report;
 pub mod session;
-pub mod words;
 
 /// Runs `work`, which may block, away from the thread that beats.
 ///

@@ -3,15 +3,15 @@
 pub mod disks;
 pub mod exec;
 pub mod hardware;
-pub mod managers;
-pub mod network;
 pub mod os;
 pub mod osds;
+pub mod root;
+pub mod vitals;
+pub mod managers;
+pub mod network;
 pub mod packages;
 pub mod procs;
-pub mod root;
 pub mod runtime;
-pub mod vitals;
 
 use h8lio_model::inventory::Problem;
 
