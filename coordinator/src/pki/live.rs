@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use arc_swap::ArcSwap;
 use h8lio_tls::bundle::TrustBundle;
 use h8lio_tls::identity::{Identity, Validity};
 use jiff::Timestamp;
-use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 
+use super::AuthorityCell;
 use super::authority::Authority;
 use super::error::{AuthorityError, IssueError};
 use super::files;
@@ -44,7 +43,7 @@ pub struct LivePki {
     fleet: h8lio_model::ids::FleetName,
     lifetime: Duration,
     clock: Arc<dyn Clock>,
-    authority: ArcSwap<Authority>,
+    authority: AuthorityCell,
     tls: Arc<LiveTls>,
     bundle: watch::Sender<Arc<TrustBundle>>,
     seen: Mutex<Seen>,
@@ -87,7 +86,7 @@ impl LivePki {
             fleet: settings.fleet.clone(),
             lifetime,
             clock,
-            authority: ArcSwap::from_pointee(authority),
+            authority: Arc::new(arc_swap::ArcSwap::from_pointee(authority)),
             tls: Arc::new(tls),
             bundle: watch::Sender::new(Arc::new(bundle)),
             seen: Mutex::new(Seen {
@@ -101,6 +100,11 @@ impl LivePki {
     /// The authority as it is now; ask again for each certificate.
     pub fn authority(&self) -> Arc<Authority> {
         self.authority.load_full()
+    }
+
+    /// The cell that always holds the current authority.
+    pub fn cell(&self) -> AuthorityCell {
+        Arc::clone(&self.authority)
     }
 
     /// TLS for the acceptor; follows every change by itself.
@@ -158,6 +162,7 @@ impl LivePki {
             files,
             under_way,
         };
+        tracing::info!(roots = bundle.roots().len(), "the certificate authority was read again");
         self.bundle.send_if_modified(|current| {
             let changed = **current != *bundle;
             *current = bundle;
@@ -192,44 +197,31 @@ impl LivePki {
         Ok(authority.issue_coordinator(&self.name, now, self.lifetime)?)
     }
 
-    /// Looks after all of it for ever: every five seconds, and at once on SIGHUP.
-    pub async fn run(self: Arc<Self>, mut hangup: Signal) {
+    /// Looks after all of it for ever, every five seconds.
+    pub async fn run(self: Arc<Self>) {
         let mut failed = String::new();
         loop {
-            // Cancel-safe: neither arm holds anything.
-            let asked = tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY) => false,
-                signal = hangup.recv() => signal.is_some(),
-            };
-            let done = self
-                .reload()
-                .and_then(|changed| Ok((changed, self.renew_own()?)));
-            match done {
-                Ok((changed, renewed)) => {
-                    failed.clear();
-                    if changed {
-                        tracing::info!(
-                            rotating = self.authority().is_rotating(),
-                            "the certificate authority was reloaded"
-                        );
-                    } else if renewed {
-                        tracing::info!("the coordinator's certificate was renewed");
-                    } else if asked {
-                        tracing::info!("the certificate authority has not changed");
-                    }
-                }
+            tokio::time::sleep(LOOK_EVERY).await;
+            match self.look() {
+                Ok(()) => failed.clear(),
                 Err(e) => {
                     let text = e.to_string();
                     // Once for each cause, not every five seconds.
                     if text != failed {
-                        tracing::error!(
-                            "the certificate authority cannot be reloaded and stays as it was: {text}"
-                        );
+                        tracing::error!("the certificate authority cannot be read again and stays as it was: {text}");
                         failed = text;
                     }
                 }
             }
         }
+    }
+
+    fn look(&self) -> Result<(), LiveError> {
+        self.reload()?;
+        if self.renew_own()? {
+            tracing::info!("the coordinator's own certificate was renewed");
+        }
+        Ok(())
     }
 }
 
