@@ -15,12 +15,12 @@ use h8lio_proto::v1::enrollment_service_server::EnrollmentServiceServer;
 use h8lio_proto::v1::fleet_service_server::FleetServiceServer;
 use h8lio_proto::v1::node_service_server::NodeServiceServer;
 use h8lio_proto::v1::session_service_server::SessionServiceServer;
+use h8lio_tls::bundle::TrustBundle;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::accept::counters::Counters as AcceptCounters;
-use crate::accept::tls::LiveTls;
 use crate::accept::{Acceptor, AcceptorParts, http2, listen};
 use crate::audit::{AuditDraft, AuditLog};
 use crate::clock::Clock;
@@ -33,7 +33,8 @@ use crate::metrics;
 use crate::observe::Observer;
 use crate::operators::{self, Operators};
 use crate::outage::{NOTE_EVERY, Outages};
-use crate::pki::{Authority, AuthorityCell};
+use crate::pki::AuthorityCell;
+use crate::pki::live::LivePki;
 use crate::quarantine::Quarantine;
 use crate::registry::{Registry, records};
 use crate::rpc::authz::bundle_to_wire;
@@ -66,8 +67,7 @@ pub struct Running {
     /// Where it listens.
     pub address: std::net::SocketAddr,
     pub services: Arc<Services>,
-    tls: Arc<LiveTls>,
-    settings: Settings,
+    live: Arc<LivePki>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<anyhow::Result<()>>,
 }
@@ -102,20 +102,7 @@ pub async fn start_on(
     let health = watched.health();
     let store: Arc<dyn Store> = Arc::new(watched);
     let now = clock.now();
-    let authority = Authority::load(&settings.pki, &settings.fleet)?;
-    authority.check(now)?;
-    let own = authority.issue_coordinator(
-        settings.name.as_str(),
-        now,
-        settings.certificates.coordinator,
-    )?;
-    let tls = Arc::new(LiveTls::new(
-        settings.fleet.clone(),
-        &own,
-        authority.bundle().clone(),
-        authority.ticket_secret(),
-        Arc::clone(&clock),
-    )?);
+    let live = LivePki::open(&settings, Arc::clone(&clock))?;
     let meta = begin_life(store.as_ref()).await?;
     let audit = Arc::new(AuditLog::start(Arc::clone(&store)).await?);
     import_first_operator(&settings, &store, &audit, clock.as_ref()).await?;
@@ -132,7 +119,7 @@ pub async fn start_on(
     let services = Arc::new(Services {
         operators: Arc::new(Operators::load(Arc::clone(&store)).await?),
         events: EventLog::new(Arc::clone(&store), KEEP_EVENTS),
-        authority: Arc::new(arc_swap::ArcSwap::from_pointee(authority)),
+        authority: live.cell(),
         outages: Arc::new(Outages::start(Arc::clone(&store), now).await?),
         facts: Facts {
             fleet: settings.fleet.clone(),
@@ -187,7 +174,7 @@ pub async fn start_on(
     let accept = Arc::new(AcceptCounters::default());
     let acceptor = Acceptor::new(AcceptorParts {
         listener,
-        tls: Arc::clone(&tls),
+        tls: live.tls(),
         limits: settings.limits,
         counters: Arc::clone(&accept),
         clock: Arc::clone(&clock),
@@ -206,6 +193,11 @@ pub async fn start_on(
     tasks.spawn(endless(Arc::clone(&ingest).run()));
     tasks.spawn(endless(beat_store(Arc::clone(&services))));
     tasks.spawn(endless(publish_heads(Arc::clone(&services))));
+    tasks.spawn(endless(publish_bundles(
+        Arc::clone(&services),
+        live.subscribe_bundle(),
+    )));
+    tasks.spawn(endless(Arc::clone(&live).run()));
     if let Metrics::Listen(to) = settings.metrics {
         let sources = metrics::Sources {
             services: Arc::clone(&services),
@@ -231,8 +223,7 @@ pub async fn start_on(
     Ok(Running {
         address,
         services,
-        tls,
-        settings,
+        live,
         stop,
         tasks,
     })
@@ -386,41 +377,27 @@ async fn publish_heads(services: Arc<Services>) {
     }
 }
 
+/// Sends every agent the new roots, and asks it to fetch a certificate of the new authority.
+async fn publish_bundles(services: Arc<Services>, mut bundles: watch::Receiver<Arc<TrustBundle>>) {
+    while bundles.changed().await.is_ok() {
+        let bundle = Arc::clone(&bundles.borrow_and_update());
+        services
+            .table
+            .broadcast(&Message::TrustBundle(bundle_to_wire(&bundle)));
+        services
+            .table
+            .broadcast(&Message::RenewNow(v1::RenewNow {}));
+    }
+}
+
 impl Running {
-    /// Reads the authority again after `ca rotate`: shows a certificate of the new one, trusts
-    /// both, and tells every agent.
+    /// Reads the authority again after `ca rotate`, at once instead of within seconds.
     ///
     /// # Errors
     /// When the files are not whole; everything stays as it was.
     pub fn reload(&self) -> anyhow::Result<()> {
-        let now = self.services.clock.now();
-        let authority = Authority::load(&self.settings.pki, &self.settings.fleet)?;
-        authority.check(now)?;
-        self.show(&authority)?;
-        let bundle = authority.bundle().clone();
-        self.tls.trust(bundle.clone(), authority.ticket_secret());
-        self.services.authority.store(Arc::new(authority));
-        let table = &self.services.table;
-        table.broadcast(&Message::TrustBundle(bundle_to_wire(&bundle)));
-        table.broadcast(&Message::RenewNow(v1::RenewNow {}));
-        tracing::info!(roots = bundle.roots().len(), "the authority was read again");
+        self.live.reload()?;
         Ok(())
-    }
-
-    fn show(&self, authority: &Authority) -> anyhow::Result<()> {
-        let lifetime = self.settings.certificates.coordinator;
-        let now = self.services.clock.now();
-        let own = authority.issue_coordinator(self.settings.name.as_str(), now, lifetime)?;
-        self.tls.show(&own)?;
-        Ok(())
-    }
-
-    /// Shows a fresh certificate of the same authority.
-    ///
-    /// # Errors
-    /// When it cannot be issued; the old one stays.
-    pub fn renew_own(&self) -> anyhow::Result<()> {
-        self.show(&self.services.authority.load())
     }
 
     /// The cell of the authority.

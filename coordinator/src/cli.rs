@@ -25,6 +25,9 @@ pub enum Command {
     Run(ConfigArgs),
     /// Checks a configuration and says what is wrong with it.
     CheckConfig(ConfigArgs),
+    /// Works on the certificate authority.
+    #[command(subcommand)]
+    Ca(CaCommand),
     /// Prints the version.
     Version,
     /// Writes the manual pages.
@@ -95,4 +98,46 @@ pub struct ManArgs {
     /// Folder for the pages; must exist.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+}
+
+/// Works on the certificate authority.
+#[derive(Debug, Subcommand)]
+pub enum CaCommand {
+    /// Replaces root and issuing key while the fleet goes on.
+    #[command(subcommand)]
+    Rotate(RotateCommand),
+}
+
+/// The steps of a rotation.
+#[derive(Debug, Subcommand)]
+pub enum RotateCommand {
+    /// Makes a new root and issuing key; the old root stays trusted.
+    Begin {
+        #[command(flatten)]
+        place: PlaceArgs,
+        /// The key of the root in use, when it is not in the pki folder.
+        #[arg(long, value_name = "FILE")]
+        root_key: Option<PathBuf>,
+    },
+    /// Says where the rotation stands and who is waited for.
+    Status {
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+    /// Ends the trust in the old root.
+    Finish {
+        #[command(flatten)]
+        place: PlaceArgs,
+        /// So many servers and operators may be cut off for good.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        accept_loss: usize,
+    },
+}
+
+/// Which coordinator.
+#[derive(Debug, Args)]
+pub struct PlaceArgs {
+    /// The folder that `init` made.
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
 }

@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::cli::{Cli, Command, ConfigArgs, InitArgs, ManArgs};
+use crate::cli::{
+    CaCommand, Cli, Command, ConfigArgs, InitArgs, ManArgs, PlaceArgs, RotateCommand,
+};
 use crate::clock::{Clock, SystemClock};
-use crate::config;
+use crate::config::{self, Settings};
 use crate::init;
+use crate::pki::acknowledge::Acknowledgements;
+use crate::pki::rotation::{self, Status};
 
 /// Runs one command and writes its answer to `out`.
 ///
@@ -21,6 +25,7 @@ pub fn execute(command: Command, clock: &dyn Clock, out: &mut dyn Write) -> anyh
         }
         Command::Init(args) => set_up(args, clock, out),
         Command::CheckConfig(args) => check_config(&args, out),
+        Command::Ca(CaCommand::Rotate(step)) => rotate(step, clock, out),
         Command::Version => {
             writeln!(out, "h8lio-coordinator {}", env!("CARGO_PKG_VERSION")).context("cannot print")
         }
@@ -73,3 +78,75 @@ fn man(args: &ManArgs) -> anyhow::Result<()> {
     clap_mangen::generate_to(command, &args.out)
         .with_context(|| format!("cannot write manual pages to {}", args.out.display()))
 }
+
+fn rotate(step: RotateCommand, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<()> {
+    match step {
+        RotateCommand::Begin { place, root_key } => {
+            let s = settings_of(&place)?;
+            let state = rotation::begin(&s.pki, &s.fleet, root_key.as_deref(), clock.now())?;
+            write!(
+                out,
+                "\
+rotation of fleet {fleet} began at {at}; both roots are trusted now
+next:
+  wait until every server and operator has the new one: h8lio-coordinator ca rotate status --dir {dir}
+  then: h8lio-coordinator ca rotate finish --dir {dir}
+  the new root's key is in {key}: keep it somewhere safe, off this machine
+",
+                fleet = s.fleet,
+                at = state.begun_at,
+                dir = place.dir.display(),
+                key = s.pki.join(crate::pki::files::ROOT_KEY).display(),
+            )
+        }
+        RotateCommand::Status { place } => {
+            let s = settings_of(&place)?;
+            let status = rotation::status(&s.pki, &s.fleet, &Acknowledgements::path(&s))?;
+            out.write_all(describe(&status).as_bytes())
+        }
+        RotateCommand::Finish { place, accept_loss } => {
+            let s = settings_of(&place)?;
+            let report = Acknowledgements::path(&s);
+            rotation::finish(&s.pki, &s.fleet, &report, accept_loss)?;
+            writeln!(
+                out,
+                "rotation of fleet {} is finished; the old root is trusted no longer, and join tokens that were made before it began are void",
+                s.fleet
+            )
+        }
+    }
+    .context("cannot print")
+}
+
+fn settings_of(place: &PlaceArgs) -> anyhow::Result<Settings> {
+    Ok(config::load(&place.dir.join(init::CONFIG))?)
+}
+
+fn describe(status: &Status) -> String {
+    let mut text = format!(
+        "fleet {}\n  root pin       {}\n  issuing until  {}\n",
+        status.fleet, status.pin, status.issuing_until
+    );
+    let Some(under_way) = status.under_way else {
+        return text + "  rotation       none under way\n";
+    };
+    text += &format!("  rotation       under way since {}\n", under_way.begun_at);
+    match &status.report {
+        None => text += "  waiting for    not known: the coordinator has not yet reported\n",
+        Some(r) => {
+            let (ready, known) = (r.known - r.waiting.len().min(r.known), r.known);
+            text += &format!("  ready          {ready} of {known}, as of {}\n", r.as_of);
+            for w in &r.waiting {
+                let seen = w
+                    .last_seen
+                    .map_or("never seen".into(), |t| format!("last seen {t}"));
+                text += &format!("  waiting for    {} ({}), {seen}\n", w.name, w.who);
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+#[path = "commands_tests.rs"]
+mod tests;

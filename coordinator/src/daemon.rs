@@ -30,15 +30,12 @@ pub fn run(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
 }
 
 async fn serve(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
-    let renew_every = settings.certificates.coordinator / 2;
     let mut terminate = signal(SignalKind::terminate()).context("cannot watch SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch SIGINT")?;
     let mut hangup = signal(SignalKind::hangup()).context("cannot watch SIGHUP")?;
     let mut running = app::start(settings, clock).await?;
     notify(&[NotifyState::Ready]);
     let mut alive = tokio::time::interval(watchdog_interval());
-    let mut renew = tokio::time::interval(renew_every);
-    renew.tick().await;
     loop {
         // Cancel-safe: no arm but `failed` owns anything, and that one keeps it in `running`.
         tokio::select! {
@@ -46,11 +43,6 @@ async fn serve(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<()> 
             _ = interrupt.recv() => break,
             _ = hangup.recv() => reload(&running),
             _ = alive.tick() => notify(&[NotifyState::Watchdog]),
-            _ = renew.tick() => {
-                if let Err(e) = running.renew_own() {
-                    tracing::error!("cannot renew the coordinator's own certificate: {e:#}");
-                }
-            }
             e = running.failed() => return Err(e),
         }
     }

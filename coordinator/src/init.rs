@@ -234,6 +234,11 @@ fn build(
 /// `coordinator.toml` last: it is what makes the folder a set-up one.
 fn move_into_place(dir: &Path) -> Result<(), InitError> {
     let work = dir.join(WORK);
+    // An administrator sets up what a service user will own.
+    crate::ownership::give_to_owner_of(dir, &work).map_err(|source| InitError::Write {
+        path: work.clone(),
+        source,
+    })?;
     for name in ["pki", BOOTSTRAP_OPERATOR, CONFIG] {
         let path = dir.join(name);
         fs::rename(work.join(name), &path).map_err(|source| InitError::Write { path, source })?;

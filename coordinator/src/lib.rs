@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod observe;
 pub mod operators;
 pub mod outage;
+mod ownership;
 pub mod pki;
 pub mod quarantine;
 pub mod registry;

@@ -225,7 +225,7 @@ impl Shared {
             Ok(io) => io,
             Err(e) => {
                 let cause = refusal.unwrap_or_else(|| e.to_string());
-                return self.refuse(address, Reason::of_handshake(&e), Some(cause));
+                return self.refuse(address, Reason::of_handshake(&e), Some(&cause));
             }
         };
         let resumed = io.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
@@ -233,7 +233,7 @@ impl Shared {
             Some(Ok(caller)) => caller,
             Some(Err(_)) | None => match self.who(&io) {
                 Ok(caller) => caller,
-                Err(cause) => return self.refuse(address, Reason::Certificate, Some(cause)),
+                Err(cause) => return self.refuse(address, Reason::Certificate, Some(&cause)),
             },
         };
         self.hand_over(io, address, caller, place, resumed)
@@ -285,13 +285,8 @@ impl Shared {
         })
     }
 
-    fn refuse(
-        &self,
-        address: SocketAddr,
-        reason: Reason,
-        cause: Option<String>,
-    ) -> Option<Accepted> {
-        self.note(address, reason, cause.as_deref());
+    fn refuse(&self, address: SocketAddr, reason: Reason, cause: Option<&str>) -> Option<Accepted> {
+        self.note(address, reason, cause);
         None
     }
 

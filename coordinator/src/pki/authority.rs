@@ -72,7 +72,7 @@ impl Authority {
         let folder = Folder::new(pki);
         let root = folder.certificate(files::ROOT_CERTIFICATE)?;
         let issuing = folder.certificate(files::ISSUING_CERTIFICATE)?;
-        let key = folder.key(files::ISSUING_KEY)?;
+        let key = folder.issuing_key()?;
         let cross = folder.optional_certificate(files::CROSS_CERTIFICATE)?;
         let old_root = folder.optional_certificate(files::OLD_ROOT_CERTIFICATE)?;
         let named_root = (files::ROOT_CERTIFICATE, &root);

@@ -24,6 +24,8 @@ pub const ROOT_CERTIFICATE: &str = "root.crt";
 pub const ROOT_KEY: &str = "root.key";
 pub const ISSUING_CERTIFICATE: &str = "issuing.crt";
 pub const ISSUING_KEY: &str = "issuing.key";
+/// The systemd credential that may stand in for [`ISSUING_KEY`].
+pub const ISSUING_KEY_CREDENTIAL: &str = "h8lio.issuing-key";
 pub const CROSS_CERTIFICATE: &str = "cross.crt";
 pub const OLD_ROOT_CERTIFICATE: &str = "old-root.crt";
 
@@ -85,6 +87,21 @@ impl Folder {
     /// [`AuthorityError`]; also when others can read the file.
     pub fn key(&self, name: &str) -> Result<KeyPair, AuthorityError> {
         read_key(&self.file(name))
+    }
+
+    /// Reads the issuing key: from the folder, or from the credential `h8lio.issuing-key` that
+    /// systemd loaded (`LoadCredential=`).
+    ///
+    /// # Errors
+    /// As [`Folder::key`].
+    pub fn issuing_key(&self) -> Result<KeyPair, AuthorityError> {
+        let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
+            .map(|dir| Path::new(&dir).join(ISSUING_KEY_CREDENTIAL))
+            .filter(|path| path.exists());
+        match (self.key(ISSUING_KEY), credential) {
+            (Err(AuthorityError::File(e)), Some(path)) if e.is_missing() => read_key(&path),
+            (result, _) => result,
+        }
     }
 
     /// Writes a certificate for everybody to read.

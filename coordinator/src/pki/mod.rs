@@ -1,6 +1,7 @@
 //! The coordinator as a certificate authority: reads requests, issues certificates, rotates its
 //! own root, and judges the certificates that callers present.
 
+pub mod acknowledge;
 pub mod authority;
 pub mod caller;
 mod check;
@@ -8,6 +9,8 @@ pub mod csr;
 pub mod error;
 pub mod files;
 pub mod generation;
+pub mod live;
+pub mod rotation;
 pub mod template;
 pub mod verifier;
 

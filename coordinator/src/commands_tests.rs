@@ -1,0 +1,128 @@
+use clap::{CommandFactory as _, Parser as _};
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::config::ConfigError;
+use crate::pki::acknowledge::Waiting;
+
+fn run(arguments: &[&str]) -> anyhow::Result<String> {
+    let cli = Cli::try_parse_from([&["h8lio-coordinator"], arguments].concat())?;
+    let clock = ManualClock::new("2026-11-22T10:00:00Z".parse().expect("valid"));
+    let mut out = Vec::new();
+    execute(cli.command, &clock, &mut out)?;
+    Ok(String::from_utf8(out).expect("text"))
+}
+
+fn set_up(dir: &std::path::Path) -> String {
+    let (place, context) = (dir.join("c"), dir.join("ada.toml"));
+    let (place, context) = (place.display().to_string(), context.display().to_string());
+    let answer = run(&[
+        "init",
+        "--dir",
+        &place,
+        "--fleet",
+        "prod",
+        "--listen",
+        "127.0.0.1:7443",
+        "--operator",
+        "ada",
+        "--context-out",
+        &context,
+    ]);
+    let answer = answer.expect("set up");
+    assert!(
+        answer.contains(&format!("h8lctl context import {context}")),
+        "{answer}"
+    );
+    place
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn a_rotation_goes_from_begin_to_finish_on_the_command_line() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let place = set_up(dir.path());
+    let rotate = |step: &[&str]| run(&[&["ca", "rotate"], step, &["--dir", &place]].concat());
+    assert!(
+        rotate(&["status"])
+            .expect("status")
+            .contains("none under way")
+    );
+    rotate(&["begin"]).expect("begun");
+    assert!(
+        rotate(&["status"])
+            .expect("status")
+            .contains("has not yet reported")
+    );
+    let settings = config::load(&std::path::Path::new(&place).join(init::CONFIG)).expect("valid");
+    let state = rotation::under_way(&settings.pki)
+        .expect("read")
+        .expect("under way");
+    let late = Waiting {
+        who: "node/7".into(),
+        name: "s7".into(),
+        last_seen: None,
+    };
+    let report = Acknowledgements {
+        bundle: state.bundle,
+        as_of: state.begun_at,
+        known: 3,
+        waiting: vec![late],
+    };
+    report
+        .write(&Acknowledgements::path(&settings))
+        .expect("written");
+    let status = rotate(&["status"]).expect("status");
+    assert!(
+        status.contains("2 of 3") && status.contains("s7 (node/7), never seen"),
+        "{status}"
+    );
+    let refusal = rotate(&["finish"]).expect_err("refused").to_string();
+    assert!(
+        refusal.contains("1 of 3 would be cut off for good: s7"),
+        "{refusal}"
+    );
+    rotate(&["finish", "--accept-loss", "1"]).expect("finished");
+    assert!(
+        rotate(&["status"])
+            .expect("status")
+            .contains("none under way")
+    );
+}
+
+#[test]
+fn a_wrong_configuration_is_told_apart_for_the_exit_code() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let place = set_up(dir.path());
+    let config = format!("{place}/coordinator.toml");
+    let answer = run(&["check-config", "--config", &config]).expect("valid");
+    assert!(
+        answer.contains("is valid: coordinator c1 of fleet prod"),
+        "{answer}"
+    );
+    let text = std::fs::read_to_string(&config)
+        .expect("read")
+        .replace("listen =", "lisen =");
+    std::fs::write(&config, text).expect("written");
+    let e = run(&["check-config", "--config", &config]).expect_err("refused");
+    assert!(e.chain().any(|c| c.is::<ConfigError>()), "{e:#}");
+}
+
+#[test]
+fn every_command_has_its_manual_page() {
+    let dir = tempfile::tempdir().expect("a folder");
+    run(&["man", "--out", &dir.path().display().to_string()]).expect("written");
+    for command in Cli::command()
+        .get_subcommands()
+        .filter(|c| !c.is_hide_set())
+    {
+        let page = dir
+            .path()
+            .join(format!("h8lio-coordinator-{}.1", command.get_name()));
+        assert!(page.exists(), "{}", page.display());
+    }
+}

@@ -1,0 +1,75 @@
+//! Who is ready for the end of a rotation: written by the coordinator that runs, read by
+//! `ca rotate finish`.
+
+use std::path::{Path, PathBuf};
+
+use h8lio_model::section::Digest;
+use h8lio_tls::files::{self, FileError};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Settings;
+
+/// The report. A node is ready when it said that it has this bundle *and* its certificate was
+/// issued after the rotation began; an operator when the certificate was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Acknowledgements {
+    /// Digest of the bundle that this is about.
+    pub bundle: Digest,
+    pub as_of: Timestamp,
+    /// Nodes and operators in all, without those that were decommissioned or revoked.
+    pub known: usize,
+    /// Those that are not ready.
+    pub waiting: Vec<Waiting>,
+}
+
+/// Somebody who still needs the old root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Waiting {
+    /// `node/<uuid>` or `operator/<name>`.
+    pub who: String,
+    /// As operators say it.
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<Timestamp>,
+}
+
+impl Acknowledgements {
+    /// Where the report of a coordinator lies: beside its store.
+    pub fn path(settings: &Settings) -> PathBuf {
+        settings.store.with_file_name("trust-acknowledgements.json")
+    }
+
+    /// Writes the report.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn write(&self, path: &Path) -> Result<(), FileError> {
+        // Texts, numbers and times: this form always exists.
+        let json = serde_json::to_vec_pretty(self).unwrap_or_default();
+        files::write_private(path, &json)
+    }
+
+    /// Reads a report; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn read(path: &Path) -> Result<Option<Self>, ReadError> {
+        match std::fs::read(path) {
+            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(ReadError::Read(e)),
+        }
+    }
+}
+
+/// Why a report cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("cannot read the report")]
+    Read(#[source] std::io::Error),
+    #[error("the report is damaged")]
+    Damaged(#[from] serde_json::Error),
+}
