@@ -4,16 +4,22 @@
 //! `reconcile/` the pure logic per domain. `reconcile`, `linux` and `sim` import `host`; only
 //! `app.rs` names `linux`.
 
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod entropy;
 pub mod host;
 pub mod identity;
 pub mod linux;
+pub mod logging;
+mod notify;
 pub mod reconcile;
-pub mod words;
 pub mod report;
 pub mod session;
+pub mod sim;
+mod token_source;
+pub mod words;
 
 /// Runs `work`, which may block, away from the thread that beats.
 ///

@@ -4,6 +4,7 @@ use h8lio_model::ids::{FleetName, NodeId, NodeName};
 use h8lio_tls::bundle::{BundleError, TrustBundle};
 use h8lio_tls::files::FileError;
 use h8lio_tls::identity::{Identity, IdentityError};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -122,4 +123,44 @@ impl Document {
     pub fn bundle(&self) -> Result<TrustBundle, DocumentError> {
         TrustBundle::from_pem(self.trust.as_bytes()).map_err(DocumentError::Trust)
     }
+
+    /// The identity for people, as of `now`.
+    ///
+    /// # Errors
+    /// [`DocumentError::Credential`].
+    pub fn describe(&self, now: Timestamp) -> Result<String, DocumentError> {
+        let mut text = format!(
+            "node         {}\nid           {}\nfleet        {}\ncoordinators {}\n",
+            self.node_name,
+            self.node_id,
+            self.fleet,
+            self.coordinators.join(", ")
+        );
+        text.push_str(&line("certificate", &self.current, now)?);
+        if let Some(next) = &self.next {
+            text.push('\n');
+            text.push_str(&line("next", next, now)?);
+        }
+        Ok(text)
+    }
+}
+
+fn line(what: &str, credential: &Credential, now: Timestamp) -> Result<String, DocumentError> {
+    let identity = credential.identity().map_err(DocumentError::Credential)?;
+    let v = identity.validity();
+    let state = if now > v.not_after {
+        "expired"
+    } else if now < v.not_before {
+        "not yet valid"
+    } else if now >= v.half_life() {
+        "valid, renewal due"
+    } else {
+        "valid"
+    };
+    Ok(format!(
+        "{what:<12} rotation {}, {} to {} ({state})",
+        identity.rotation().0,
+        v.not_before,
+        v.not_after
+    ))
 }

@@ -142,28 +142,36 @@ pub async fn enroll(
     }
 }
 
-fn existing(disk: &dyn Disk, what: &Enrollment<'_>) -> Result<Option<Membership>, EnrollError> {
-    let old = match Document::load(disk) {
-        Ok(Some(old)) => old,
-        Ok(None) => return Ok(None),
-        Err(_) if what.replace => return Ok(None),
-        Err(e) => return Err(EnrollError::Old(e)),
+/// What the server is already, when `token` is of its fleet; `None`: not enrolled, or elsewhere.
+///
+/// # Errors
+/// [`DocumentError`] when the identity cannot be read.
+pub fn membership(disk: &dyn Disk, token: &JoinToken) -> Result<Option<Membership>, DocumentError> {
+    let Some(old) = Document::load(disk)? else {
+        return Ok(None);
     };
-    if old.bundle().is_ok_and(|b| b.has(what.token.pin)) && !what.replace {
-        return Ok(Some(Membership {
-            fleet: old.fleet.clone(),
-            node_id: old.node_id,
-            node_name: old.node_name.clone(),
-            already: true,
-        }));
-    }
+    Ok(old.bundle()?.has(token.pin).then(|| Membership {
+        fleet: old.fleet.clone(),
+        node_id: old.node_id,
+        node_name: old.node_name.clone(),
+        already: true,
+    }))
+}
+
+fn existing(disk: &dyn Disk, what: &Enrollment<'_>) -> Result<Option<Membership>, EnrollError> {
     if what.replace {
         return Ok(None);
     }
-    Err(EnrollError::OtherFleet {
-        ours: old.fleet.clone(),
-        name: old.node_name.clone(),
-    })
+    if let Some(already) = membership(disk, what.token).map_err(EnrollError::Old)? {
+        return Ok(Some(already));
+    }
+    match Document::load(disk).map_err(EnrollError::Old)? {
+        None => Ok(None),
+        Some(old) => Err(EnrollError::OtherFleet {
+            ours: old.fleet.clone(),
+            name: old.node_name.clone(),
+        }),
+    }
 }
 
 /// The key of an enrollment with this token that was cut short, or a new one, kept on disk.

@@ -3,15 +3,16 @@
 pub mod disks;
 pub mod exec;
 pub mod hardware;
-pub mod os;
-pub mod osds;
-pub mod root;
-pub mod vitals;
 pub mod managers;
 pub mod network;
+pub mod os;
+pub mod osds;
 pub mod packages;
+pub mod power;
 pub mod procs;
+pub mod root;
 pub mod runtime;
+pub mod vitals;
 
 use h8lio_model::inventory::Problem;
 

@@ -69,7 +69,11 @@ mod tests {
         let again = settle(&first, vec![probe("a", "m", 20)]);
         assert_eq!(again, first);
         let other = settle(&first, vec![probe("a", "n", 30)]);
-        assert_eq!(other[0].since.as_second(), 10, "the same trouble, told differently");
+        assert_eq!(
+            other[0].since.as_second(),
+            10,
+            "the same trouble, told differently"
+        );
         assert_eq!(other[0].observed_at.as_second(), 30);
     }
 
@@ -77,7 +81,10 @@ mod tests {
     fn two_that_speak_of_one_thing_are_one_condition() {
         let mut unknown = probe("a", "cannot tell", 10);
         unknown.status = Status::Unknown;
-        let settled = settle(&[], vec![unknown, probe("a", "broken", 10), probe("b", "x", 10)]);
+        let settled = settle(
+            &[],
+            vec![unknown, probe("a", "broken", 10), probe("b", "x", 10)],
+        );
         assert_eq!(settled.len(), 2);
         assert_eq!(settled[0].status, Status::True);
         assert_eq!(settled[0].message, "broken; cannot tell");

@@ -139,7 +139,10 @@ mod tests {
             steady: Duration::from_secs(steady),
             wall: Timestamp::from_second(wall).expect("in range"),
         };
-        let offset = ClockOffset { ms: 20, at: at(100, 1_000_000) };
+        let offset = ClockOffset {
+            ms: 20,
+            at: at(100, 1_000_000),
+        };
         assert_eq!(offset.now(at(160, 1_000_060)), 20);
         assert_eq!(offset.now(at(160, 1_000_060 + 86_400)), 20 + 86_400_000);
         assert_eq!(offset.now(at(160, 1_000_060 - 86_400)), 20 - 86_400_000);

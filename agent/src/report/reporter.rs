@@ -95,7 +95,10 @@ impl Reporter {
             found.extend(trouble.map(|t| t.condition(slot.name, now.wall)));
         }
         let conditions = settle(before, found);
-        if slots.iter().all(|s| s.answered || s.is_hanging(now.steady, self.hangs_after)) {
+        if slots
+            .iter()
+            .all(|s| s.answered || s.is_hanging(now.steady, self.hangs_after))
+        {
             // Before the first round is over, conditions that are not there may yet come; an
             // early report would look like their end.
             if let Ok(section) = Section::encode(SectionKind::Conditions, &conditions) {

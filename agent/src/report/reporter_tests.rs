@@ -58,7 +58,9 @@ fn fed(name: &'static str, kind: SectionKind) -> (mpsc::Sender<&'static str>, Bo
 
 fn body(sections: &Sections, kind: SectionKind) -> String {
     let held = sections.get(&kind);
-    held.map_or_else(String::new, |h| String::from_utf8_lossy(&h.section.body).into_owned())
+    held.map_or_else(String::new, |h| {
+        String::from_utf8_lossy(&h.section.body).into_owned()
+    })
 }
 
 #[tokio::test]
@@ -73,7 +75,10 @@ async fn a_collector_that_hangs_ages_alone_and_is_named() {
     })
     .await;
     network.send("second").expect("taken");
-    rig.wait("the other goes on", |s| body(s, SectionKind::Network) == "\"second\"").await;
+    rig.wait("the other goes on", |s| {
+        body(s, SectionKind::Network) == "\"second\""
+    })
+    .await;
     rig.wait("the hang is named and the section not fresh", |s| {
         body(s, SectionKind::Conditions).contains("reading disks takes longer")
             && s.get(&SectionKind::Disks).is_some_and(|h| !h.fresh)
@@ -95,9 +100,12 @@ async fn a_collector_that_fails_inside_takes_nobody_with_it() {
     disks.send("panic").expect("taken");
     network.send("fine").expect("taken");
     let mut rig = Rig::start(vec![dies, works]);
-    rig.wait("named", |s| body(s, SectionKind::Conditions).contains("failed inside the agent"))
+    rig.wait("named", |s| {
+        body(s, SectionKind::Conditions).contains("failed inside the agent")
+    })
+    .await;
+    rig.wait("the other", |s| body(s, SectionKind::Network) == "\"fine\"")
         .await;
-    rig.wait("the other", |s| body(s, SectionKind::Network) == "\"fine\"").await;
     drop((disks, network));
 }
 
@@ -105,8 +113,13 @@ async fn a_collector_that_fails_inside_takes_nobody_with_it() {
 async fn what_the_agent_raises_itself_is_published_at_once() {
     let mut rig = Rig::start(vec![]);
     let kind = ConditionType::StateDirUnwritable;
-    rig.board.raise(kind, "", "Failed", "no space", Timestamp::UNIX_EPOCH);
-    rig.wait("raised", |s| body(s, SectionKind::Conditions).contains("no space")).await;
+    rig.board
+        .raise(kind, "", "Failed", "no space", Timestamp::UNIX_EPOCH);
+    rig.wait("raised", |s| {
+        body(s, SectionKind::Conditions).contains("no space")
+    })
+    .await;
     rig.board.clear(kind, "");
-    rig.wait("cleared", |s| body(s, SectionKind::Conditions) == "[]").await;
+    rig.wait("cleared", |s| body(s, SectionKind::Conditions) == "[]")
+        .await;
 }

@@ -485,3 +485,38 @@ impl AsyncWrite for Tls {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
+
+/// The greeting, with the rotation of the certificate that sent it.
+pub fn hello(h: &Heard) -> Option<(u64, v1::Hello)> {
+    match h {
+        Heard::Stream {
+            rotation, message, ..
+        } => match &message.message {
+            Some(Request::Hello(hello)) => Some((*rotation, hello.clone())),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A beat's number.
+pub fn beat(h: &Heard) -> Option<u64> {
+    match h {
+        Heard::Stream { message, .. } => match &message.message {
+            Some(Request::Beat(b)) => Some(b.seq),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A report.
+pub fn report(h: &Heard) -> Option<v1::Report> {
+    match h {
+        Heard::Stream { message, .. } => match &message.message {
+            Some(Request::Report(r)) => Some(r.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}

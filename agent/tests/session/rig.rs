@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use h8lio_agent::clock::{SharedClock, SystemClock};
 use h8lio_agent::entropy::{Entropy, SystemEntropy};
@@ -14,14 +16,17 @@ use h8lio_agent::session::keeper::Keeper;
 use h8lio_agent::session::machine::Goodbye;
 use h8lio_agent::session::outbox::{Held, Sections};
 use h8lio_agent::session::{Context, Status, supervisor};
+use h8lio_model::condition::ConditionType;
 use h8lio_model::ids::{AgentInstance, BootId};
 use h8lio_model::section::{Section, SectionKind};
 use h8lio_model::token::Claims;
+use h8lio_tls::files::FileError;
 use h8lio_tls::pin::SpkiPin;
 use h8lio_tls::token::JoinToken;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::coordinator::Running;
 
@@ -107,6 +112,11 @@ impl Rig {
 
     /// Runs the session of the enrolled server.
     pub fn run(&self) -> Agent {
+        self.run_with(vec![])
+    }
+
+    /// The same with coordinators of the configuration.
+    pub fn run_with(&self, coordinators: Vec<String>) -> Agent {
         let vault = Vault::open(Arc::clone(&self.disk))
             .expect("readable")
             .expect("enrolled");
@@ -129,7 +139,7 @@ impl Rig {
             board,
             shared: Arc::default(),
             sections: have,
-            coordinators: vec![],
+            coordinators,
             boot_id: BootId(Uuid::from_u128(5)),
             instance: AgentInstance(SystemEntropy.uuid()),
             claims: Claims::default(),
@@ -151,9 +161,80 @@ impl Rig {
 }
 
 impl Agent {
+    /// Waits until a condition stands, or no longer does.
+    pub async fn wait_condition(&self, kind: ConditionType, stands: bool) {
+        let board = &self.context.board;
+        let mut changes = board.watch();
+        let wait = async {
+            while board.standing().iter().any(|c| c.kind == kind) != stands {
+                changes.changed().await.expect("the board lives");
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+        assert!(waited.is_ok(), "{kind:?} should be {stands}: {:?}", board.standing());
+    }
+
+    /// Waits until an audit head is remembered.
+    pub async fn wait_witness(&self, seq: u64) {
+        let keeper = &self.context.keeper;
+        let wait = async {
+            while keeper.witness().is_none_or(|w| w.head.seq != seq) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("remembered");
+    }
+
     pub async fn stop(mut self, why: Goodbye) {
         self.leave.send_replace(Some(why));
         let session = self.tasks.pop().expect("running");
         session.await.expect("no panic");
+    }
+}
+
+/// A disk that can be full.
+#[derive(Debug)]
+pub struct FullDisk {
+    real: Arc<dyn Disk>,
+    full: AtomicBool,
+}
+
+impl FullDisk {
+    pub fn over(rig: &Rig) -> Self {
+        Self {
+            real: Arc::clone(&rig.disk),
+            full: AtomicBool::new(false),
+        }
+    }
+
+    pub fn fill(&self, full: bool) {
+        self.full.store(full, Ordering::SeqCst);
+    }
+
+    fn room(&self) -> Result<(), FileError> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(FileError::Write {
+                path: "full".into(),
+                source: std::io::ErrorKind::StorageFull.into(),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Disk for FullDisk {
+    fn read(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, FileError> {
+        self.real.read(name)
+    }
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
+        self.room()?;
+        self.real.write(name, bytes)
+    }
+    fn remove(&self, name: &str) -> Result<(), FileError> {
+        self.real.remove(name)
+    }
+    fn probe(&self, name: &str) -> Result<(), FileError> {
+        self.room()?;
+        self.real.probe(name)
     }
 }

@@ -1,0 +1,81 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The h8lio agent: enrolls this server in a fleet and reports on it.
+#[derive(Debug, Parser)]
+#[command(name = "h8lio-agent", version, subcommand_required = false)]
+pub struct Cli {
+    /// Configuration file [default: /etc/h8lio/agent.toml].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// State directory, instead of the one in the configuration.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+
+    /// What to log: a level, or targets with levels such as h8lio_agent=debug.
+    #[arg(long, global = true, value_name = "FILTER", default_value = "info")]
+    pub log: String,
+
+    /// Check the configuration and exit (as check-config).
+    #[arg(long)]
+    pub check_config: bool,
+
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Enroll this server with a join token.
+    ///
+    /// The key is made here and never leaves. Where a person must approve, this waits and polls.
+    /// Enrolling again in the same fleet changes nothing and succeeds.
+    Enroll(Enroll),
+    /// Run the agent.
+    ///
+    /// Where the server is not enrolled and systemd hands over a credential join-token, it is
+    /// enrolled first.
+    Run(Run),
+    /// Check the configuration.
+    CheckConfig,
+    /// Show who this server is in its fleet, from the state directory.
+    Status,
+    /// Show the version.
+    Version,
+    /// Print the manual page (roff).
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub struct Enroll {
+    /// File that holds the join token; "-" is standard input.
+    ///
+    /// Without it: the systemd credential join-token, else standard input. A token on the command
+    /// line would be seen by every user of this server.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// Leave the fleet that this server belongs to now.
+    #[arg(long)]
+    pub replace: bool,
+
+    #[command(flatten)]
+    pub server: Server,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub server: Server,
+}
+
+#[derive(Debug, Args)]
+pub struct Server {
+    /// Be the simulated server that FILE describes, instead of this one.
+    #[arg(long, value_name = "FILE")]
+    pub sim: Option<PathBuf>,
+}

@@ -1,0 +1,164 @@
+//! The sample rack: real collectors over simulated servers.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use h8lio_agent::clock::{Clock, SystemClock};
+use h8lio_agent::config::Modes;
+use h8lio_agent::report::{Gathered, Shared, collectors};
+use h8lio_agent::sim::SimServer;
+use h8lio_model::condition::ConditionType::{self, *};
+use h8lio_model::inventory::{DiskFacts, OsdFacts, UnusableReason};
+use h8lio_model::section::SectionKind;
+use rstest::rstest;
+
+fn demo(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../tests/sim/demo/{name}.toml"))
+}
+
+struct Sim {
+    server: SimServer,
+    dir: tempfile::TempDir,
+}
+
+impl Sim {
+    fn start(name: &str, faults: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("faults"), faults).expect("written");
+        let server = SimServer::load(&demo(name), dir.path()).expect("a good scenario");
+        Self { server, dir }
+    }
+
+    fn gathered(&self) -> Gathered {
+        let shared = Arc::new(Shared::default());
+        let mut all = Gathered::default();
+        for mut c in collectors(&self.server.hosts(), &Modes::new(), &shared) {
+            let g = c.collect(SystemClock::new().now()).expect("something");
+            all.sections.extend(g.sections);
+            all.conditions.extend(g.conditions);
+        }
+        all
+    }
+
+    /// Type and subject of what is wrong, besides the managers that every such server has.
+    fn wrong(&self) -> Vec<(ConditionType, String)> {
+        let mut all: Vec<_> = self
+            .gathered()
+            .conditions
+            .into_iter()
+            .filter(|c| c.kind != ForeignManager)
+            .map(|c| (c.kind, c.subject))
+            .collect();
+        all.sort();
+        all
+    }
+
+    fn section<T: serde::de::DeserializeOwned>(&self, kind: SectionKind) -> T {
+        let all = self.gathered().sections;
+        let found = all.iter().find(|s| s.kind == kind).expect("the section");
+        serde_json::from_slice(&found.body).expect("its type")
+    }
+}
+
+#[rstest]
+#[case("r1-1", &[])]
+#[case("r1-2", &[DiskFailing])]
+#[case("r1-3", &[])]
+#[case("r1-4", &[])]
+#[case("r2-1", &[LinkDegraded])]
+#[case("r2-2", &[])]
+#[case("r2-3", &[])]
+#[case("r2-4", &[KubeletNotReady])]
+#[case("r3-1", &[RebootRequired, SecurityUpdatesPending])]
+#[case("r3-2", &[PackagesBroken, OsdDown])]
+#[case("r3-3", &[SecurityUpdatesPending])]
+#[case("r3-4", &[LinkDegraded, BondDegraded])]
+fn each_server_of_the_sample_rack_has_just_the_problems_it_is_made_for(
+    #[case] name: &str,
+    #[case] expected: &[ConditionType],
+) {
+    let mut kinds: Vec<_> = Sim::start(name, "")
+        .wrong()
+        .into_iter()
+        .map(|w| w.0)
+        .collect();
+    kinds.dedup();
+    let mut expected = expected.to_vec();
+    expected.sort();
+    assert_eq!(kinds, expected);
+}
+
+#[rstest]
+#[case("disk.fail sdc", DiskFailing)]
+#[case("link.speed eno1 100", LinkDegraded)]
+#[case("link.down eno2", BondDegraded)]
+#[case("osd.down 1", OsdDown)]
+#[case("package.break tzdata-legacy", PackagesBroken)]
+#[case(
+    "package.upgrade curl 7.88.1-1 7.88.1-2 security",
+    SecurityUpdatesPending
+)]
+#[case("kernel.install 6.1.0-41-amd64", RebootRequired)]
+#[case("var.fill 97", FilesystemPressure)]
+fn a_fault_shows_as_its_condition(#[case] fault: &str, #[case] expected: ConditionType) {
+    let wrong = Sim::start("r1-1", &format!("# by a test\n\n{fault}\n")).wrong();
+    assert!(wrong.iter().any(|w| w.0 == expected), "{wrong:?}");
+}
+
+#[test]
+fn foreign_managers_are_found_by_their_traces() {
+    let all = Sim::start("r2-3", "").gathered().conditions;
+    let text: Vec<_> = all
+        .iter()
+        .filter(|c| c.kind == ForeignManager)
+        .map(|c| &c.message)
+        .collect();
+    for name in ["netplan", "unattended-upgrades", "kubeadm"] {
+        assert!(text.iter().any(|m| m.contains(name)), "{name}: {text:?}");
+    }
+}
+
+#[test]
+fn the_rack_names_its_osds_and_its_free_disk() {
+    let osds: OsdFacts = Sim::start("r1-1", "").section(SectionKind::Osds);
+    assert_eq!(osds.problems, []);
+    assert_eq!(osds.osds.len(), 5);
+    assert!(
+        osds.osds
+            .iter()
+            .all(|o| o.running == Some(true) && o.disks.len() == 1)
+    );
+    let disks: DiskFacts = Sim::start("r1-4", "").section(SectionKind::Disks);
+    let free: Vec<_> = disks
+        .disks
+        .iter()
+        .filter(|d| d.unusable.is_empty())
+        .collect();
+    assert_eq!(free.len(), 1);
+    assert_eq!(free[0].device, "sde");
+    let system = disks
+        .disks
+        .iter()
+        .find(|d| d.device == "nvme0n1")
+        .expect("there");
+    let root =
+        |r: &UnusableReason| matches!(r, UnusableReason::SystemDisk { mount } if mount == "/");
+    assert!(system.unusable.iter().any(root), "{:?}", system.unusable);
+}
+
+#[test]
+fn the_boot_id_stays_when_only_the_agent_starts_again() {
+    let first = Sim::start("r1-1", "");
+    let boot = |s: &SimServer| s.hosts().os.os().boot_id;
+    let again = SimServer::load(&demo("r1-1"), first.dir.path()).expect("loaded");
+    assert_eq!(boot(&first.server), boot(&again));
+}
+
+#[test]
+fn a_scenario_with_an_unknown_key_is_refused_by_name() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("bad.toml");
+    std::fs::write(&file, "hostname = \"x\"\nnicc = []\n").expect("written");
+    let error = SimServer::load(&file, dir.path()).expect_err("refused");
+    assert!(format!("{error:#}").contains("nicc"), "{error:#}");
+}
