@@ -142,7 +142,7 @@ enroll_and_run() {
     mkdir -p "$dir"
     write_agent_config "$dir"
     ctl token create --reason "demo: enroll $name" --ttl 1h --uses 1 --name "$name" \
-        --topology "$topology" --role "$role" --auto-approve -o json >"$dir/token.json" 2>>"$log" ||
+        --topology "$topology" --roles "$role" --auto-approve --yes -o json >"$dir/token.json" 2>>"$log" ||
         { why "$name"; fail "no token for $name"; }
     jq -er .token "$dir/token.json" >"$dir/token" || fail "the token for $name has no .token"
     "$PROGRAMS/h8lio-agent" enroll --config "$dir/agent.toml" --token-file "$dir/token" "$@" \
