@@ -53,6 +53,9 @@ pub struct InitArgs {
     /// This coordinator's name.
     #[arg(long, value_name = "NAME", default_value = "c1")]
     pub name: OperatorName,
+    /// Where Prometheus may ask, or off; 127.0.0.1:9464 when not given.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub metrics: Option<String>,
     /// Name of the first operator, who gets the role admin.
     #[arg(long, value_name = "NAME")]
     pub operator: OperatorName,
@@ -69,6 +72,7 @@ impl From<InitArgs> for Init {
             listen,
             advertise,
             name,
+            metrics,
             operator,
             context_out,
         } = a;
@@ -78,6 +82,7 @@ impl From<InitArgs> for Init {
             listen,
             advertise,
             name,
+            metrics,
             operator,
             context_out,
         }

@@ -43,6 +43,8 @@ pub struct Init {
     /// `host:port`; may be empty when `listen` is one address.
     pub advertise: Vec<String>,
     pub name: OperatorName,
+    /// Where Prometheus may ask, or `off`; the default of the example when not given.
+    pub metrics: Option<String>,
     pub operator: OperatorName,
     /// Where the operator's context file goes.
     pub context_out: PathBuf,
@@ -124,6 +126,10 @@ fn settings(request: &Init) -> Result<(String, Settings), InitError> {
             Some(("listen", _)) => format!("listen = {}\n", quoted(&request.listen.to_string())),
             Some(("advertise", _)) => format!("advertise = {advertise}\n"),
             Some(("name", _)) => format!("name = {}\n", quoted(request.name.as_str())),
+            Some(("metrics", _)) if request.metrics.is_some() => {
+                let metrics = request.metrics.as_deref().unwrap_or_default();
+                format!("metrics = {}\n", quoted(metrics))
+            }
             _ => format!("{line}\n"),
         })
         .collect();

@@ -27,6 +27,7 @@ impl Place {
             listen: "0.0.0.0:7443".parse().expect("valid"),
             advertise: vec!["c1.example.org:7443".into(), "[::1]:7443".into()],
             name: "c1".parse().expect("valid"),
+            metrics: None,
             operator: "ada".parse().expect("valid"),
             context_out: self.root.path().join("ada.toml"),
         }

@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use h8lio_model::event::Severity;
 use h8lio_model::lifecycle::Restriction;
-use h8lio_proto::v1;
-use h8lio_proto::v1::connect_response::Message;
 
 use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::registry::{Node, Registry};
-use crate::session::table::{SessionTable, down};
+use crate::session::table::SessionTable;
 
 /// The parts that a quarantine needs.
 #[derive(Debug)]
@@ -50,11 +48,7 @@ impl Quarantine {
         self.feed
             .node(Severity::Alert, "IdentityCloned", node.id, &name, message);
         if let Some(open) = self.table.get(node.id) {
-            let restricted = v1::Restricted {
-                explanation: why.to_owned(),
-                lifted: false,
-            };
-            let _ = open.down.try_send(down(Message::Restricted(restricted)));
+            open.restrict(Some(why.to_owned()));
         }
     }
 }

@@ -60,7 +60,7 @@ pub enum CtlError {
     /// Something local (a file, the terminal) failed.
     #[error("cannot {doing}")]
     Local {
-        /// For example `write /home/ada/ctx.toml`.
+        /// For example `write ada.context.toml`.
         doing: String,
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,

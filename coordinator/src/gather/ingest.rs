@@ -10,9 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use h8lio_model::condition::Condition;
 use h8lio_model::ids::NodeId;
 use h8lio_model::section::{Section, SectionKind};
-use h8lio_proto::convert::section_digest;
-use h8lio_proto::v1;
-use h8lio_proto::v1::connect_response::Message;
 use tokio::sync::{Notify, Semaphore};
 
 use super::{diff, inventory};
@@ -20,7 +17,7 @@ use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::registry::records::{self, section_key};
 use crate::registry::{Node, Registry, StoredSection};
-use crate::session::table::{Open, down};
+use crate::session::table::Open;
 use crate::store::{Op, Txn};
 
 /// Nodes written at the same time; their transactions share commits.
@@ -126,24 +123,18 @@ impl Ingest {
         let Some(node) = self.registry.by_id(node) else {
             return;
         };
-        let mut receipt = v1::Receipt::default();
+        let (mut received, mut refused) = (Vec::new(), Vec::new());
         for section in waiting.sections.into_values() {
             let (kind, digest) = (section.kind, section.digest);
             match self.write_one(&node, section).await {
-                Ok(()) => receipt.received.push(section_digest(kind, digest)),
+                Ok(()) => received.push((kind, digest)),
                 Err(why) => {
                     tracing::warn!(node = %node.record().value.name, section = %kind, why, "section refused");
-                    receipt.refused.push(v1::receipt::Refused {
-                        kind: kind as i32,
-                        why,
-                    });
+                    refused.push((kind, why));
                 }
             }
         }
-        let _ = waiting
-            .session
-            .down
-            .try_send(down(Message::Receipt(receipt)));
+        waiting.session.receipt(&received, refused);
     }
 
     async fn write_one(&self, node: &Node, section: Section) -> Result<(), String> {

@@ -9,7 +9,6 @@ use h8lio_model::lifecycle::{Admission, Restriction};
 use h8lio_model::operator::OperatorRole;
 use h8lio_proto::convert::{read_roles, read_timestamp, timestamp};
 use h8lio_proto::v1;
-use h8lio_proto::v1::connect_response::Message;
 use h8lio_proto::v1::node_service_server::NodeService;
 use serde_json::json;
 use tonic::{Request, Response, Status};
@@ -20,7 +19,7 @@ use super::{status, view};
 use crate::gather::inventory;
 use crate::registry::records::{self, NodeRecord, section_key};
 use crate::registry::{Node, Registry, StoredSection};
-use crate::session::table::{Cut, down};
+use crate::session::table::Cut;
 
 /// How often a change is tried again when the record changed meanwhile.
 const TRIES: usize = 8;
@@ -89,11 +88,7 @@ impl NodeService for NodeServer {
             })
             .await?;
         if let Some(open) = self.0.table.get(node.id) {
-            let lifted = v1::Restricted {
-                explanation: String::new(),
-                lifted: true,
-            };
-            let _ = open.down.try_send(down(Message::Restricted(lifted)));
+            open.restrict(None);
         }
         self.tell(&node, &act, Severity::Info, "NodeApproved", "approved");
         Ok(Response::new(v1::ApproveNodeResponse {

@@ -4,6 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use h8lio_model::ids::NodeId;
+use h8lio_model::section::{Digest, SectionKind};
+use h8lio_proto::convert::section_digest;
+use h8lio_proto::v1;
 use h8lio_proto::v1::ConnectResponse;
 use h8lio_proto::v1::connect_response::Message;
 use tokio::sync::{mpsc, watch};
@@ -57,6 +60,38 @@ impl Open {
             cut,
         };
         (Arc::new(open), cut_here)
+    }
+
+    /// Tells the agent what became of its sections. An agent that does not read misses it and
+    /// sends again.
+    pub fn receipt(&self, received: &[(SectionKind, Digest)], refused: Vec<(SectionKind, String)>) {
+        let refused = refused.into_iter().map(|(kind, why)| v1::receipt::Refused {
+            kind: kind as i32,
+            why,
+        });
+        self.say(Message::Receipt(v1::Receipt {
+            received: received
+                .iter()
+                .map(|(k, d)| section_digest(*k, *d))
+                .collect(),
+            refused: refused.collect(),
+        }));
+    }
+
+    /// Tells the agent that its identity may do nothing new, and why; or, with `None`, that it
+    /// may again.
+    pub fn restrict(&self, why: Option<String>) {
+        let lifted = why.is_none();
+        let explanation = why.unwrap_or_default();
+        self.say(Message::Restricted(v1::Restricted {
+            explanation,
+            lifted,
+        }));
+    }
+
+    fn say(&self, message: Message) {
+        // A full queue means an agent that does not read: its keepalive ends it.
+        let _ = self.down.try_send(down(message));
     }
 
     /// Ends the session; the first reason stands.

@@ -39,7 +39,7 @@ inventory() {
     local boot_id
     boot_id=$(</proc/sys/kernel/random/boot_id)
     [[ $fault != boot-id ]] || boot_id=another
-    printf '{"inventory":{"os":{"bootId":"%s","kernel":"%s"},"disks":[{}]}}\n' "$boot_id" "$(uname -r)"
+    printf '{"inventory":{"os":{"bootId":"%s","kernel":"%s"},"disks":[{}],"packages":{}}}\n' "$boot_id" "$(uname -r)"
 }
 
 case "${0##*/} ${1:-} ${2:-}" in

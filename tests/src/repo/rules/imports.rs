@@ -27,20 +27,40 @@ const GENERATED_TYPES_IN: &[(&str, &str)] = &[
         "the node stream is read and written here",
     ),
     (
-        "coordinator/ctl/src/client.rs",
-        "the calls that h8lctl makes",
+        "coordinator/src/app.rs",
+        "the generated servers are put together here",
+    ),
+    (
+        "coordinator/ctl/src/connect.rs",
+        "the clients that h8lctl calls with",
+    ),
+    (
+        "coordinator/ctl/src/change.rs",
+        "the reason that every mutating call carries",
     ),
     (
         "coordinator/ctl/src/commands/",
         "a command is the request it sends",
     ),
     (
+        "coordinator/ctl/src/report/status.rs",
+        "the status has no other form than the answer itself",
+    ),
+    (
+        "coordinator/ctl/tests/",
+        "a fake coordinator answers in the wire's own words",
+    ),
+    (
         "agent/src/session/",
         "the node stream is read and written here",
     ),
     (
-        "agent/src/rpc/",
+        "agent/src/identity/authority.rs",
         "the calls that the agent makes outside its stream",
+    ),
+    (
+        "agent/tests/session/",
+        "a scripted coordinator answers in the wire's own words",
     ),
     (
         "tests/",
