@@ -63,19 +63,24 @@ impl Reporter {
         let mut next = self.clock.now().steady;
         let mut conditions = Vec::new();
         loop {
-            if self.clock.now().steady >= next {
-                next = self.clock.now().steady + self.every;
-                for slot in &mut slots {
-                    slot.start(&self.clock);
-                    let _ = tokio::time::timeout(PATIENCE, slot.finished()).await;
-                }
-            }
-            board.borrow_and_update();
-            conditions = self.publish(&slots, &conditions);
             tokio::select! {
-                () = sleep_until(self.clock.as_ref(), next) => {}
+                () = sleep_until(self.clock.as_ref(), next) => {
+                    next = self.clock.now().steady + self.every;
+                    self.round(&mut slots).await;
+                }
                 () = any_finished(&mut slots) => {}
                 _ = board.changed() => {}
+            }
+            conditions = self.publish(&slots, &conditions);
+        }
+    }
+
+    /// Starts each collector that rests, and waits a little for it before the next: one at a time
+    /// costs one thread.
+    async fn round(&self, slots: &mut [Slot]) {
+        for slot in slots {
+            if slot.start(&self.clock) {
+                let _ = tokio::time::timeout(PATIENCE, slot.finished()).await;
             }
         }
     }
@@ -186,12 +191,14 @@ impl Slot {
         }
     }
 
-    fn start(&mut self, clock: &SharedClock) {
-        if !matches!(self.state, State::Idle(_)) {
-            return;
-        }
-        let State::Idle(mut collector) = std::mem::replace(&mut self.state, State::Dead) else {
-            return;
+    /// Starts the collector if it rests; answers whether it did.
+    fn start(&mut self, clock: &SharedClock) -> bool {
+        let mut collector = match std::mem::replace(&mut self.state, State::Dead) {
+            State::Idle(collector) => collector,
+            other => {
+                self.state = other;
+                return false;
+            }
         };
         let now = clock.now();
         let task = tokio::task::spawn_blocking(move || {
@@ -202,6 +209,7 @@ impl Slot {
             task,
             since: now.steady,
         };
+        true
     }
 
     /// Waits for the running collector and takes its answer in; never ends when none runs.

@@ -46,7 +46,8 @@ impl Rig {
 
     async fn wait(&mut self, what: &str, fits: impl Fn(&Sections) -> bool) {
         let found = tokio::time::timeout(Duration::from_secs(20), self.sections.wait_for(fits));
-        assert!(found.await.is_ok_and(|r| r.is_ok()), "{what}");
+        let ok = found.await.is_ok_and(|r| r.is_ok());
+        assert!(ok, "{what}: {:?}", self.sections.borrow());
     }
 }
 

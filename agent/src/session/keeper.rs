@@ -185,31 +185,26 @@ impl Pending {
     /// Tries all that is left; answers what is still left and the first failure.
     fn try_all(mut self, disk: &dyn Disk, vault: &Vault) -> (Self, Option<String>) {
         let mut failures = Vec::new();
-        let mut idle = true;
         let vault_error = |e: VaultError| describe(&e);
-        if let Some(serial) = self.give_up.take() {
-            idle = false;
-            if let Err(e) = vault.give_up_next(serial) {
-                self.give_up = Some(serial);
-                failures.push(vault_error(e));
-            }
+        if let Some(serial) = self.give_up.take()
+            && let Err(e) = vault.give_up_next(serial)
+        {
+            self.give_up = Some(serial);
+            failures.push(vault_error(e));
         }
-        if let Some(serial) = self.acknowledge.take() {
-            idle = false;
-            if let Err(e) = vault.acknowledge(serial) {
-                self.acknowledge = Some(serial);
-                failures.push(vault_error(e));
-            }
+        if let Some(serial) = self.acknowledge.take()
+            && let Err(e) = vault.acknowledge(serial)
+        {
+            self.acknowledge = Some(serial);
+            failures.push(vault_error(e));
         }
-        if let Some(bundle) = self.bundle.take() {
-            idle = false;
-            if let Err(e) = vault.adopt_bundle(&bundle) {
-                self.bundle = Some(bundle);
-                failures.push(vault_error(e));
-            }
+        if let Some(bundle) = self.bundle.take()
+            && let Err(e) = vault.adopt_bundle(&bundle)
+        {
+            self.bundle = Some(bundle);
+            failures.push(vault_error(e));
         }
         if let Some(w) = self.witness.take() {
-            idle = false;
             // Two numbers and two hashes: the JSON form always exists.
             let bytes = serde_json::to_vec(&w).unwrap_or_default();
             if let Err(e) = disk.write(witness::FILE, &bytes) {
@@ -217,7 +212,10 @@ impl Pending {
                 failures.push(describe(&e));
             }
         }
-        if idle && let Err(e) = disk.probe(PROBE_FILE) {
+        // Also after something was handed over: not every job has to write.
+        if failures.is_empty()
+            && let Err(e) = disk.probe(PROBE_FILE)
+        {
             failures.push(describe(&e));
         }
         (self, failures.into_iter().next())

@@ -1,6 +1,7 @@
 //! A coordinator that does as the test says and writes down what it hears.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -45,9 +46,6 @@ pub enum Heard {
         rotation: u64,
         session: usize,
         message: v1::ConnectRequest,
-    },
-    Closed {
-        session: usize,
     },
 }
 
@@ -98,6 +96,7 @@ pub struct Fake {
     pub script: Mutex<Script>,
     heard: watch::Sender<Vec<Heard>>,
     streams: Mutex<Vec<Down>>,
+    sessions: AtomicUsize,
 }
 
 #[derive(Clone)]
@@ -123,6 +122,7 @@ impl Running {
             script: Mutex::new(script),
             heard: watch::Sender::new(Vec::new()),
             streams: Mutex::default(),
+            sessions: AtomicUsize::new(0),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound").to_string();
@@ -339,11 +339,9 @@ impl SessionService for Service {
             return Err(Status::new(code, why));
         }
         let (down, stream) = mpsc::channel(16);
-        let session = {
-            let mut streams = self.0.streams.lock().expect("not poisoned");
-            streams.push(down.clone());
-            streams.len()
-        };
+        let streams = || self.0.streams.lock().expect("not poisoned");
+        streams().push(down.clone());
+        let session = self.0.sessions.fetch_add(1, Ordering::SeqCst) + 1;
         let mut up = request.into_inner();
         let fake = Arc::clone(&self.0);
         tokio::spawn(async move {
@@ -361,7 +359,6 @@ impl SessionService for Service {
                     let _ = down.send(Ok(message)).await;
                 }
             }
-            fake.note(Heard::Closed { session });
         });
         Ok(tonic::Response::new(ReceiverStream::new(stream)))
     }

@@ -4,6 +4,7 @@
 mod authority;
 mod coordinator;
 mod crashes;
+mod daemon;
 mod enrollment;
 mod renewal;
 mod rig;

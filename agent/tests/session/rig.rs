@@ -31,7 +31,7 @@ use zeroize::Zeroizing;
 use super::coordinator::Running;
 
 pub struct Rig {
-    pub dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
     pub disk: Arc<dyn Disk>,
     pub clock: SharedClock,
 }
@@ -75,7 +75,7 @@ impl Rig {
         let dir = tempfile::tempdir().expect("a folder");
         let disk: Arc<dyn Disk> = Arc::new(PrivateFolder::new(dir.path()));
         Self {
-            dir,
+            _dir: dir,
             disk,
             clock: Arc::new(SystemClock::new()),
         }
@@ -171,7 +171,11 @@ impl Agent {
             }
         };
         let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
-        assert!(waited.is_ok(), "{kind:?} should be {stands}: {:?}", board.standing());
+        assert!(
+            waited.is_ok(),
+            "{kind:?} should be {stands}: {:?}",
+            board.standing()
+        );
     }
 
     /// Waits until an audit head is remembered.
@@ -182,7 +186,9 @@ impl Agent {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("remembered");
+        tokio::time::timeout(Duration::from_secs(20), wait)
+            .await
+            .expect("remembered");
     }
 
     pub async fn stop(mut self, why: Goodbye) {
