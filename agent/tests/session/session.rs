@@ -210,8 +210,9 @@ async fn an_idle_session_does_not_spin_when_nobody_can_freeze_it() {
     };
     let before = spent();
     tokio::time::sleep(Duration::from_secs(1)).await;
+    // Five to seven milliseconds where it sleeps; hundreds where it spins, on a loaded machine too.
     let spent = spent() - before;
-    assert!(spent < 500_000, "{spent} µs of CPU in a second");
+    assert!(spent < 50_000, "{spent} µs of CPU in a second");
 }
 
 /// The real clock, off by a number of seconds.
