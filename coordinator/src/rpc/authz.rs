@@ -22,6 +22,8 @@ pub struct NodeCaller {
     pub node: Arc<Node>,
     pub serial: Serial,
     pub not_after: Timestamp,
+    /// Generation of the authority that issued the certificate.
+    pub authority: u64,
 }
 
 /// An operator who may do what was asked.
@@ -72,13 +74,7 @@ pub fn maybe_expired_node<T>(
 }
 
 fn known_node<T>(request: &Request<T>, registry: &Registry) -> Result<NodeCaller, Status> {
-    let Caller::Node {
-        id,
-        serial,
-        not_after,
-        ..
-    } = caller(request)
-    else {
+    let Caller::Node { id, serial, not_after, authority, .. } = caller(request) else {
         return Err(Status::unauthenticated(
             "this call needs a node certificate of this fleet; enroll the server first (h8lio-agent enroll)",
         ));
@@ -98,11 +94,7 @@ fn known_node<T>(request: &Request<T>, registry: &Registry) -> Result<NodeCaller
             )));
         }
     }
-    Ok(NodeCaller {
-        node,
-        serial,
-        not_after,
-    })
+    Ok(NodeCaller { node, serial, not_after, authority })
 }
 
 /// The operator behind the connection, if the role suffices.
