@@ -202,7 +202,11 @@ pub async fn start_on(
     )));
     tasks.spawn(endless(Arc::clone(&live).run()));
     let report = acknowledge::Acknowledgements::path(&settings);
-    tasks.spawn(endless(report_rotation(Arc::clone(&services), Arc::clone(&live), report)));
+    tasks.spawn(endless(report_rotation(
+        Arc::clone(&services),
+        Arc::clone(&live),
+        report,
+    )));
     if let Metrics::Listen(to) = settings.metrics {
         let sources = metrics::Sources {
             services: Arc::clone(&services),
@@ -401,19 +405,22 @@ async fn report_rotation(services: Arc<Services>, live: Arc<LivePki>, path: Path
     let mut last = None;
     loop {
         tokio::time::sleep(REPORT_ROTATION_EVERY).await;
-        let Some(under_way) = live.under_way() else { continue };
+        let Some(under_way) = live.under_way() else {
+            continue;
+        };
         let nodes = services.registry.all();
         let operators = services.operators.list();
         let now = services.clock.now();
-        let report =
-            acknowledge::report(&live.authority(), under_way, &nodes, &operators, now);
+        let report = acknowledge::report(&live.authority(), under_way, &nodes, &operators, now);
         let said = Some((report.bundle, report.known, report.waiting.clone()));
         if said == last {
             continue;
         }
         match report.write(&path) {
             Ok(()) => last = said,
-            Err(error) => tracing::warn!(%error, "cannot write who is ready for the end of the rotation"),
+            Err(error) => {
+                tracing::warn!(%error, "cannot write who is ready for the end of the rotation")
+            }
         }
     }
 }

@@ -74,7 +74,14 @@ pub fn maybe_expired_node<T>(
 }
 
 fn known_node<T>(request: &Request<T>, registry: &Registry) -> Result<NodeCaller, Status> {
-    let Caller::Node { id, serial, not_after, authority, .. } = caller(request) else {
+    let Caller::Node {
+        id,
+        serial,
+        not_after,
+        authority,
+        ..
+    } = caller(request)
+    else {
         return Err(Status::unauthenticated(
             "this call needs a node certificate of this fleet; enroll the server first (h8lio-agent enroll)",
         ));
@@ -94,7 +101,12 @@ fn known_node<T>(request: &Request<T>, registry: &Registry) -> Result<NodeCaller
             )));
         }
     }
-    Ok(NodeCaller { node, serial, not_after, authority })
+    Ok(NodeCaller {
+        node,
+        serial,
+        not_after,
+        authority,
+    })
 }
 
 /// The operator behind the connection, if the role suffices.
