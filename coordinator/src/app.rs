@@ -1,6 +1,6 @@
 //! The running coordinator: its parts, put together and taken apart.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +34,7 @@ use crate::observe::Observer;
 use crate::operators::{self, Operators};
 use crate::outage::{NOTE_EVERY, Outages};
 use crate::pki::AuthorityCell;
+use crate::pki::acknowledge;
 use crate::pki::live::LivePki;
 use crate::quarantine::Quarantine;
 use crate::registry::{Registry, records};
@@ -51,6 +52,8 @@ use crate::store::{Compare, Op, Store, Txn};
 
 /// Events kept in the store.
 const KEEP_EVENTS: u64 = 100_000;
+/// How often the report about a rotation under way is looked at.
+const REPORT_ROTATION_EVERY: Duration = Duration::from_secs(5);
 const META: &str = "/h8lio/meta/coordinator";
 
 /// One life of the coordinator's data, and how often it was started.
@@ -198,6 +201,12 @@ pub async fn start_on(
         live.subscribe_bundle(),
     )));
     tasks.spawn(endless(Arc::clone(&live).run()));
+    let report = acknowledge::Acknowledgements::path(&settings);
+    tasks.spawn(endless(report_rotation(
+        Arc::clone(&services),
+        Arc::clone(&live),
+        report,
+    )));
     if let Metrics::Listen(to) = settings.metrics {
         let sources = metrics::Sources {
             services: Arc::clone(&services),
@@ -387,6 +396,32 @@ async fn publish_bundles(services: Arc<Services>, mut bundles: watch::Receiver<A
         services
             .table
             .broadcast(&Message::RenewNow(v1::RenewNow {}));
+    }
+}
+
+/// While the authority is being rotated, writes down who still needs the old root, for
+/// `ca rotate finish`.
+async fn report_rotation(services: Arc<Services>, live: Arc<LivePki>, path: PathBuf) {
+    let mut last = None;
+    loop {
+        tokio::time::sleep(REPORT_ROTATION_EVERY).await;
+        let Some(under_way) = live.under_way() else {
+            continue;
+        };
+        let nodes = services.registry.all();
+        let operators = services.operators.list();
+        let now = services.clock.now();
+        let report = acknowledge::report(&live.authority(), under_way, &nodes, &operators, now);
+        let said = Some((report.bundle, report.known, report.waiting.clone()));
+        if said == last {
+            continue;
+        }
+        match report.write(&path) {
+            Ok(()) => last = said,
+            Err(error) => {
+                tracing::warn!(%error, "cannot write who is ready for the end of the rotation")
+            }
+        }
     }
 }
 

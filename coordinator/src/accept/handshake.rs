@@ -224,8 +224,9 @@ impl Shared {
         let io = match result {
             Ok(io) => io,
             Err(e) => {
-                let cause = refusal.unwrap_or_else(|| e.to_string());
-                return self.refuse(address, Reason::of_handshake(&e), Some(&cause));
+                let reason = Reason::of_handshake(&e);
+                let cause = refusal.or_else(|| reason.wants_detail().then(|| e.to_string()));
+                return self.refuse(address, reason, cause.as_deref());
             }
         };
         let resumed = io.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);

@@ -85,6 +85,11 @@ impl Reason {
         }
     }
 
+    /// Whether the error itself says more than [`Reason::explain`].
+    pub(super) const fn wants_detail(self) -> bool {
+        matches!(self, Self::BadTls | Self::Certificate | Self::ClientAlert)
+    }
+
     /// What happened, for the log.
     pub const fn explain(self) -> &'static str {
         match self {

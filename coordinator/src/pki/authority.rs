@@ -9,7 +9,7 @@ use h8lio_tls::bundle::TrustBundle;
 use h8lio_tls::identity::{self, Identity, IdentityError, Validity};
 use h8lio_tls::pin::SpkiPin;
 use h8lio_tls::serial::Serial;
-use h8lio_tls::spiffe::{SpiffeId, Subject};
+use h8lio_tls::spiffe::{self, SpiffeId, Subject};
 use jiff::Timestamp;
 use rcgen::{Issuer, KeyPair};
 use rustls::pki_types::CertificateDer;
@@ -31,6 +31,8 @@ pub struct Issued {
     pub not_after: Timestamp,
     /// Pin of the key that it was issued for.
     pub spki: SpkiPin,
+    /// The generation of the authority that issued it.
+    pub authority: u64,
 }
 
 /// The fleet's certificate authority as the running coordinator needs it: the issuing key and the
@@ -43,6 +45,7 @@ pub struct Authority {
     root: CertificateDer<'static>,
     rotating: Option<Rotating>,
     bundle: TrustBundle,
+    generation: u64,
 }
 
 /// What is there besides while the authority is being rotated.
@@ -110,6 +113,10 @@ impl Authority {
         let bundle = TrustBundle::new(roots).map_err(AuthorityError::Bundle)?;
         let validity = Validity::of_certificate(&issuing)
             .map_err(|_| AuthorityError::Make(rcgen::Error::CouldNotParseCertificate))?;
+        let generation = spiffe::parse(&issuing)
+            .ok()
+            .and_then(|c| template::generation(c.subject()))
+            .unwrap_or(0);
         let issuer = Issuer::from_ca_cert_der(&issuing, key).map_err(AuthorityError::Make)?;
         Ok(Self {
             fleet,
@@ -119,6 +126,7 @@ impl Authority {
             root,
             rotating,
             bundle,
+            generation,
         })
     }
 
@@ -148,6 +156,11 @@ impl Authority {
     /// The roots that everybody is to trust: two while the authority is being rotated.
     pub const fn bundle(&self) -> &TrustBundle {
         &self.bundle
+    }
+
+    /// Counts rotations, from 1.
+    pub const fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Whether an old root is still trusted.
@@ -267,6 +280,7 @@ impl Authority {
             not_before: span.not_before,
             not_after: span.not_after,
             spki: SpkiPin::of_spki(&key.spki()),
+            authority: self.generation,
         })
     }
 }

@@ -24,6 +24,9 @@ pub enum Caller {
         not_after: Timestamp,
         /// Pin of the certificate's public key.
         spki_hash: SpkiPin,
+        /// The generation of the authority that issued the certificate: one before the current
+        /// one has to be renewed before a rotation can end.
+        authority: u64,
     },
     /// A person with a certificate that had not ended.
     Operator {

@@ -29,6 +29,7 @@ use super::check;
 use super::error::AuthorityError;
 use super::files::{self, Folder};
 use super::generation::Generation;
+use super::template;
 use crate::ownership::give_to_owner_of;
 
 /// When the rotation began, beside the certificates.
@@ -241,14 +242,9 @@ fn read_report(path: &Path) -> Result<Option<Acknowledgements>, RotationError> {
 
 /// The generation of a root, from its name; 1 when it is not told.
 fn number(root: &[u8]) -> u64 {
-    let parsed = spiffe::parse(root).ok();
-    let name = parsed
-        .as_ref()
-        .and_then(|c| c.subject().iter_common_name().next());
-    let name = name.and_then(|n| n.as_str().ok()).unwrap_or_default();
-    name.rsplit(' ')
-        .next()
-        .and_then(|n| n.parse().ok())
+    spiffe::parse(root)
+        .ok()
+        .and_then(|c| template::generation(c.subject()))
         .unwrap_or(1)
 }
 

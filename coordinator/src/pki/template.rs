@@ -11,6 +11,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyUsagePurpose, SanType, SerialNumber, date_time_ymd,
 };
+use x509_parser::x509::X509Name;
 
 /// How far the start of a certificate lies in the past, so that a peer whose clock is a little
 /// behind can use it at once.
@@ -88,6 +89,13 @@ pub fn authority(
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(level.path_length()));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
+}
+
+/// The generation in the name of an authority of ours; `None` when it is not one.
+pub fn generation(name: &X509Name<'_>) -> Option<u64> {
+    let name = name.iter_common_name().next()?.as_str().ok()?;
+    let (kind, number) = name.strip_prefix("h8lio ")?.split_once(" CA ")?;
+    matches!(kind, "root" | "issuing").then(|| number.parse().ok())?
 }
 
 /// What a leaf may be used for.

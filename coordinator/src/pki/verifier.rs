@@ -161,6 +161,7 @@ impl ClientVerifier {
         let spki_hash = SpkiPin::of_certificate(leaf).map_err(ClientRefusal::Unreadable)?;
         let serial = Serial::of_certificate(leaf)
             .ok_or_else(|| ClientRefusal::ForeignSerial { who: who.clone() })?;
+        let authority = issuer_generation(leaf);
         let expired = is_after(now, validity.not_after);
         if let Subject::Coordinator(_) = id.subject {
             return Err(ClientRefusal::ServerCertificate { who });
@@ -177,6 +178,7 @@ impl ClientVerifier {
                     expired,
                     not_after,
                     spki_hash,
+                    authority,
                 })
             }
             Subject::Operator { .. } if expired => Err(ClientRefusal::Expired {
@@ -239,6 +241,13 @@ impl ClientVerifier {
             Err(ClientRefusal::WrongPurpose { who: who() })
         }
     }
+}
+
+/// The generation of the authority that signed a leaf; 0 when its name tells none.
+fn issuer_generation(leaf: &[u8]) -> u64 {
+    let leaf = spiffe::parse(leaf).ok();
+    leaf.and_then(|c| super::template::generation(c.issuer()))
+        .unwrap_or(0)
 }
 
 /// Whether the leaf says that it is for TLS clients; saying nothing is not enough.

@@ -72,6 +72,7 @@ fn a_node_is_known_by_its_certificate() {
         expired: false,
         not_after: issued.not_after,
         spki_hash: issued.spki,
+        authority: 1,
     };
     assert_eq!(caller, wanted);
     assert!(!caller.is_expired(issued.not_after));

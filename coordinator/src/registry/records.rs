@@ -57,6 +57,9 @@ pub struct IssuedRecord {
     pub serial: String,
     pub rotation: Rotation,
     pub not_after: Timestamp,
+    /// Generation of the authority that issued it; 0 when not known.
+    #[serde(default)]
+    pub authority: u64,
 }
 
 /// A node, as stored. Changed only by compare-and-set.

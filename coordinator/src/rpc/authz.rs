@@ -22,6 +22,8 @@ pub struct NodeCaller {
     pub node: Arc<Node>,
     pub serial: Serial,
     pub not_after: Timestamp,
+    /// Generation of the authority that issued the certificate.
+    pub authority: u64,
 }
 
 /// An operator who may do what was asked.
@@ -76,6 +78,7 @@ fn known_node<T>(request: &Request<T>, registry: &Registry) -> Result<NodeCaller
         id,
         serial,
         not_after,
+        authority,
         ..
     } = caller(request)
     else {
@@ -102,6 +105,7 @@ fn known_node<T>(request: &Request<T>, registry: &Registry) -> Result<NodeCaller
         node,
         serial,
         not_after,
+        authority,
     })
 }
 

@@ -517,5 +517,6 @@ fn issued_record(issued: &Issued) -> IssuedRecord {
         serial: issued.serial.to_string(),
         rotation: issued.serial.rotation(),
         not_after: issued.not_after,
+        authority: issued.authority,
     }
 }

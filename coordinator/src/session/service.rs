@@ -158,6 +158,9 @@ impl Sessions {
         self.notifier.tell(Notice::Opened(node.id));
         let welcome = self.welcome(&node, &greeting);
         let _ = send.try_send(down(Message::Welcome(welcome)));
+        if caller.authority < self.authority.load().generation() {
+            let _ = send.try_send(down(Message::RenewNow(v1::RenewNow {})));
+        }
         let end = self.pump(&node, &open, &caller, up, cut).await;
         self.close(&node, &open, end)
     }
@@ -238,6 +241,7 @@ impl Sessions {
             serial: caller.serial.to_string(),
             rotation: caller.serial.rotation(),
             not_after: caller.not_after,
+            authority: caller.authority,
         };
         let head = g.hello.audit_head.clone().and_then(|h| h.try_into().ok());
         let bundle = convert::read_digest("bundle", &g.hello.trust_bundle_digest).ok();
