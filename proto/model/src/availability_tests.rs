@@ -111,7 +111,11 @@ const HAPPENINGS: &[Happening] = &[
     happening("heard after a gap", Input::Heard, Silence::Suspicious),
     Happening {
         steady: true,
-        ..happening("heard, steady for `stable_for`", Input::Heard, Silence::Short)
+        ..happening(
+            "heard, steady for `stable_for`",
+            Input::Heard,
+            Silence::Short,
+        )
     },
     happening("stream closed", Input::StreamClosed, Silence::Short),
     happening("goodbye", Input::Goodbye, Silence::Short),
@@ -264,7 +268,10 @@ fn every_state_with_every_input_leads_only_where_it_may() {
                 assert!(allowed.contains(to), "{state} + {input:?} led to {to}");
             }
             for to in allowed {
-                assert!(reached.contains(to), "{state} + {input:?} never led to {to}");
+                assert!(
+                    reached.contains(to),
+                    "{state} + {input:?} never led to {to}"
+                );
             }
         }
     }
