@@ -1,13 +1,12 @@
 //! One mutating call of an operator: judged, done and audited in one transaction.
 
-use h8lio_model::operator::OperatorRole;
 use h8lio_proto::convert::{Change, read_change};
 use h8lio_proto::v1;
 use tonic::{Request, Status};
 
 use super::authz::{self, OperatorCaller};
 use super::services::Services;
-use super::status;
+use super::{roles, status};
 use crate::audit::AuditDraft;
 use crate::store::{Compare, Op};
 
@@ -22,12 +21,12 @@ pub struct Act {
     pub request: String,
 }
 
-/// What an act asks for, as the service reads it from its request.
+/// What an act asks for, as the service reads it from its request. The role that it needs stands
+/// in [`roles::CALLS`].
 #[derive(Debug)]
 pub struct Asked {
     pub action: &'static str,
     pub target: String,
-    pub least: OperatorRole,
     pub change: Option<v1::Change>,
     /// The request, without secrets.
     pub request: serde_json::Value,
@@ -49,6 +48,7 @@ impl Act {
         // Anybody unknown is refused without an entry: strangers must not fill the log.
         let known = services.viewer(request)?;
         let change = read_change(asked.change)?;
+        let least = roles::least(asked.action);
         let act = Self {
             caller: known,
             change,
@@ -56,12 +56,9 @@ impl Act {
             target: asked.target,
             request: asked.request.to_string(),
         };
-        if let Err(refusal) = authz::operator(
-            request,
-            &services.operators,
-            asked.least,
-            services.clock.now(),
-        ) {
+        if let Err(refusal) =
+            authz::operator(request, &services.operators, least, services.clock.now())
+        {
             return Err(act.refuse(services, refusal).await);
         }
         Ok(act)

@@ -112,7 +112,6 @@ impl FleetService for FleetServer {
             Asked {
                 action: "token.create",
                 target: format!("token/{}", wish.id),
-                least: OperatorRole::Operator,
                 change: request.get_ref().change.clone(),
                 request: json!({
                     "ttlSeconds": wish.ttl.as_secs(), "maxUses": wish.max_uses, "roles": wish.roles,
@@ -175,7 +174,6 @@ impl FleetService for FleetServer {
         let asked = Asked {
             action: "token.revoke",
             target: format!("token/{}", id.chars().take(80).collect::<String>()),
-            least: OperatorRole::Operator,
             change: request.get_ref().change.clone(),
             request: json!({ "id": id }),
         };
@@ -325,7 +323,6 @@ impl FleetService for FleetServer {
         let asked = Asked {
             action: "operator.create",
             target: format!("operator/{name}"),
-            least: OperatorRole::Admin,
             change: r.change.clone(),
             request: json!({ "name": name, "role": role, "ttlSeconds": ttl.as_secs() }),
         };
@@ -382,7 +379,6 @@ impl FleetService for FleetServer {
         let asked = Asked {
             action: "operator.revoke",
             target: format!("operator/{}", text.chars().take(80).collect::<String>()),
-            least: OperatorRole::Admin,
             change: request.get_ref().change.clone(),
             request: json!({ "name": text }),
         };

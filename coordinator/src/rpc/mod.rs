@@ -7,6 +7,7 @@ pub mod authz;
 pub mod enrollment;
 pub mod fleet;
 pub mod nodes;
+pub mod roles;
 pub mod services;
 pub mod status;
 pub mod view;

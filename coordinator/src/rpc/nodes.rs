@@ -6,7 +6,6 @@ use std::sync::Arc;
 use h8lio_model::event::Severity;
 use h8lio_model::labels;
 use h8lio_model::lifecycle::{Admission, Restriction};
-use h8lio_model::operator::OperatorRole;
 use h8lio_proto::convert::{read_roles, read_timestamp, timestamp};
 use h8lio_proto::v1;
 use h8lio_proto::v1::node_service_server::NodeService;
@@ -70,7 +69,7 @@ impl NodeService for NodeServer {
         request: Request<v1::ApproveNodeRequest>,
     ) -> Result<Response<v1::ApproveNodeResponse>, Status> {
         let r = request.get_ref();
-        let asked = self.asked("node.approve", &r.node, OperatorRole::Approver, &r.change);
+        let asked = self.asked("node.approve", &r.node, &r.change);
         let (node, act) = self.begin(&request, asked).await?;
         let node = self
             .change(&act, node, |r| match (r.admission, &r.restriction) {
@@ -101,7 +100,7 @@ impl NodeService for NodeServer {
         request: Request<v1::BanNodeRequest>,
     ) -> Result<Response<v1::BanNodeResponse>, Status> {
         let r = request.get_ref();
-        let asked = self.asked("node.ban", &r.node, OperatorRole::Approver, &r.change);
+        let asked = self.asked("node.ban", &r.node, &r.change);
         let (node, act) = self.begin(&request, asked).await?;
         let (reason, by, at) = (
             act.change.reason.clone(),
@@ -138,7 +137,7 @@ impl NodeService for NodeServer {
         request: Request<v1::UnbanNodeRequest>,
     ) -> Result<Response<v1::UnbanNodeResponse>, Status> {
         let r = request.get_ref();
-        let asked = self.asked("node.unban", &r.node, OperatorRole::Approver, &r.change);
+        let asked = self.asked("node.unban", &r.node, &r.change);
         let (node, act) = self.begin(&request, asked).await?;
         let node = self
             .change(&act, node, |r| match r.restriction {
@@ -163,12 +162,7 @@ impl NodeService for NodeServer {
         request: Request<v1::DecommissionNodeRequest>,
     ) -> Result<Response<v1::DecommissionNodeResponse>, Status> {
         let r = request.get_ref();
-        let asked = self.asked(
-            "node.decommission",
-            &r.node,
-            OperatorRole::Approver,
-            &r.change,
-        );
+        let asked = self.asked("node.decommission", &r.node, &r.change);
         let (node, act) = self.begin(&request, asked).await?;
         let node = self
             .change(&act, node, |r| {
@@ -203,7 +197,7 @@ impl NodeService for NodeServer {
         let roles = read_roles(&r.roles)?;
         let topology = r.topology.clone().map(TryInto::try_into).transpose()?;
         let (set, remove) = (r.set_labels.clone(), r.remove_labels.clone());
-        let mut asked = self.asked("node.update", &r.node, OperatorRole::Operator, &r.change);
+        let mut asked = self.asked("node.update", &r.node, &r.change);
         asked.request = json!({ "node": r.node, "setLabels": set, "removeLabels": remove, "roles": roles, "topology": topology });
         let (node, act) = self.begin(&request, asked).await?;
         let node = self
@@ -233,12 +227,7 @@ impl NodeService for NodeServer {
     ) -> Result<Response<v1::AllowRecoveryResponse>, Status> {
         let r = request.get_ref();
         let until = read_timestamp("until", r.until)?;
-        let mut asked = self.asked(
-            "node.allowRecovery",
-            &r.node,
-            OperatorRole::Approver,
-            &r.change,
-        );
+        let mut asked = self.asked("node.allowRecovery", &r.node, &r.change);
         asked.request = json!({ "node": r.node, "until": until });
         let (node, act) = self.begin(&request, asked).await?;
         let node = self
@@ -291,13 +280,7 @@ impl NodeServer {
         view::view(node, self.0.clock.as_ref()).into()
     }
 
-    fn asked(
-        &self,
-        action: &'static str,
-        node: &str,
-        least: OperatorRole,
-        change: &Option<v1::Change>,
-    ) -> Asked {
+    fn asked(&self, action: &'static str, node: &str, change: &Option<v1::Change>) -> Asked {
         // The name as an operator knows it; the text as given when nobody has it.
         let target = match self.0.registry.find(node) {
             Ok(n) => format!("node/{}", n.record().value.name),
@@ -306,7 +289,6 @@ impl NodeServer {
         Asked {
             action,
             target,
-            least,
             change: change.clone(),
             request: json!({ "node": node }),
         }

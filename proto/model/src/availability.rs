@@ -203,3 +203,7 @@ impl Watch {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "availability_tests.rs"]
+mod tests;
