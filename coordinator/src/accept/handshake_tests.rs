@@ -280,11 +280,17 @@ async fn junk_is_refused() {
     port.refused(Reason::NotTls).await;
 }
 
+/// Reads until the coordinator closes the connection, and says how it did.
+async fn refused(tls: &mut tokio_rustls::client::TlsStream<TcpStream>) -> io::Error {
+    let read = tokio::time::timeout(PATIENCE, tls.read_u8());
+    read.await.expect("in time").expect_err("refused")
+}
+
 /// A client that is refused learns why with its first read.
 async fn refused_alert(port: &Port, identity: &Identity) -> String {
     let error = match port.dial(port.client(Some(identity))).await {
         Err(e) => e,
-        Ok(mut tls) => tls.read_u8().await.expect_err("refused"),
+        Ok(mut tls) => refused(&mut tls).await,
     };
     h8lio_tls::cause::explain(&error)
 }
@@ -435,7 +441,7 @@ async fn strangers_cannot_use_up_the_places_of_nodes() {
         ));
     }
     let mut third = port.dial(port.client(None)).await.expect("TLS is done");
-    third.read_u8().await.expect_err("closed");
+    refused(&mut third).await;
     assert_eq!(port.counters.refused(Reason::AnonymousFull), 1);
     let node = node(&port.authority, 7);
     let _node = port
@@ -547,7 +553,7 @@ async fn a_resumed_session_is_judged_anew() {
         .dial(config)
         .await
         .expect("the handshake itself passes");
-    tls.read_u8().await.expect_err("closed");
+    refused(&mut tls).await;
     assert_eq!(port.counters.refused(Reason::Certificate), 1);
 }
 
@@ -565,7 +571,7 @@ async fn a_resumed_session_of_a_root_that_is_gone_is_refused() {
         .dial(config)
         .await
         .expect("the handshake itself passes");
-    tls.read_u8().await.expect_err("closed");
+    refused(&mut tls).await;
     assert_eq!(port.counters.refused(Reason::Certificate), 1);
 }
 
