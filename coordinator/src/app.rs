@@ -419,7 +419,7 @@ async fn report_rotation(services: Arc<Services>, live: Arc<LivePki>, path: Path
         match report.write(&path) {
             Ok(()) => last = said,
             Err(error) => {
-                tracing::warn!(%error, "cannot write who is ready for the end of the rotation")
+                tracing::warn!(%error, "cannot write who is ready for the end of the rotation");
             }
         }
     }
