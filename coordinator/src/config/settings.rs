@@ -105,7 +105,8 @@ pub struct Limits {
     pub report_bytes: u32,
     /// Concurrent calls on one connection.
     pub streams_per_connection: u32,
-    /// A connection is replaced at this age, so that a lost ban cannot last.
+    /// A connection is closed at this age, so that a lost ban cannot last. Longer than half the
+    /// life of a node certificate: agents that renew move before.
     #[serde(deserialize_with = "duration::deserialize")]
     pub connection_age: Duration,
 }
@@ -219,7 +220,7 @@ impl Default for Limits {
             message_bytes: 4 << 20,
             report_bytes: 2 << 20,
             streams_per_connection: 64,
-            connection_age: HOUR * 6,
+            connection_age: HOUR * 26,
         }
     }
 }
