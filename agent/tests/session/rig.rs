@@ -15,7 +15,7 @@ use h8lio_agent::report::board::Board;
 use h8lio_agent::session::keeper::Keeper;
 use h8lio_agent::session::machine::Goodbye;
 use h8lio_agent::session::outbox::{Held, Sections};
-use h8lio_agent::session::{Context, Status, supervisor};
+use h8lio_agent::session::{Context, Status, supervisor, witness};
 use h8lio_model::condition::ConditionType;
 use h8lio_model::ids::{AgentInstance, BootId};
 use h8lio_model::section::{Section, SectionKind};
@@ -79,6 +79,21 @@ impl Rig {
             disk,
             clock: Arc::new(SystemClock::new()),
         }
+    }
+
+    /// Waits until an audit head is on disk.
+    pub async fn wait_witness(&self, seq: u64) {
+        let kept = || {
+            let bytes = self.disk.read(witness::FILE).expect("readable")?;
+            serde_json::from_slice::<witness::Witness>(&bytes).ok()
+        };
+        let wait = async {
+            while kept().is_none_or(|w| w.head.seq != seq) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(20), wait);
+        waited.await.expect("remembered");
     }
 
     pub async fn enroll(&self, coordinator: &Running) -> Result<Membership, EnrollError> {
@@ -176,19 +191,6 @@ impl Agent {
             "{kind:?} should be {stands}: {:?}",
             board.standing()
         );
-    }
-
-    /// Waits until an audit head is remembered.
-    pub async fn wait_witness(&self, seq: u64) {
-        let keeper = &self.context.keeper;
-        let wait = async {
-            while keeper.witness().is_none_or(|w| w.head.seq != seq) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), wait)
-            .await
-            .expect("remembered");
     }
 
     pub async fn stop(mut self, why: Goodbye) {

@@ -115,7 +115,7 @@ async fn an_audit_log_that_goes_back_raises_a_condition_and_the_evidence_is_kept
         })
     };
     coordinator.say(head(7, 1)).await;
-    agent.wait_witness(7).await;
+    rig.wait_witness(7).await;
     coordinator.say(head(5, 2)).await;
     agent
         .wait_condition(ConditionType::AuditLogRewritten, true)
