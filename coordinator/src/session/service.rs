@@ -139,6 +139,10 @@ impl Sessions {
         let node = Arc::clone(&caller.node);
         let (open, cut) = Open::new(greeting.claim, send.clone());
         self.settle(&node, &open).await?;
+        if let Err(barred) = authz::may_speak(&node) {
+            self.table.remove(node.id, &open);
+            return Err(barred);
+        }
         self.acknowledge(&node, &caller, &greeting).await;
         node.live.heard(self.clock.mono());
         self.note_clock(&node, greeting.wall_clock.as_millisecond());
