@@ -4,4 +4,5 @@ pub mod admit;
 pub mod counters;
 pub mod limits;
 pub mod table;
+pub mod witness;
 pub mod service;
