@@ -47,8 +47,8 @@ fn known(e: &(dyn Error + 'static)) -> Option<String> {
         return Some(explain_tls(tls));
     }
     let io = e.downcast_ref::<io::Error>()?;
-    if io.get_ref().is_some() {
-        return None;
+    if let Some(carried) = io.get_ref() {
+        return alert_in(&carried.to_string()).map(explain_alert);
     }
     Some(match io.kind() {
         io::ErrorKind::ConnectionRefused => {
@@ -63,6 +63,24 @@ fn known(e: &(dyn Error + 'static)) -> Option<String> {
         }
         _ => io.to_string(),
     })
+}
+
+/// The alert that a text of rustls names. HTTP/2 keeps only the text of what broke its
+/// connection, and with TLS 1.3 a refusal arrives when HTTP/2 is spoken already.
+fn alert_in(text: &str) -> Option<AlertDescription> {
+    use AlertDescription as A;
+    let name = text.strip_prefix("received fatal alert: ")?;
+    let known = [
+        A::CertificateExpired,
+        A::UnknownCA,
+        A::CertificateRequired,
+        A::BadCertificate,
+        A::CertificateUnknown,
+        A::UnsupportedCertificate,
+        A::AccessDenied,
+        A::ProtocolVersion,
+    ];
+    known.into_iter().find(|a| format!("{a:?}") == name)
 }
 
 /// A TLS error in an operator's words.
@@ -89,7 +107,8 @@ fn explain_certificate(c: &CertificateError) -> String {
             utc(not_before.as_secs()),
             utc(time.as_secs())
         ),
-        CertificateError::UnknownIssuer => {
+        // A CA that was made anew has the name of the old one and another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "the coordinator's certificate is not signed by the CA that is trusted here: wrong coordinator, or its CA was made anew".into()
         }
         CertificateError::InvalidPurpose => {
@@ -111,10 +130,12 @@ fn explain_alert(alert: AlertDescription) -> String {
         AlertDescription::CertificateRequired => {
             "the coordinator asks for a client certificate and none was shown".into()
         }
+        AlertDescription::AccessDenied => {
+            "the coordinator says that our certificate is not yet valid by its clock: one of the two clocks is wrong, compare them (timedatectl)".into()
+        }
         AlertDescription::BadCertificate
         | AlertDescription::CertificateUnknown
-        | AlertDescription::UnsupportedCertificate
-        | AlertDescription::AccessDenied => {
+        | AlertDescription::UnsupportedCertificate => {
             "the coordinator refused our certificate; its log says why".into()
         }
         AlertDescription::ProtocolVersion => "the other side does not speak TLS 1.3".into(),
@@ -143,6 +164,15 @@ mod tests {
             explain(&wrapped)
         );
         assert!(find_tls(&wrapped).is_some());
+    }
+
+    #[test]
+    fn an_alert_of_which_only_the_text_is_left_is_explained_too() {
+        let text = |alert| rustls::Error::AlertReceived(alert).to_string();
+        for alert in [AlertDescription::UnknownCA, AlertDescription::AccessDenied] {
+            let left = io::Error::other(text(alert));
+            assert_eq!(explain(&left), explain_alert(alert));
+        }
     }
 
     #[test]
