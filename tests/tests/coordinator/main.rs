@@ -8,3 +8,4 @@ mod enrollment;
 mod expired;
 mod identity;
 mod operators;
+mod store;
