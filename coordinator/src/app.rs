@@ -46,6 +46,7 @@ use crate::rpc::services::{Facts, Services};
 use crate::session::counters::Counters;
 use crate::session::service::{SessionServer, SessionSettings, Sessions};
 use crate::session::table::{Cut, SessionTable};
+use crate::session::witness::Witnesses;
 use crate::store::health::WatchedStore;
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 use crate::store::{Compare, Op, Store, Txn};
@@ -165,6 +166,7 @@ pub async fn start_on(
         clock: Arc::clone(&clock),
         notifier,
         counters: Arc::clone(&counters),
+        witnesses: Arc::new(Witnesses::new(Arc::clone(&services.audit), Arc::clone(&feed))),
         settings: SessionSettings {
             coordinator: settings.name.to_string(),
             incarnation: meta.incarnation,
@@ -172,6 +174,7 @@ pub async fn start_on(
             beat: timing.beat,
             report: settings.session.report,
             max_report: settings.limits.report_bytes,
+            max_message: settings.limits.message_bytes,
         },
     });
     let accept = Arc::new(AcceptCounters::default());

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use h8lio_model::ids::OperatorName;
 use h8lio_model::operator::{Operator, OperatorRole};
+use jiff::Timestamp;
 
 use crate::registry::records::{self, BadRecord, OPERATORS};
 use crate::registry::{RegistryError, Versioned};
@@ -108,13 +109,14 @@ impl Operators {
         all
     }
 
-    /// Admins who can still act, but for `except`.
-    pub fn other_admins(&self, except: &OperatorName) -> usize {
+    /// Admins who can still act at `now`, but for `except`.
+    pub fn other_admins(&self, except: &OperatorName, now: Timestamp) -> usize {
         self.read()
             .values()
             .filter(|o| {
                 o.value.role == OperatorRole::Admin
                     && o.value.revoked_at.is_none()
+                    && now <= o.value.expires_at
                     && o.value.name != *except
             })
             .count()

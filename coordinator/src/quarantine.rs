@@ -21,9 +21,12 @@ pub struct Quarantine {
 }
 
 impl Quarantine {
-    /// Quarantines `node` and tells everybody. An identity that is restricted already keeps its
-    /// first reason.
+    /// Quarantines `node` and tells everybody, once: an identity that is restricted already keeps
+    /// its first reason, and a copy that keeps knocking does not fill the event log.
     pub async fn set(&self, node: &Node, why: &str) {
+        if node.record().value.restriction.is_some() {
+            return;
+        }
         let at = self.clock.now();
         let result = self
             .registry

@@ -2,9 +2,9 @@
 //!
 //! Sessions hand sections in and go on reading beats; workers write them. At most one body of a
 //! kind waits per node (the latest), so the queue is bounded by the fleet, whatever the store
-//! does.
+//! does. One worker at a time writes for a node: what came last stays last.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use h8lio_model::condition::Condition;
@@ -37,6 +37,8 @@ pub struct Ingest {
 struct Queue {
     order: VecDeque<NodeId>,
     waiting: HashMap<NodeId, Waiting>,
+    /// Nodes for which a worker writes; what comes meanwhile waits for it.
+    writing: HashSet<NodeId>,
 }
 
 #[derive(Debug)]
@@ -79,8 +81,21 @@ impl Ingest {
                         sections,
                     },
                 );
-                queue.order.push_back(node);
+                if !queue.writing.contains(&node) {
+                    queue.order.push_back(node);
+                }
             }
+        }
+        drop(queue);
+        self.wake.notify_one();
+    }
+
+    /// The worker of `node` is done: what came meanwhile takes its place in the line.
+    fn finish(&self, node: NodeId) {
+        let mut queue = self.lock();
+        queue.writing.remove(&node);
+        if queue.waiting.contains_key(&node) {
+            queue.order.push_back(node);
         }
         drop(queue);
         self.wake.notify_one();
@@ -94,7 +109,9 @@ impl Ingest {
     fn next(&self) -> Option<(NodeId, Waiting)> {
         let mut queue = self.lock();
         let node = queue.order.pop_front()?;
-        queue.waiting.remove(&node).map(|w| (node, w))
+        let waiting = queue.waiting.remove(&node)?;
+        queue.writing.insert(node);
+        Some((node, waiting))
     }
 
     /// Writes what is handed in, until dropped.
@@ -112,8 +129,12 @@ impl Ingest {
                 };
                 let this = Arc::clone(&self);
                 tokio::spawn(async move {
+                    let turn = Turn {
+                        ingest: &this,
+                        node,
+                    };
                     this.write(node, waiting).await;
-                    drop(permit);
+                    drop((turn, permit));
                 });
             }
         }
@@ -175,6 +196,18 @@ impl Ingest {
                 .node(e.severity, e.reason, node.id, &name, e.message);
         }
         Ok(())
+    }
+}
+
+/// A worker's turn at a node; over when it is dropped, also by a panic.
+struct Turn<'a> {
+    ingest: &'a Ingest,
+    node: NodeId,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.ingest.finish(self.node);
     }
 }
 

@@ -82,12 +82,10 @@ impl ClientRefusal {
                 time: now,
                 not_after: at(not_after),
             },
-            Self::NotYetValid {
-                not_before, now, ..
-            } => CertificateError::NotValidYetContext {
-                time: now,
-                not_before: at(not_before),
-            },
+            // rustls has one alert for "not yet valid" and "expired". This one becomes
+            // `access_denied`, which is sent for nothing else, so that the client can tell them
+            // apart.
+            Self::NotYetValid { .. } => CertificateError::ApplicationVerificationFailure,
             Self::UnknownCa { .. } => CertificateError::UnknownIssuer,
             Self::WrongPurpose { .. } | Self::ServerCertificate { .. } => {
                 CertificateError::InvalidPurpose

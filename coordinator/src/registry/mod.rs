@@ -155,7 +155,10 @@ impl Registry {
     ) -> (Vec<Compare>, Vec<Op>) {
         let key = records::node_key(after.id);
         let mut ops = vec![Op::put(key.clone(), records::write(after))];
-        if after.admission == Admission::Decommissioned {
+        // Only the change itself frees the name: later ones find it with a successor.
+        let leaves = before.value.admission != Admission::Decommissioned
+            && after.admission == Admission::Decommissioned;
+        if leaves {
             ops.push(Op::delete(records::name_key(&after.name)));
         }
         (vec![Compare::modified_at(key, before.revision)], ops)

@@ -53,13 +53,38 @@ pub fn node<T>(
             caller.not_after
         )));
     }
-    if let Some(Restriction::Banned { reason, by, at }) = &caller.node.record().value.restriction {
+    may_speak(&caller.node)?;
+    Ok(caller)
+}
+
+/// Whether a node may speak at this moment. A session asks again once it has its place in the
+/// table: whoever bars the node later finds it there, and whoever did it before is seen here.
+///
+/// # Errors
+/// When it is banned, decommissioned, or not admitted yet.
+pub fn may_speak(node: &Node) -> Result<(), Status> {
+    admitted(node)?;
+    let record = node.record();
+    let r = &record.value;
+    if let Some(Restriction::Banned { reason, by, at }) = &r.restriction {
         return Err(Status::permission_denied(format!(
-            "node {} was banned by {by} at {at}: {reason}; `h8lctl node unban` ends it",
-            caller.node.record().value.name
+            "node {} was banned by {by} at {at}: {reason}; `h8lctl node unban {}` ends it",
+            r.name, r.name
         )));
     }
-    Ok(caller)
+    Ok(())
+}
+
+fn admitted(node: &Node) -> Result<(), Status> {
+    let record = node.record();
+    match record.value.admission {
+        Admission::Enrolled => Ok(()),
+        Admission::Pending => Err(Status::permission_denied("the node waits for approval")),
+        Admission::Decommissioned => Err(Status::permission_denied(format!(
+            "node {} was decommissioned; its identity is never accepted again",
+            record.value.name
+        ))),
+    }
 }
 
 /// The node behind a connection whose certificate may have expired.
@@ -89,18 +114,7 @@ fn known_node<T>(request: &Request<T>, registry: &Registry) -> Result<NodeCaller
     let node = registry.by_id(id).ok_or_else(|| {
         Status::not_found(format!("node {id} is not known to this coordinator; was its store restored from an older backup?"))
     })?;
-    match node.record().value.admission {
-        Admission::Enrolled => {}
-        Admission::Pending => {
-            return Err(Status::permission_denied("the node waits for approval"));
-        }
-        Admission::Decommissioned => {
-            return Err(Status::permission_denied(format!(
-                "node {} was decommissioned; its identity is never accepted again",
-                node.record().value.name
-            )));
-        }
-    }
+    admitted(&node)?;
     Ok(NodeCaller {
         node,
         serial,

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use tonic::{Request, Response, Status};
 
 use super::attempts::Attempts;
-use super::authz;
+use super::authz::{self, NodeCaller};
 use super::services::Services;
 use super::status;
 use crate::accept::Peer;
@@ -147,6 +147,7 @@ impl EnrollmentService for EnrollmentServer {
     ) -> Result<Response<v1::RenewResponse>, Status> {
         let caller = authz::node(&request, &self.services.registry, self.services.clock.now())?;
         self.refuse_restricted(&caller.node)?;
+        self.refuse_copy(&caller).await?;
         let key = read_csr(&request.into_inner().csr)?;
         let issued = self.issue(&caller.node, &key).await?;
         Ok(Response::new(v1::RenewResponse {
@@ -162,16 +163,7 @@ impl EnrollmentService for EnrollmentServer {
         let caller = authz::maybe_expired_node(&request, &s.registry)?;
         self.refuse_restricted(&caller.node)?;
         let record = caller.node.record();
-        let acknowledged = record.value.acknowledged();
-        if caller.serial.rotation() < acknowledged {
-            let why = format!(
-                "a certificate with rotation {} was shown for re-attestation after rotation {} had been used: a copy of this identity exists",
-                caller.serial.rotation().0,
-                acknowledged.0
-            );
-            s.quarantine.set(&caller.node, &why).await;
-            return Err(Status::permission_denied(why));
-        }
+        self.refuse_copy(&caller).await?;
         self.within_recovery(&record.value, caller.not_after)?;
         let key = read_csr(&request.into_inner().csr)?;
         let issued = self.issue(&caller.node, &key).await?;
@@ -426,6 +418,22 @@ impl EnrollmentServer {
             fleet: self.services.facts.fleet.to_string(),
             outcome: Some(outcome),
         }
+    }
+
+    /// Quarantines an identity of which an older certificate is shown than one that was used: its
+    /// owner has the newer one, and a copy could otherwise renew itself past the owner.
+    async fn refuse_copy(&self, caller: &NodeCaller) -> Result<(), Status> {
+        let acknowledged = caller.node.record().value.acknowledged();
+        if caller.serial.rotation() >= acknowledged {
+            return Ok(());
+        }
+        let why = format!(
+            "a certificate with rotation {} was shown for another one after rotation {} had been used: a copy of this identity exists",
+            caller.serial.rotation().0,
+            acknowledged.0
+        );
+        self.services.quarantine.set(&caller.node, &why).await;
+        Err(Status::permission_denied(why))
     }
 
     fn refuse_restricted(&self, node: &Node) -> Result<(), Status> {

@@ -228,8 +228,11 @@ impl FleetService for FleetServer {
     ) -> Result<Response<Self::FollowEventsStream>, Status> {
         let s = &self.0;
         s.viewer(&request)?;
-        let r = request.into_inner();
+        let (parts, extensions, r) = request.into_parts();
         let filter = self.filter(&r.node, r.min_severity)?;
+        // Who follows is asked for again at each event: an operator may be revoked meanwhile.
+        let who = Request::from_parts(parts, extensions, ());
+        let services = Arc::clone(s);
         let from = if r.after_seq == 0 {
             let newest = s.events.last(1, EventFilter::default()).await;
             newest
@@ -242,6 +245,7 @@ impl FleetService for FleetServer {
         let stream = s.events.follow(from);
         let stream = stream.filter_map(move |event| {
             let out = match event {
+                Ok(_) if let Err(refusal) = services.viewer(&who) => Some(Err(refusal)),
                 Ok(event) if !filter.shows(&event) => None,
                 Ok(event) => Some(Ok(v1::FollowEventsResponse {
                     event: Some(event.into()),
@@ -427,7 +431,7 @@ impl FleetServer {
         act: &Act,
         name: &h8lio_model::ids::OperatorName,
     ) -> Result<(), Status> {
-        if self.0.operators.other_admins(name) > 0 {
+        if self.0.operators.other_admins(name, self.0.clock.now()) > 0 {
             return Ok(());
         }
         let is_admin =

@@ -5,3 +5,4 @@ pub mod counters;
 pub mod limits;
 pub mod service;
 pub mod table;
+pub mod witness;

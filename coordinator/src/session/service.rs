@@ -1,11 +1,13 @@
 //! The session of one agent, from Hello to its end.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::Stream;
+use h8lio_model::audit::AuditHead;
 use h8lio_model::ids::{AgentInstance, BootId, Incarnation, Rotation};
 use h8lio_model::lifecycle::Restriction;
 use h8lio_model::section::{Section, SectionKind};
@@ -17,6 +19,7 @@ use h8lio_proto::v1::connect_request::Message as Up;
 use h8lio_proto::v1::connect_response::Message;
 use h8lio_proto::v1::session_service_server::SessionService;
 use jiff::Timestamp;
+use prost::Message as _;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -25,6 +28,7 @@ use super::admit::{Admit, Claim, admit};
 use super::counters::Counters;
 use super::limits::SessionLimits;
 use super::table::{Cut, Down, Open, SessionTable, down};
+use super::witness::Witnesses;
 use crate::audit::AuditLog;
 use crate::clock::Clock;
 use crate::feed::Feed;
@@ -54,6 +58,7 @@ pub struct Sessions {
     pub clock: Arc<dyn Clock>,
     pub notifier: Notifier,
     pub counters: Arc<Counters>,
+    pub witnesses: Arc<Witnesses>,
     pub settings: SessionSettings,
 }
 
@@ -67,6 +72,8 @@ pub struct SessionSettings {
     pub report: Duration,
     /// Largest report, bytes.
     pub max_report: u32,
+    /// Largest message, bytes.
+    pub max_message: usize,
 }
 
 /// The gRPC face.
@@ -100,6 +107,7 @@ struct Greeting {
     claim: Claim,
     agent_version: String,
     wall_clock: Timestamp,
+    audit_head: Option<AuditHead>,
     hello: v1::Hello,
 }
 
@@ -126,6 +134,11 @@ fn read_hello(hello: v1::Hello, rotation: Rotation) -> Result<Greeting, Invalid>
         },
         agent_version: hello.agent_version.clone(),
         wall_clock: read_timestamp("hello.wall_clock", hello.wall_clock)?,
+        audit_head: hello
+            .audit_head
+            .clone()
+            .map(TryInto::try_into)
+            .transpose()?,
         hello,
     })
 }
@@ -139,7 +152,8 @@ impl Sessions {
     ) -> Result<(), Status> {
         let first = tokio::time::timeout(HELLO_WITHIN, up.message())
             .await
-            .map_err(|_| Status::deadline_exceeded("no Hello within 10 s"))??;
+            .map_err(|_| Status::deadline_exceeded("no Hello within 10 s"))?
+            .map_err(|e| self.unreadable(&e))?;
         let Some(v1::ConnectRequest {
             message: Some(Up::Hello(hello)),
         }) = first
@@ -152,6 +166,10 @@ impl Sessions {
         let node = Arc::clone(&caller.node);
         let (open, cut) = Open::new(greeting.claim, send.clone());
         self.settle(&node, &open).await?;
+        if let Err(barred) = authz::may_speak(&node) {
+            self.table.remove(node.id, &open);
+            return Err(barred);
+        }
         self.acknowledge(&node, &caller, &greeting).await;
         node.live.heard(self.clock.mono());
         self.note_clock(&node, greeting.wall_clock.as_millisecond());
@@ -160,6 +178,11 @@ impl Sessions {
         let _ = send.try_send(down(Message::Welcome(welcome)));
         if caller.authority < self.authority.load().generation() {
             let _ = send.try_send(down(Message::RenewNow(v1::RenewNow {})));
+        }
+        if let Some(head) = greeting.audit_head {
+            let (witnesses, node) = (Arc::clone(&self.witnesses), Arc::clone(&node));
+            // Reads the store, for which no beat waits.
+            tokio::spawn(async move { witnesses.hear(&node, head).await });
         }
         let end = self.pump(&node, &open, &caller, up, cut).await;
         self.close(&node, &open, end)
@@ -243,7 +266,7 @@ impl Sessions {
             not_after: caller.not_after,
             authority: caller.authority,
         };
-        let head = g.hello.audit_head.clone().and_then(|h| h.try_into().ok());
+        let head = g.audit_head;
         let bundle = convert::read_digest("bundle", &g.hello.trust_bundle_digest).ok();
         let work = async {
             self.registry
@@ -342,7 +365,8 @@ impl Sessions {
                         }
                     }
                     Ok(Some(_)) => {}
-                    Ok(None) | Err(_) => return End::Lost,
+                    Ok(None) => return End::Lost,
+                    Err(e) => return End::Refused(self.unreadable(&e)),
                 },
                 _ = cut.changed() => {
                     let why = cut.borrow().clone();
@@ -364,7 +388,8 @@ impl Sessions {
     ) -> Result<Option<End>, Status> {
         let now = self.clock.mono();
         let bytes = match &up {
-            Up::Report(r) => r.sections.iter().map(|s| s.body.len()).sum(),
+            // All of it: confirmations cost as much as bodies do.
+            Up::Report(r) => r.encoded_len(),
             _ => 0,
         };
         limits
@@ -380,7 +405,7 @@ impl Sessions {
                 Ok(None)
             }
             Up::Report(report) => {
-                self.report(node, open, report)?;
+                self.report(node, open, report, bytes)?;
                 Ok(None)
             }
             Up::Goodbye(g) => {
@@ -391,17 +416,33 @@ impl Sessions {
         }
     }
 
-    fn report(&self, node: &Arc<Node>, open: &Arc<Open>, report: v1::Report) -> Result<(), Status> {
+    fn report(
+        &self,
+        node: &Arc<Node>,
+        open: &Arc<Open>,
+        report: v1::Report,
+        bytes: usize,
+    ) -> Result<(), Status> {
         let now = self.clock.now();
         let mut receipt = v1::Receipt::default();
-        if let Some(r) = &node.record().value.restriction {
-            let why = restricted(r).explanation;
-            for s in &report.sections {
-                receipt.refused.push(v1::receipt::Refused {
-                    kind: s.kind,
-                    why: why.clone(),
-                });
-            }
+        let most = self.settings.max_report;
+        let none = match &node.record().value.restriction {
+            Some(r) => Some(restricted(r).explanation),
+            None if bytes > most as usize => Some(format!(
+                "the report has {bytes} bytes, {most} are taken; send it in parts"
+            )),
+            None => None,
+        };
+        if let Some(why) = none {
+            // A section of a kind is said once, however often it came.
+            let kinds: BTreeSet<i32> = report.sections.iter().map(|s| s.kind).collect();
+            let refused = |kind| v1::receipt::Refused {
+                kind,
+                why: why.clone(),
+            };
+            receipt
+                .refused
+                .extend(kinds.into_iter().take(SectionKind::ALL.len()).map(refused));
         } else {
             for section in report.sections {
                 let kind = section.kind;
@@ -427,6 +468,18 @@ impl Sessions {
             let _ = open.down.try_send(down(Message::Receipt(receipt)));
         }
         Ok(())
+    }
+
+    /// Why a message could not be read. A connection that broke comes this way, too; then
+    /// nobody reads the answer.
+    fn unreadable(&self, e: &Status) -> Status {
+        if e.code() != tonic::Code::OutOfRange {
+            return e.clone();
+        }
+        Status::out_of_range(format!(
+            "a message is larger than the {} bytes that the coordinator takes (limits.message_bytes); the session is closed",
+            self.settings.max_message
+        ))
     }
 
     fn close(&self, node: &Node, open: &Arc<Open>, end: End) -> Result<(), Status> {
@@ -461,10 +514,7 @@ enum End {
     Cut(Cut),
 }
 
-fn newest(
-    a: Option<h8lio_model::audit::AuditHead>,
-    b: Option<h8lio_model::audit::AuditHead>,
-) -> Option<h8lio_model::audit::AuditHead> {
+fn newest(a: Option<AuditHead>, b: Option<AuditHead>) -> Option<AuditHead> {
     match (a, b) {
         (Some(a), Some(b)) => Some(if b.seq >= a.seq { b } else { a }),
         (a, b) => a.or(b),

@@ -13,6 +13,9 @@ use super::{
 };
 use crate::clock::Clock;
 
+/// A write on a healthy disk takes milliseconds.
+const SLOW: Duration = Duration::from_secs(1);
+
 /// What the last write said, and since when the oldest one under way waits.
 #[derive(Debug, Default)]
 pub struct StoreHealth {
@@ -42,18 +45,23 @@ impl StoreHealth {
         ticket
     }
 
-    fn end(&self, ticket: u64, now: Duration, error: Option<&StoreError>) {
+    fn end(&self, ticket: u64, now: Duration, outcome: Outcome) {
         self.transactions.fetch_add(1, Ordering::Relaxed);
         let mut inner = self.lock();
-        inner.waiting.remove(&ticket);
-        match error {
-            None => inner.failing = None,
-            Some(e) => {
-                self.failures.fetch_add(1, Ordering::Relaxed);
-                let since = inner.failing.as_ref().map_or(now, |f| f.0);
-                inner.failing = Some((since, e.to_string()));
+        let began = inner.waiting.remove(&ticket).unwrap_or(now);
+        let (since, why) = match outcome {
+            Outcome::Written => {
+                inner.failing = None;
+                return;
             }
-        }
+            Outcome::Refused(why) => (now, why),
+            // A caller may leave for reasons of its own; one that waited long did not.
+            Outcome::GivenUp if now.saturating_sub(began) < SLOW => return,
+            Outcome::GivenUp => (began, "the store does not answer writes".to_owned()),
+        };
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        let since = inner.failing.as_ref().map_or(since, |f| f.0.min(since));
+        inner.failing = Some((since, why));
     }
 
     /// For how long the oldest write under way has waited, or writes have been failing.
@@ -107,14 +115,24 @@ impl WatchedStore {
 struct Ticket<'a> {
     store: &'a WatchedStore,
     ticket: u64,
-    error: Option<StoreError>,
+    outcome: Outcome,
+}
+
+/// What became of a write.
+#[derive(Debug)]
+enum Outcome {
+    Written,
+    Refused(String),
+    /// Its caller stopped waiting: whether the store writes is not known.
+    GivenUp,
 }
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
+        let outcome = std::mem::replace(&mut self.outcome, Outcome::GivenUp);
         self.store
             .health
-            .end(self.ticket, self.store.clock.mono(), self.error.as_ref());
+            .end(self.ticket, self.store.clock.mono(), outcome);
     }
 }
 
@@ -137,10 +155,13 @@ impl Store for WatchedStore {
         let mut ticket = Ticket {
             store: self,
             ticket,
-            error: None,
+            outcome: Outcome::GivenUp,
         };
         let result = self.inner.txn(txn).await;
-        ticket.error = result.as_ref().err().cloned();
+        ticket.outcome = match &result {
+            Ok(_) => Outcome::Written,
+            Err(e) => Outcome::Refused(e.to_string()),
+        };
         result
     }
 

@@ -71,6 +71,7 @@ fn alert_in(text: &str) -> Option<AlertDescription> {
         AlertDescription::UnsupportedCertificate,
         AlertDescription::AccessDenied,
         AlertDescription::DecryptError,
+        AlertDescription::ProtocolVersion,
     ];
     certificate_alerts
         .into_iter()
@@ -127,7 +128,8 @@ fn explain_certificate(c: &CertificateError) -> String {
             utc(not_before.as_secs()),
             utc(time.as_secs())
         ),
-        CertificateError::UnknownIssuer => {
+        // A CA that was made anew has the name of the old one and another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "the coordinator's certificate is not signed by the CA that is trusted here: wrong coordinator, or its CA was made anew".into()
         }
         CertificateError::InvalidPurpose => {
@@ -149,12 +151,14 @@ fn explain_alert(alert: AlertDescription) -> String {
         AlertDescription::CertificateRequired => {
             "the coordinator asks for a client certificate and none was shown".into()
         }
+        AlertDescription::AccessDenied => {
+            "the coordinator says that our certificate is not yet valid by its clock: one of the two clocks is wrong, compare them (timedatectl)".into()
+        }
         AlertDescription::BadCertificate
         | AlertDescription::CertificateRevoked
         | AlertDescription::DecryptError
         | AlertDescription::CertificateUnknown
-        | AlertDescription::UnsupportedCertificate
-        | AlertDescription::AccessDenied => {
+        | AlertDescription::UnsupportedCertificate => {
             "the coordinator refused our certificate; its log says why".into()
         }
         AlertDescription::ProtocolVersion => "the other side does not speak TLS 1.3".into(),
@@ -192,6 +196,15 @@ mod tests {
         assert_eq!(refusal(&only_text), Some(tls));
         assert!(explain(&only_text).contains("another fleet"));
         assert_eq!(refusal(&io::Error::other("connection reset")), None);
+    }
+
+    #[test]
+    fn an_alert_of_which_only_the_text_is_left_is_explained_too() {
+        let text = |alert| rustls::Error::AlertReceived(alert).to_string();
+        for alert in [AlertDescription::UnknownCA, AlertDescription::AccessDenied] {
+            let left = io::Error::other(text(alert));
+            assert_eq!(explain(&left), explain_alert(alert));
+        }
     }
 
     #[test]

@@ -1,0 +1,11 @@
+//! The real coordinator under bad input, bad luck and bad intent, over real sockets and files.
+
+mod audit;
+mod availability;
+mod ban;
+mod clone;
+mod enrollment;
+mod expired;
+mod identity;
+mod operators;
+mod store;
