@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use h8lio_agent::entropy::SystemEntropy;
 use h8lio_agent::identity::authority::{Authority, AuthorityError, Enrolled, Issued};
 use h8lio_agent::identity::document::{Credential, Document};
 use h8lio_agent::identity::enroll::{Enrollment, enroll};
 use h8lio_agent::identity::vault::Vault;
 use h8lio_agent::identity::{Disk, renewal};
-use h8lio_agent::entropy::SystemEntropy;
 use h8lio_model::ids::Rotation;
 use h8lio_model::token::Claims;
 use h8lio_tls::bundle::certificates_to_pem;
@@ -33,7 +33,11 @@ struct CrashingDisk {
 
 impl CrashingDisk {
     fn new(rig: &Rig, at: usize, after: bool) -> Self {
-        Self { real: Arc::clone(&rig.disk), left: AtomicUsize::new(at), after }
+        Self {
+            real: Arc::clone(&rig.disk),
+            left: AtomicUsize::new(at),
+            after,
+        }
     }
 
     fn power(&self, work: impl FnOnce() -> Result<(), FileError>) -> Result<(), FileError> {
@@ -73,7 +77,10 @@ struct Direct {
 
 impl Direct {
     fn new() -> Self {
-        Self { ca: TestCa::new("test"), keys: Default::default() }
+        Self {
+            ca: TestCa::new("test"),
+            keys: Default::default(),
+        }
     }
 
     fn token(&self) -> JoinToken {
@@ -86,10 +93,19 @@ impl Direct {
     }
 
     fn issue(&self, key: &KeyPair) -> Issued {
-        self.keys.lock().expect("not poisoned").insert(rcgen::PublicKeyData::der_bytes(key).to_vec());
-        #[expect(clippy::disallowed_methods, reason = "certificates of the test need the time")]
+        self.keys
+            .lock()
+            .expect("not poisoned")
+            .insert(rcgen::PublicKeyData::der_bytes(key).to_vec());
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "certificates of the test need the time"
+        )]
         let now = Timestamp::now();
-        let life = (now - SignedDuration::from_mins(1), now + SignedDuration::from_hours(24));
+        let life = (
+            now - SignedDuration::from_mins(1),
+            now + SignedDuration::from_hours(24),
+        );
         let cert = self.ca.node(&csr(key).expect("a CSR"), life);
         Issued {
             credential: Credential {
@@ -103,7 +119,12 @@ impl Direct {
 
 #[async_trait::async_trait]
 impl Authority for Direct {
-    async fn enroll(&self, _: &JoinToken, key: &KeyPair, _: &Claims) -> Result<Enrolled, AuthorityError> {
+    async fn enroll(
+        &self,
+        _: &JoinToken,
+        key: &KeyPair,
+        _: &Claims,
+    ) -> Result<Enrolled, AuthorityError> {
         Ok(Enrolled::Issued {
             fleet: self.ca.fleet.clone(),
             node_id: NODE,
@@ -121,8 +142,14 @@ impl Authority for Direct {
 
 async fn enroll_on(disk: &dyn Disk, authority: &Direct) -> bool {
     let (token, claims) = (authority.token(), Claims::default());
-    let what = Enrollment { token: &token, claims: &claims, replace: false };
-    enroll(disk, authority, &what, &SystemEntropy, |_| {}).await.is_ok()
+    let what = Enrollment {
+        token: &token,
+        claims: &claims,
+        replace: false,
+    };
+    enroll(disk, authority, &what, &SystemEntropy, |_| {})
+        .await
+        .is_ok()
 }
 
 #[tokio::test]
@@ -136,13 +163,27 @@ async fn power_lost_at_any_write_of_an_enrollment_ends_enrolled_with_one_key() {
                 continue;
             }
             crashes += 1;
-            assert!(enroll_on(rig.disk.as_ref(), &authority).await, "at {at}, after: {after}");
-            assert!(Vault::open(Arc::clone(&rig.disk)).expect("readable").is_some());
-            assert_eq!(authority.keys.lock().expect("not poisoned").len(), 1, "one use of the token");
+            assert!(
+                enroll_on(rig.disk.as_ref(), &authority).await,
+                "at {at}, after: {after}"
+            );
+            assert!(
+                Vault::open(Arc::clone(&rig.disk))
+                    .expect("readable")
+                    .is_some()
+            );
+            assert_eq!(
+                authority.keys.lock().expect("not poisoned").len(),
+                1,
+                "one use of the token"
+            );
             assert!(rig.disk.read("enrolling.json").expect("readable").is_none());
         }
     }
-    assert_eq!(crashes, 6, "key, identity and clean-up, before and after each");
+    assert_eq!(
+        crashes, 6,
+        "key, identity and clean-up, before and after each"
+    );
 }
 
 #[tokio::test]
@@ -159,28 +200,46 @@ async fn power_lost_at_any_write_of_a_renewal_never_goes_back_behind_what_was_us
             let renewed = renewal::renew(&vault, &authority).await.is_ok();
             // What the coordinator may have seen in use.
             let used = vault.member().identity.rotation();
-            let acknowledged = renewed && vault.acknowledge(vault.member().identity.serial()).is_ok();
+            let acknowledged =
+                renewed && vault.acknowledge(vault.member().identity.serial()).is_ok();
             if !acknowledged {
                 crashes += 1;
             }
-            let again = Vault::open(Arc::clone(&rig.disk)).expect("readable").expect("enrolled");
+            let again = Vault::open(Arc::clone(&rig.disk))
+                .expect("readable")
+                .expect("enrolled");
             let now = again.member().identity.rotation();
-            assert!(now >= used && now >= first, "at {at}, after: {after}: {now:?} behind {used:?}");
+            assert!(
+                now >= used && now >= first,
+                "at {at}, after: {after}: {now:?} behind {used:?}"
+            );
             assert!(used == first || renewed, "used before it was kept");
-            let kept = Document::load(rig.disk.as_ref()).expect("readable").expect("enrolled");
+            let kept = Document::load(rig.disk.as_ref())
+                .expect("readable")
+                .expect("enrolled");
             assert!(kept.current.identity().is_ok());
         }
     }
-    assert_eq!(crashes, 4, "keeping the next one and acknowledging it, before and after each");
+    assert_eq!(
+        crashes, 4,
+        "keeping the next one and acknowledging it, before and after each"
+    );
 }
 
 #[tokio::test]
 async fn a_renewed_certificate_that_is_refused_is_given_up_for_the_one_before_and_only_that() {
     let (rig, authority) = (Rig::new(), Direct::new());
     assert!(enroll_on(rig.disk.as_ref(), &authority).await);
-    let vault = Arc::new(Vault::open(Arc::clone(&rig.disk)).expect("readable").expect("enrolled"));
+    let vault = Arc::new(
+        Vault::open(Arc::clone(&rig.disk))
+            .expect("readable")
+            .expect("enrolled"),
+    );
     let first = vault.member().identity.serial();
-    assert!(!vault.give_up_next(first).expect("saved"), "the acknowledged one is never given up");
+    assert!(
+        !vault.give_up_next(first).expect("saved"),
+        "the acknowledged one is never given up"
+    );
     renewal::renew(&vault, &authority).await.expect("renewed");
     let second = vault.member().identity.serial();
     assert!(vault.member().unacknowledged);

@@ -171,7 +171,11 @@ impl Agent {
             }
         };
         let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
-        assert!(waited.is_ok(), "{kind:?} should be {stands}: {:?}", board.standing());
+        assert!(
+            waited.is_ok(),
+            "{kind:?} should be {stands}: {:?}",
+            board.standing()
+        );
     }
 
     /// Waits until an audit head is remembered.
@@ -182,7 +186,9 @@ impl Agent {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("remembered");
+        tokio::time::timeout(Duration::from_secs(20), wait)
+            .await
+            .expect("remembered");
     }
 
     pub async fn stop(mut self, why: Goodbye) {

@@ -27,17 +27,25 @@ async fn a_server_enrolls_opens_its_session_beats_and_reports() {
     let (rotation, hello) = coordinator.hear("a greeting", hello).await;
     assert!(rotation > 0, "the node certificate was shown");
     assert_eq!(hello.agent_version, env!("CARGO_PKG_VERSION"));
-    coordinator.hear("a third beat", |h| beat(h).filter(|n| *n == 3)).await;
+    coordinator
+        .hear("a third beat", |h| beat(h).filter(|n| *n == 3))
+        .await;
     let first = coordinator.hear("a report", report).await;
     assert_eq!(first.sections[0].body.as_ref(), br#""debian""#);
     agent.sections.send_replace(sections("debian 13"));
     coordinator
         .hear("the change", |h| {
-            report(h).filter(|r| r.sections.iter().any(|s| s.body.as_ref() == br#""debian 13""#))
+            report(h).filter(|r| {
+                r.sections
+                    .iter()
+                    .any(|s| s.body.as_ref() == br#""debian 13""#)
+            })
         })
         .await;
     let stopped = agent.stop(Goodbye::Restart);
-    tokio::time::timeout(Duration::from_secs(2), stopped).await.expect("leaves in time");
+    tokio::time::timeout(Duration::from_secs(2), stopped)
+        .await
+        .expect("leaves in time");
     coordinator
         .hear("a goodbye", |h| match h {
             Heard::Stream { message, .. } => match &message.message {
@@ -55,7 +63,11 @@ async fn a_session_that_is_cut_comes_back_and_offers_what_it_has() {
     let _agent = rig.run();
     coordinator.hear("a report", report).await;
     coordinator.cut(Status::unavailable("restarting")).await;
-    coordinator.hear("a second stream", |h| matches!(h, Heard::Stream { session: 2, .. }).then_some(())).await;
+    coordinator
+        .hear("a second stream", |h| {
+            matches!(h, Heard::Stream { session: 2, .. }).then_some(())
+        })
+        .await;
     let greetings = coordinator.heard().iter().filter_map(hello).count();
     assert_eq!(greetings, 2);
 }
@@ -75,11 +87,17 @@ async fn beats_and_reports_go_on_while_the_state_directory_is_full() {
     rig.disk = disk.clone();
     disk.fill(true);
     let agent = rig.run();
-    coordinator.hear("a third beat", |h| beat(h).filter(|n| *n == 3)).await;
+    coordinator
+        .hear("a third beat", |h| beat(h).filter(|n| *n == 3))
+        .await;
     coordinator.hear("a report", report).await;
-    agent.wait_condition(ConditionType::StateDirUnwritable, true).await;
+    agent
+        .wait_condition(ConditionType::StateDirUnwritable, true)
+        .await;
     let seen = coordinator.heard().iter().filter_map(beat).max();
-    coordinator.hear("later beats", |h| beat(h).filter(|n| Some(*n) > seen)).await;
+    coordinator
+        .hear("later beats", |h| beat(h).filter(|n| Some(*n) > seen))
+        .await;
 }
 
 #[tokio::test]
@@ -87,11 +105,18 @@ async fn an_audit_log_that_goes_back_raises_a_condition_and_the_evidence_is_kept
     let (coordinator, rig) = enrolled().await;
     let agent = rig.run();
     coordinator.hear("a beat", beat).await;
-    let head = |seq, hash: u8| Response::AuditHead(v1::AuditHead { seq, hash: vec![hash; 32] });
+    let head = |seq, hash: u8| {
+        Response::AuditHead(v1::AuditHead {
+            seq,
+            hash: vec![hash; 32],
+        })
+    };
     coordinator.say(head(7, 1)).await;
     agent.wait_witness(7).await;
     coordinator.say(head(5, 2)).await;
-    agent.wait_condition(ConditionType::AuditLogRewritten, true).await;
+    agent
+        .wait_condition(ConditionType::AuditLogRewritten, true)
+        .await;
     assert_eq!(agent.context.keeper.witness().map(|w| w.head.seq), Some(7));
     drop(agent);
     let again = rig.run();
@@ -110,9 +135,17 @@ async fn a_restriction_is_known_and_lifted_and_the_session_stays() {
     let agent = rig.run();
     coordinator.hear("a beat", beat).await;
     let mut restricted = agent.context.status.restricted.subscribe();
-    let say = |text: &str, lifted| Response::Restricted(v1::Restricted { explanation: text.into(), lifted });
+    let say = |text: &str, lifted| {
+        Response::Restricted(v1::Restricted {
+            explanation: text.into(),
+            lifted,
+        })
+    };
     coordinator.say(say("banned by ada", false)).await;
-    restricted.wait_for(|r| r.as_deref() == Some("banned by ada")).await.expect("known");
+    restricted
+        .wait_for(|r| r.as_deref() == Some("banned by ada"))
+        .await
+        .expect("known");
     coordinator.say(say("", true)).await;
     restricted.wait_for(Option::is_none).await.expect("lifted");
     assert_eq!(coordinator.heard().iter().filter_map(hello).count(), 1);
@@ -139,8 +172,14 @@ async fn a_frozen_agent_is_silent_on_an_open_stream_and_thaws() {
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert_eq!(coordinator.heard().iter().filter_map(beat).max(), before);
     agent.frozen.send_replace(false);
-    coordinator.hear("a later beat", |h| beat(h).filter(|n| Some(*n) > before)).await;
-    assert_eq!(coordinator.heard().iter().filter_map(hello).count(), 1, "the same stream");
+    coordinator
+        .hear("a later beat", |h| beat(h).filter(|n| Some(*n) > before))
+        .await;
+    assert_eq!(
+        coordinator.heard().iter().filter_map(hello).count(),
+        1,
+        "the same stream"
+    );
 }
 
 #[tokio::test]
