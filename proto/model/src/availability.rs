@@ -72,7 +72,7 @@ pub enum Why {
     Silent,
 }
 
-/// The machine's memory for one node. 64 bytes or less: there is one per node.
+/// The machine's memory for one node. 80 bytes or less: there is one per node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Watch {
     state: Availability,
@@ -201,5 +201,32 @@ impl Watch {
 
             (Input::Amnesty, _) => (A::WarmingUp, Why::NotHeardSinceStart),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_heard_or_missed_leaves_fenced() {
+        let timing = Timing::for_beat(Duration::from_secs(1));
+        for input in [
+            Input::Heard,
+            Input::StreamClosed,
+            Input::Goodbye,
+            Input::Tick,
+            Input::Amnesty,
+        ] {
+            let mut w = Watch::new(Duration::ZERO, &timing);
+            w.state = Availability::Fenced;
+            assert_eq!(w.apply(input, Duration::from_secs(3600), &timing), None);
+            assert_eq!(w.state(), Availability::Fenced, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn a_watch_is_small_because_there_is_one_for_each_node() {
+        assert!(size_of::<Watch>() <= 80, "{}", size_of::<Watch>());
     }
 }
