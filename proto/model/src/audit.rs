@@ -319,4 +319,47 @@ mod tests {
         let want = [AuditFault::Edited { seq: 2 }, AuditFault::Broken { seq: 3 }];
         assert_eq!(v.finish(), want);
     }
+
+    #[test]
+    fn a_last_entry_that_a_witness_remembers_otherwise_is_rewritten_and_not_cut() {
+        let l = log(3);
+        let hash = Digest([1; 32]);
+        let witness = [("node s1".to_owned(), AuditHead { seq: 3, hash })];
+        let want = AuditFault::Rewritten {
+            seq: 3,
+            witness: "node s1".into(),
+        };
+        assert_eq!(verify(&l, &witness), vec![want]);
+    }
+
+    #[test]
+    fn a_doubled_entry_is_a_gap_and_its_witness_still_finds_it() {
+        let mut l = log(3);
+        l.push(l[2].clone());
+        let gap = AuditFault::Gap {
+            expected: 4,
+            found: 3,
+        };
+        assert_eq!(verify(&l, &[("node s1".into(), l[2].head())]), vec![gap]);
+    }
+
+    #[test]
+    fn an_entry_that_follows_from_another_one_is_told_from_one_in_the_wrong_place() {
+        let mut l = log(2);
+        l[1].previous = Digest([1; 32]);
+        l[1].hash = l[1].compute_hash();
+        assert_eq!(verify(&l, &[]), vec![AuditFault::Broken { seq: 2 }]);
+    }
+
+    #[test]
+    fn entries_are_numbered_from_one_and_follow_from_each_other() {
+        let l = log(3);
+        assert_eq!((l[0].seq, l[0].previous), (1, Digest([0; 32])));
+        for pair in l.windows(2) {
+            assert_eq!(pair[1].seq, pair[0].seq + 1);
+            assert_eq!(pair[1].previous, pair[0].hash);
+            let AuditHead { seq, hash } = pair[0].head();
+            assert_eq!((seq, hash), (pair[0].seq, pair[0].compute_hash()));
+        }
+    }
 }

@@ -72,7 +72,7 @@ pub enum Why {
     Silent,
 }
 
-/// The machine's memory for one node. 64 bytes or less: there is one per node.
+/// The machine's memory for one node. 80 bytes or less: there is one per node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Watch {
     state: Availability,

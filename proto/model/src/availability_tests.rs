@@ -335,3 +335,25 @@ fn an_announced_restart_has_the_warm_up_and_comes_back_at_once() {
     watch.apply(Input::Heard, SECOND + t.warm_up - SECOND, &t);
     assert_eq!(watch.state(), Availability::Online);
 }
+
+#[test]
+fn nothing_that_is_heard_or_missed_leaves_fenced() {
+    let timing = Timing::for_beat(Duration::from_secs(1));
+    for input in [
+        Input::Heard,
+        Input::StreamClosed,
+        Input::Goodbye,
+        Input::Tick,
+        Input::Amnesty,
+    ] {
+        let mut w = Watch::new(Duration::ZERO, &timing);
+        w.state = Availability::Fenced;
+        assert_eq!(w.apply(input, Duration::from_secs(3600), &timing), None);
+        assert_eq!(w.state(), Availability::Fenced, "{input:?}");
+    }
+}
+
+#[test]
+fn a_watch_is_small_because_there_is_one_for_each_node() {
+    assert!(size_of::<Watch>() <= 80, "{}", size_of::<Watch>());
+}
