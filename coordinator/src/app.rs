@@ -74,6 +74,8 @@ pub struct Running {
     live: Arc<LivePki>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<anyhow::Result<()>>,
+    /// Ends the observer: who stops listening must not judge those it hears no more.
+    observing: tokio::task::AbortHandle,
 }
 
 /// Starts a coordinator over the SQLite store of its settings.
@@ -102,6 +104,12 @@ pub async fn start_on(
     // The port first: nothing is written when another coordinator has it.
     let listener = listen(settings.listen)?;
     let address = listener.local_addr().context("cannot ask for the port")?;
+    let metrics_listener = match settings.metrics {
+        Metrics::Off => None,
+        Metrics::Listen(to) => {
+            Some(listen(to).context("the metrics' port: change `metrics` or set it to \"off\"")?)
+        }
+    };
     let watched = WatchedStore::new(store, Arc::clone(&clock));
     let health = watched.health();
     let store: Arc<dyn Store> = Arc::new(watched);
@@ -120,7 +128,9 @@ pub async fn start_on(
         feed: Arc::clone(&feed),
         clock: Arc::clone(&clock),
     });
+    let (stop, stopping) = watch::channel(false);
     let services = Arc::new(Services {
+        stopping: stopping.clone(),
         operators: Arc::new(Operators::load(Arc::clone(&store)).await?),
         events: EventLog::new(Arc::clone(&store), KEEP_EVENTS),
         authority: live.cell(),
@@ -166,7 +176,10 @@ pub async fn start_on(
         clock: Arc::clone(&clock),
         notifier,
         counters: Arc::clone(&counters),
-        witnesses: Arc::new(Witnesses::new(Arc::clone(&services.audit), Arc::clone(&feed))),
+        witnesses: Arc::new(Witnesses::new(
+            Arc::clone(&services.audit),
+            Arc::clone(&feed),
+        )),
         settings: SessionSettings {
             coordinator: settings.name.to_string(),
             incarnation: meta.incarnation,
@@ -185,7 +198,6 @@ pub async fn start_on(
         counters: Arc::clone(&accept),
         clock: Arc::clone(&clock),
     });
-    let (stop, stopping) = watch::channel(false);
     let mut tasks = JoinSet::new();
     tasks.spawn(serve(
         settings.clone(),
@@ -194,7 +206,7 @@ pub async fn start_on(
         sessions,
         stopping,
     ));
-    tasks.spawn(endless(observer.run()));
+    let observing = tasks.spawn(endless(observer.run()));
     tasks.spawn(endless(Arc::clone(&feed).run(services.events.clone())));
     tasks.spawn(endless(Arc::clone(&ingest).run()));
     tasks.spawn(endless(beat_store(Arc::clone(&services))));
@@ -210,7 +222,7 @@ pub async fn start_on(
         Arc::clone(&live),
         report,
     )));
-    if let Metrics::Listen(to) = settings.metrics {
+    if let Some(listener) = metrics_listener {
         let sources = metrics::Sources {
             services: Arc::clone(&services),
             counters,
@@ -218,9 +230,9 @@ pub async fn start_on(
             ingest,
         };
         tasks.spawn(async move {
-            metrics::serve(to, sources).await.with_context(|| {
-                format!("cannot serve metrics on {to}; change `metrics` or set it to \"off\"")
-            })
+            metrics::serve(listener, sources)
+                .await
+                .context("serving metrics failed")
         });
     }
     feed.fleet(
@@ -238,6 +250,7 @@ pub async fn start_on(
         live,
         stop,
         tasks,
+        observing,
     })
 }
 
@@ -452,16 +465,34 @@ impl Running {
         }
     }
 
-    /// Stops: agents are told, what was accepted is written, the store is closed.
+    /// Stops: verdicts end first, agents are told, what was accepted is written, the store is
+    /// closed.
     pub async fn stop(mut self) {
+        self.observing.abort();
         self.services.table.cut_all(&Cut::Stopping);
         let _ = self.stop.send(true);
-        let served = tokio::time::timeout(Duration::from_secs(5), self.tasks.join_next()).await;
-        if served.is_err() {
+        let name = &self.services.facts.coordinator;
+        let message = format!("coordinator {name} stops; servers go on as they are");
+        self.services
+            .feed
+            .fleet(Severity::Info, "CoordinatorStopped", message);
+        let served = async {
+            // The observer's end comes first, the server's next.
+            while let Some(ended) = self.tasks.join_next().await {
+                if matches!(ended, Ok(Ok(()))) {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(5), served)
+            .await
+            .is_err()
+        {
             tracing::warn!("some calls did not end within 5 s; stopping all the same");
         }
-        // Events of the last moments.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        if !self.services.feed.flushed(Duration::from_secs(2)).await {
+            tracing::warn!("the last events could not be written within 2 s");
+        }
         self.tasks.shutdown().await;
     }
 }

@@ -11,9 +11,28 @@ use crate::init::Init;
 /// The coordinator of h8lio: admits servers, decides what each may do, and watches over them.
 #[derive(Debug, Parser)]
 #[command(name = "h8lio-coordinator", version)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 pub struct Cli {
+    /// Checks the configuration and exits; as check-config.
+    #[arg(long, requires = "config")]
+    pub check_config: bool,
+    /// The configuration for --check-config.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
+}
+
+impl Cli {
+    /// What was asked for; `None` when nothing was.
+    pub fn asked(self) -> Option<Command> {
+        match (self.command, self.config) {
+            (None, Some(config)) if self.check_config => {
+                Some(Command::CheckConfig(ConfigArgs { config }))
+            }
+            (command, _) => command,
+        }
+    }
 }
 
 /// What to do.

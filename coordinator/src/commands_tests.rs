@@ -9,8 +9,17 @@ fn run(arguments: &[&str]) -> anyhow::Result<String> {
     let cli = Cli::try_parse_from([&["h8lio-coordinator"], arguments].concat())?;
     let clock = ManualClock::new("2026-11-22T10:00:00Z".parse().expect("valid"));
     let mut out = Vec::new();
-    execute(cli.command, &clock, &mut out)?;
+    execute(cli.asked().expect("a command"), &clock, &mut out)?;
     Ok(String::from_utf8(out).expect("text"))
+}
+
+#[test]
+fn check_config_is_an_option_too() {
+    let dir = tempfile::tempdir().expect("a folder");
+    set_up(dir.path());
+    let config = dir.path().join("c/coordinator.toml").display().to_string();
+    let answer = run(&["--check-config", "--config", &config]).expect("valid");
+    assert!(answer.contains("is valid"), "{answer}");
 }
 
 fn set_up(dir: &std::path::Path) -> String {

@@ -29,6 +29,8 @@ pub struct Feed {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<EventDraft>,
+    /// The writer has a batch in hand.
+    writing: bool,
     /// Events that found no place since the last write; told in one event of their own.
     dropped: u64,
 }
@@ -98,6 +100,7 @@ impl Feed {
         let mut queue = self.lock();
         let mut batch: Vec<EventDraft> = queue.waiting.drain(..).collect();
         let dropped = std::mem::take(&mut queue.dropped);
+        queue.writing = !batch.is_empty() || dropped > 0;
         drop(queue);
         if dropped > 0 {
             batch.push(EventDraft {
@@ -114,6 +117,25 @@ impl Feed {
         batch
     }
 
+    fn is_empty(&self) -> bool {
+        let queue = self.lock();
+        queue.waiting.is_empty() && !queue.writing
+    }
+
+    /// Waits until all that was handed in is written, for at most `within`.
+    pub async fn flushed(&self, within: Duration) -> bool {
+        let step = Duration::from_millis(10);
+        let mut left = within;
+        loop {
+            let done = self.is_empty();
+            if done || left.is_zero() {
+                return done;
+            }
+            tokio::time::sleep(step).await;
+            left = left.saturating_sub(step);
+        }
+    }
+
     /// Writes events until dropped. A store that refuses is tried again; what waits stays in
     /// order.
     pub async fn run(self: Arc<Self>, log: EventLog) {
@@ -122,7 +144,10 @@ impl Feed {
             let mut batch = self.take();
             while !batch.is_empty() {
                 match log.append(batch.clone()).await {
-                    Ok(_) => batch.clear(),
+                    Ok(_) => {
+                        batch.clear();
+                        self.lock().writing = false;
+                    }
                     Err(error) => {
                         // A prefix may have been written: an event told twice is better than one
                         // never told.

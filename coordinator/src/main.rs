@@ -13,9 +13,15 @@ use h8lio_coordinator::config::ConfigError;
 const BAD_CONFIG: u8 = 78;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let Some(command) = Cli::parse().asked() else {
+        let _ = writeln!(
+            io::stderr(),
+            "h8lio-coordinator: --config alone does nothing; add --check-config or a command (--help)"
+        );
+        return ExitCode::from(2);
+    };
     let clock = SystemClock::new();
-    match commands::execute(cli.command, &clock, &mut io::stdout().lock()) {
+    match commands::execute(command, &clock, &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             // Nobody is left to tell when stderr is closed.

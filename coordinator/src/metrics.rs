@@ -1,7 +1,6 @@
 //! Prometheus metrics, and the counters behind them.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -17,6 +16,8 @@ use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry as Metrics, Unit};
+
+use tokio::net::TcpListener;
 
 use crate::accept::counters::{Counters as AcceptCounters, Snapshot};
 use crate::gather::ingest::Ingest;
@@ -204,9 +205,8 @@ fn counter(metrics: &mut Metrics, name: &str, help: &str, value: u64) {
 /// Serves `/metrics` and `/healthz` until the future is dropped.
 ///
 /// # Errors
-/// When the address cannot be listened on.
-pub async fn serve(address: SocketAddr, sources: Sources) -> std::io::Result<()> {
-    let listener = tokio::net::TcpListener::bind(address).await?;
+/// When the listener fails for good.
+pub async fn serve(listener: TcpListener, sources: Sources) -> std::io::Result<()> {
     let app = Router::new()
         .route("/metrics", get(scrape))
         .route("/healthz", get(|| async { "ok\n" }))

@@ -114,6 +114,9 @@ impl Observer {
         let Some(node) = self.registry.by_id(id) else {
             return;
         };
+        if node.record().value.admission != Admission::Enrolled {
+            return;
+        }
         let now = self.clock.mono();
         if input != Input::Heard {
             // What was heard before the end counts first.
@@ -215,10 +218,11 @@ impl Observer {
 }
 
 /// The event of a transition. Warming up after the coordinator's own blindness is no news about
-/// the node.
+/// the node, and neither is being heard first thereafter.
 fn describe(node: &Node, t: Transition) -> Option<(Severity, &'static str, String)> {
     let name = node.record().value.name.clone();
     Some(match t.to {
+        Availability::Online if t.from == Availability::WarmingUp => return None,
         Availability::Online => (
             Severity::Info,
             "NodeOnline",

@@ -254,7 +254,11 @@ impl FleetService for FleetServer {
             };
             futures::future::ready(out)
         });
-        Ok(Response::new(Box::pin(stream)))
+        let mut stopping = s.stopping.clone();
+        let end = async move {
+            let _ = stopping.wait_for(|stop| *stop).await;
+        };
+        Ok(Response::new(Box::pin(stream.take_until(Box::pin(end)))))
     }
 
     async fn list_audit(

@@ -71,7 +71,7 @@ impl NodeService for NodeServer {
         let r = request.get_ref();
         let asked = self.asked("node.approve", &r.node, &r.change);
         let (node, act) = self.begin(&request, asked).await?;
-        let node = self
+        let (node, changed) = self
             .change(&act, node, |r| match (r.admission, &r.restriction) {
                 (Admission::Decommissioned, _) => Err(gone(r)),
                 (_, Some(Restriction::Banned { .. })) => Err(Status::failed_precondition(format!(
@@ -89,7 +89,9 @@ impl NodeService for NodeServer {
         if let Some(open) = self.0.table.get(node.id) {
             open.restrict(None);
         }
-        self.tell(&node, &act, Severity::Info, "NodeApproved", "approved");
+        if changed {
+            self.tell(&node, &act, Severity::Info, "NodeApproved", "approved");
+        }
         Ok(Response::new(v1::ApproveNodeResponse {
             node: Some(self.view(&node)),
         }))
@@ -107,7 +109,7 @@ impl NodeService for NodeServer {
             act.caller.name.to_string(),
             self.0.clock.now(),
         );
-        let node = self
+        let (node, changed) = self
             .change(&act, node, |r| {
                 if r.admission == Admission::Decommissioned {
                     return Err(gone(r));
@@ -126,7 +128,9 @@ impl NodeService for NodeServer {
             node.id,
             Cut::Barred(format!("this node was banned by {by}: {reason}")),
         );
-        self.tell(&node, &act, Severity::Warning, "NodeBanned", "banned");
+        if changed {
+            self.tell(&node, &act, Severity::Warning, "NodeBanned", "banned");
+        }
         Ok(Response::new(v1::BanNodeResponse {
             node: Some(self.view(&node)),
         }))
@@ -139,7 +143,7 @@ impl NodeService for NodeServer {
         let r = request.get_ref();
         let asked = self.asked("node.unban", &r.node, &r.change);
         let (node, act) = self.begin(&request, asked).await?;
-        let node = self
+        let (node, changed) = self
             .change(&act, node, |r| match r.restriction {
                 Some(Restriction::Quarantined { .. }) => Err(Status::failed_precondition(format!(
                     "node {} is quarantined, not banned: find the copy, then `h8lctl node approve {}`",
@@ -151,7 +155,9 @@ impl NodeService for NodeServer {
                 }
             })
             .await?;
-        self.tell(&node, &act, Severity::Info, "NodeUnbanned", "unbanned");
+        if changed {
+            self.tell(&node, &act, Severity::Info, "NodeUnbanned", "unbanned");
+        }
         Ok(Response::new(v1::UnbanNodeResponse {
             node: Some(self.view(&node)),
         }))
@@ -164,7 +170,7 @@ impl NodeService for NodeServer {
         let r = request.get_ref();
         let asked = self.asked("node.decommission", &r.node, &r.change);
         let (node, act) = self.begin(&request, asked).await?;
-        let node = self
+        let (node, changed) = self
             .change(&act, node, |r| {
                 r.admission = Admission::Decommissioned;
                 Ok(())
@@ -174,13 +180,15 @@ impl NodeService for NodeServer {
             node.id,
             Cut::Barred("this node was decommissioned".to_owned()),
         );
-        self.tell(
-            &node,
-            &act,
-            Severity::Warning,
-            "NodeDecommissioned",
-            "decommissioned",
-        );
+        if changed {
+            self.tell(
+                &node,
+                &act,
+                Severity::Warning,
+                "NodeDecommissioned",
+                "decommissioned",
+            );
+        }
         Ok(Response::new(v1::DecommissionNodeResponse {
             node: Some(self.view(&node)),
         }))
@@ -200,7 +208,7 @@ impl NodeService for NodeServer {
         let mut asked = self.asked("node.update", &r.node, &r.change);
         asked.request = json!({ "node": r.node, "setLabels": set, "removeLabels": remove, "roles": roles, "topology": topology });
         let (node, act) = self.begin(&request, asked).await?;
-        let node = self
+        let (node, _) = self
             .change(&act, node, |r| {
                 if r.admission == Admission::Decommissioned {
                     return Err(gone(r));
@@ -230,19 +238,21 @@ impl NodeService for NodeServer {
         let mut asked = self.asked("node.allowRecovery", &r.node, &r.change);
         asked.request = json!({ "node": r.node, "until": until });
         let (node, act) = self.begin(&request, asked).await?;
-        let node = self
+        let (node, changed) = self
             .change(&act, node, |r| {
                 r.recovery_until = Some(until);
                 Ok(())
             })
             .await?;
-        self.tell(
-            &node,
-            &act,
-            Severity::Info,
-            "RecoveryAllowed",
-            "allowed to re-attest",
-        );
+        if changed {
+            self.tell(
+                &node,
+                &act,
+                Severity::Info,
+                "RecoveryAllowed",
+                "allowed to re-attest",
+            );
+        }
         Ok(Response::new(v1::AllowRecoveryResponse {
             node: Some(self.view(&node)),
         }))
@@ -304,19 +314,24 @@ impl NodeServer {
         Ok((node, act))
     }
 
-    /// Changes a record under the act's name.
+    /// Changes a record under the act's name; answers whether there was anything to change. What
+    /// changes nothing is audited too, and tells nobody.
     async fn change(
         &self,
         act: &Act,
         node: Arc<Node>,
         mut edit: impl FnMut(&mut NodeRecord) -> Result<(), Status> + Send,
-    ) -> Result<Arc<Node>, Status> {
+    ) -> Result<(Arc<Node>, bool), Status> {
         let mut last = Status::aborted("the node's record keeps changing; try again");
         for _ in 0..TRIES {
             let before = node.record();
             let mut after = before.value.clone();
             if let Err(refusal) = edit(&mut after) {
                 return Err(act.refuse(&self.0, refusal).await);
+            }
+            if after == before.value {
+                act.commit(&self.0, Vec::new(), Vec::new()).await?;
+                return Ok((node, false));
             }
             let (compares, ops) = Registry::replace_ops(&before, &after);
             let done = act.commit(&self.0, ops, compares).await;
@@ -327,7 +342,7 @@ impl NodeServer {
                 .await
                 .map_err(|e| status::registry(&e))?;
             match done {
-                Ok(()) => return Ok(node),
+                Ok(()) => return Ok((node, true)),
                 Err(e) if e.code() == tonic::Code::Aborted => last = e,
                 Err(e) => return Err(e),
             }

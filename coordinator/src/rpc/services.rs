@@ -6,6 +6,7 @@ use std::time::Duration;
 use h8lio_model::ids::{FleetName, Incarnation};
 use h8lio_model::operator::OperatorRole;
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tonic::{Request, Status};
 
 use super::authz::{self, OperatorCaller};
@@ -37,6 +38,8 @@ pub struct Services {
     pub authority: AuthorityCell,
     pub clock: Arc<dyn Clock>,
     pub outages: Arc<Outages>,
+    /// Becomes true when the coordinator stops: endless answers end.
+    pub stopping: watch::Receiver<bool>,
     pub facts: Facts,
 }
 
