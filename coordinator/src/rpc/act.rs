@@ -10,6 +10,9 @@ use super::{roles, status};
 use crate::audit::AuditDraft;
 use crate::store::{Compare, Op};
 
+/// Largest request, as JSON, that is acted on: all of it goes into the audit log, for ever.
+const MAX_REQUEST: usize = 64 << 10;
+
 /// What is being done, by whom and why.
 #[derive(Debug, Clone)]
 pub struct Act {
@@ -48,13 +51,20 @@ impl Act {
         // Anybody unknown is refused without an entry: strangers must not fill the log.
         let known = services.viewer(request)?;
         let change = read_change(asked.change)?;
+        let text = asked.request.to_string();
+        if text.len() > MAX_REQUEST {
+            return Err(Status::invalid_argument(format!(
+                "the request has {} bytes as the audit log would keep it, {MAX_REQUEST} are allowed",
+                text.len()
+            )));
+        }
         let least = roles::least(asked.action);
         let act = Self {
             caller: known,
             change,
             action: asked.action,
             target: asked.target,
-            request: asked.request.to_string(),
+            request: text,
         };
         if let Err(refusal) =
             authz::operator(request, &services.operators, least, services.clock.now())

@@ -173,14 +173,15 @@ impl FleetService for FleetServer {
         let id = request.get_ref().id.clone();
         let asked = Asked {
             action: "token.revoke",
-            target: format!("token/{}", id.chars().take(80).collect::<String>()),
+            target: format!("token/{}", brief(&id)),
             change: request.get_ref().change.clone(),
             request: json!({ "id": id }),
         };
         let act = Act::begin(s, &request, asked).await?;
         let not_found = || {
             Status::not_found(format!(
-                "join token {id} is not known; `h8lctl token list` shows them"
+                "join token {} is not known; `h8lctl token list` shows them",
+                brief(&id)
             ))
         };
         let key = token_key(&id.parse().map_err(|_| not_found())?);
@@ -386,7 +387,7 @@ impl FleetService for FleetServer {
         let text = request.get_ref().name.clone();
         let asked = Asked {
             action: "operator.revoke",
-            target: format!("operator/{}", text.chars().take(80).collect::<String>()),
+            target: format!("operator/{}", brief(&text)),
             change: request.get_ref().change.clone(),
             request: json!({ "name": text }),
         };
@@ -394,7 +395,8 @@ impl FleetService for FleetServer {
         let before = text.parse().ok().and_then(|name| s.operators.get(&name));
         let before = before.ok_or_else(|| {
             Status::not_found(format!(
-                "operator {text} is not known; `h8lctl operator list` shows them"
+                "operator {} is not known; `h8lctl operator list` shows them",
+                brief(&text)
             ))
         })?;
         self.keep_an_admin(&act, &before.value.name).await?;
@@ -558,6 +560,12 @@ fn random_secret() -> Result<Vec<u8>, Status> {
 
 fn no_randomness() -> Status {
     Status::internal("the operating system gives no randomness; look at the kernel's log")
+}
+
+/// What a caller wrote, cut to what fits a message: a status travels in HTTP/2 headers, and one
+/// that is too long breaks the caller's connection.
+fn brief(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 fn page(limit: u32) -> usize {

@@ -1,5 +1,6 @@
 //! The real coordinator under bad input, bad luck and bad intent, over real sockets and files.
 
+mod abuse;
 mod audit;
 mod availability;
 mod ban;
