@@ -270,19 +270,7 @@ impl Sessions {
         let bundle = convert::read_digest("bundle", &g.hello.trust_bundle_digest).ok();
         let work = async {
             self.registry
-                .update(node.id, at, |r| {
-                    if r.current.as_ref() == Some(&used) {
-                        return false;
-                    }
-                    r.current = Some(used.clone());
-                    if r.pending
-                        .as_ref()
-                        .is_some_and(|p| p.rotation <= used.rotation)
-                    {
-                        r.pending = None;
-                    }
-                    true
-                })
+                .update(node.id, at, |r| r.acknowledge(&used))
                 .await?;
             self.registry
                 .update_seen(node, |s| {
