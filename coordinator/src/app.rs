@@ -43,6 +43,7 @@ use crate::rpc::enrollment::EnrollmentServer;
 use crate::rpc::fleet::FleetServer;
 use crate::rpc::nodes::NodeServer;
 use crate::rpc::services::{Facts, Services};
+use crate::rpc::to_the_end::ToTheEnd;
 use crate::session::counters::Counters;
 use crate::session::service::{SessionServer, SessionSettings, Sessions};
 use crate::session::table::{Cut, SessionTable};
@@ -166,7 +167,10 @@ pub async fn start_on(
         clock: Arc::clone(&clock),
         notifier,
         counters: Arc::clone(&counters),
-        witnesses: Arc::new(Witnesses::new(Arc::clone(&services.audit), Arc::clone(&feed))),
+        witnesses: Arc::new(Witnesses::new(
+            Arc::clone(&services.audit),
+            Arc::clone(&feed),
+        )),
         settings: SessionSettings {
             coordinator: settings.name.to_string(),
             incarnation: meta.incarnation,
@@ -344,8 +348,10 @@ async fn serve(
                 // A CSR and some claims.
                 .max_decoding_message_size(64 << 10),
         )
-        .add_service(NodeServiceServer::new(NodeServer(Arc::clone(&services))))
-        .add_service(FleetServiceServer::new(FleetServer(services)))
+        .add_service(ToTheEnd(NodeServiceServer::new(NodeServer(Arc::clone(
+            &services,
+        )))))
+        .add_service(ToTheEnd(FleetServiceServer::new(FleetServer(services))))
         .add_service(health_service)
         .add_service(reflection)
         .serve_with_incoming_shutdown(acceptor.incoming(), async move {
