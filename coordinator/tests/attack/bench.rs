@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use h8lio_coordinator::app::{self, Running};
 use h8lio_coordinator::clock::{Clock, SystemClock};
-use h8lio_coordinator::config::{self, Settings};
+use h8lio_coordinator::config;
 use h8lio_coordinator::init::{Init, init};
 use h8lio_coordinator::store::memory::MemoryStore;
 use h8lio_coordinator::store::{
@@ -146,10 +146,6 @@ fn identity(chain: Vec<Vec<u8>>, key: &KeyPair) -> Identity {
 
 impl Bench {
     pub(crate) async fn start() -> Self {
-        Self::start_with(|_| ()).await
-    }
-
-    pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let request = Init {
@@ -167,7 +163,6 @@ impl Bench {
         settings.listen = "127.0.0.1:0".parse().expect("valid");
         settings.advertise.clear();
         settings.session.beat = BEAT;
-        change(&mut settings);
         let text = std::fs::read_to_string(&request.context_out).expect("context");
         let context: toml::Table = text.parse().expect("TOML");
         let part = |key: &str| context[key].as_str().expect("text").as_bytes().to_vec();
