@@ -43,6 +43,7 @@ use crate::rpc::enrollment::EnrollmentServer;
 use crate::rpc::fleet::FleetServer;
 use crate::rpc::nodes::NodeServer;
 use crate::rpc::services::{Facts, Services};
+use crate::rpc::to_the_end::ToTheEnd;
 use crate::session::counters::Counters;
 use crate::session::service::{SessionServer, SessionSettings, Sessions};
 use crate::session::table::{Cut, SessionTable};
@@ -357,8 +358,10 @@ async fn serve(
                 // A CSR and some claims.
                 .max_decoding_message_size(64 << 10),
         )
-        .add_service(NodeServiceServer::new(NodeServer(Arc::clone(&services))))
-        .add_service(FleetServiceServer::new(FleetServer(services)))
+        .add_service(ToTheEnd(NodeServiceServer::new(NodeServer(Arc::clone(
+            &services,
+        )))))
+        .add_service(ToTheEnd(FleetServiceServer::new(FleetServer(services))))
         .add_service(health_service)
         .add_service(reflection)
         .serve_with_incoming_shutdown(acceptor.incoming(), async move {
@@ -448,6 +451,16 @@ impl Running {
     /// When the files are not whole; everything stays as it was.
     pub fn reload(&self) -> anyhow::Result<()> {
         self.live.reload()?;
+        Ok(())
+    }
+
+    /// Renews the coordinator's own certificate if half its life is over; it does so by itself
+    /// within seconds, too.
+    ///
+    /// # Errors
+    /// When it cannot be issued; the old one stays.
+    pub fn renew_own(&self) -> anyhow::Result<()> {
+        self.live.renew_own()?;
         Ok(())
     }
 

@@ -71,8 +71,22 @@ impl Operators {
                 ))
             })
             .collect::<Result<HashMap<_, _>, BadRecord>>()?;
-        *self.all.write().unwrap_or_else(PoisonError::into_inner) = all;
+        self.take(all);
         Ok(())
+    }
+
+    /// Takes over what was read. Two readings may overtake each other: the older one must not
+    /// bring back an operator who was revoked meanwhile. Operators are never removed.
+    fn take(&self, read: HashMap<OperatorName, Versioned<Operator>>) {
+        let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
+        for (name, operator) in read {
+            if all
+                .get(&name)
+                .is_none_or(|held| held.revision < operator.revision)
+            {
+                all.insert(name, operator);
+            }
+        }
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<OperatorName, Versioned<Operator>>> {
@@ -120,5 +134,37 @@ impl Operators {
                     && o.value.name != *except
             })
             .count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::store::Revision;
+    use crate::store::memory::MemoryStore;
+    use jiff::Timestamp;
+
+    #[tokio::test]
+    async fn a_reading_that_was_overtaken_brings_no_revoked_operator_back() {
+        let store = MemoryStore::new(Arc::new(ManualClock::default()));
+        let operators = Operators::load(Arc::new(store)).await.expect("loads");
+        let name: OperatorName = "eve".parse().expect("valid");
+        let read_at = |revision, revoked_at| {
+            let value = Operator {
+                name: name.clone(),
+                role: OperatorRole::Viewer,
+                certificate_serial: "01".to_owned(),
+                created_at: Timestamp::UNIX_EPOCH,
+                expires_at: Timestamp::UNIX_EPOCH,
+                revoked_at,
+            };
+            let revision = Revision(revision);
+            HashMap::from([(name.clone(), Versioned { value, revision })])
+        };
+        operators.take(read_at(8, Some(Timestamp::UNIX_EPOCH)));
+        operators.take(read_at(7, None));
+        let refusal = operators.check(&name, "01").expect_err("revoked");
+        assert_eq!(refusal, Refusal::Revoked(name.clone()));
     }
 }

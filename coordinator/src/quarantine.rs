@@ -50,8 +50,6 @@ impl Quarantine {
         );
         self.feed
             .node(Severity::Alert, "IdentityCloned", node.id, &name, message);
-        if let Some(open) = self.table.get(node.id) {
-            open.restrict(Some(why.to_owned()));
-        }
+        self.table.restrict(node.id, Some(why.to_owned()));
     }
 }

@@ -221,7 +221,7 @@ impl Machine {
             (Phase::Greeting { until }, Event::Timer) if now.steady >= until => {
                 self.end(End::NoWelcome)
             }
-            (Phase::Open { .. }, Event::Received(message)) => self.receive(message),
+            (Phase::Open { .. }, Event::Received(message)) => self.receive(now, message),
             (Phase::Open { .. }, Event::Opened) => Vec::new(),
             (_, Event::Sections(sections)) => {
                 self.outbox.set(sections);
@@ -273,7 +273,7 @@ impl Machine {
         actions
     }
 
-    fn receive(&mut self, message: Incoming) -> Vec<Action> {
+    fn receive(&mut self, now: Moment, message: Incoming) -> Vec<Action> {
         let Phase::Open {
             pace, incarnation, ..
         } = &mut self.phase
@@ -289,7 +289,7 @@ impl Machine {
             Incoming::Receipt { received, refused } => {
                 self.outbox.receipted(&received);
                 let each = |(kind, why)| {
-                    self.outbox.refused(kind);
+                    self.outbox.refused(now.steady, kind);
                     Action::SectionRefused { kind, why }
                 };
                 refused.into_iter().map(each).collect()
@@ -302,7 +302,12 @@ impl Machine {
                 }]
             }
             Incoming::RenewNow => vec![Action::Renew],
-            Incoming::Restricted(why) => vec![Action::Restrict(why)],
+            Incoming::Restricted(why) => {
+                if why.is_none() {
+                    self.outbox.lifted();
+                }
+                vec![Action::Restrict(why)]
+            }
         }
     }
 

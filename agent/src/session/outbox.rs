@@ -20,6 +20,12 @@ pub type Sections = Arc<BTreeMap<SectionKind, Arc<Held>>>;
 /// A section that was sent and not receipted for this long is sent again.
 const RESEND: Duration = Duration::from_secs(30);
 
+/// A section that the coordinator refused rests first for so long, then twice as long each time, up
+/// to [`REST_LONGEST`]: its store may have been in trouble, or the identity restricted.
+const REST: Duration = Duration::from_secs(30);
+/// See [`REST`].
+const REST_LONGEST: Duration = Duration::from_secs(960);
+
 /// How often digests of unchanged sections are confirmed.
 const CONFIRM: Duration = Duration::from_secs(60);
 
@@ -40,8 +46,10 @@ pub struct Outbox {
     /// Receipted (or named in `Hello` and not wanted).
     held: BTreeMap<SectionKind, Digest>,
     in_flight: BTreeMap<SectionKind, (Digest, Duration)>,
-    /// Refused or too large: not sent again until they change.
+    /// Too large: not sent again until they change.
     hopeless: BTreeMap<SectionKind, Digest>,
+    /// Refused: what, until when it rests unless it changes, and for how long it rested.
+    resting: BTreeMap<SectionKind, (Digest, Duration, Duration)>,
     next_report: Duration,
     next_confirm: Duration,
 }
@@ -81,14 +89,27 @@ impl Outbox {
                 self.in_flight.remove(kind);
             }
             self.held.insert(*kind, *digest);
+            self.resting.remove(kind);
         }
     }
 
-    /// The coordinator does not take this kind as it was sent.
-    pub fn refused(&mut self, kind: SectionKind) {
-        if let Some((digest, _)) = self.in_flight.remove(&kind) {
-            self.hopeless.insert(kind, digest);
-        }
+    /// The coordinator does not take this kind as it was sent, or does not hold what was
+    /// confirmed.
+    pub fn refused(&mut self, now: Duration, kind: SectionKind) {
+        let Some((digest, _)) = self.in_flight.remove(&kind) else {
+            self.held.remove(&kind);
+            return;
+        };
+        let rest = match self.resting.get(&kind) {
+            Some((before, _, rest)) if *before == digest => (*rest * 2).min(REST_LONGEST),
+            _ => REST,
+        };
+        self.resting.insert(kind, (digest, now + rest, rest));
+    }
+
+    /// The restriction of the identity was lifted: what was refused meanwhile goes out again.
+    pub fn lifted(&mut self) {
+        self.resting.clear();
     }
 
     /// When to look again.
@@ -99,7 +120,16 @@ impl Outbox {
             None
         };
         let resend = self.in_flight.values().map(|(_, at)| *at + RESEND).min();
-        [report, resend, Some(self.next_confirm)]
+        let rested = self
+            .resting
+            .iter()
+            .filter(|(kind, (digest, ..))| {
+                let same = |h: &Arc<Held>| h.section.digest == *digest;
+                self.have.get(kind).is_some_and(same) && !self.in_flight.contains_key(kind)
+            })
+            .map(|(_, (_, until, _))| *until)
+            .min();
+        [report, resend, rested, Some(self.next_confirm)]
             .into_iter()
             .flatten()
             .min()
@@ -113,6 +143,10 @@ impl Outbox {
             let digest = h.section.digest;
             let known = self.held.get(kind) == Some(&digest)
                 || self.hopeless.get(kind) == Some(&digest)
+                || self
+                    .resting
+                    .get(kind)
+                    .is_some_and(|(d, until, _)| *d == digest && now < *until)
                 || self
                     .in_flight
                     .get(kind)
@@ -277,13 +311,34 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_section_rests_until_it_changes() {
+    fn a_refused_section_rests_ever_longer_unless_it_changes() {
         let mut o = open(&[(Os, "a")], &[Os]);
         o.take(s(0), GAP, 1000);
-        o.refused(Os);
-        assert_eq!(kinds(o.take(s(40), GAP, 1000).0), []);
+        o.refused(s(0), Os);
+        assert_eq!(kinds(o.take(s(29), GAP, 1000).0), []);
+        assert_eq!(o.next_look(), s(30));
+        assert_eq!(kinds(o.take(s(30), GAP, 1000).0), [Os], "a store recovers");
+        o.refused(s(31), Os);
+        assert_eq!(kinds(o.take(s(90), GAP, 1000).0), []);
         o.set(sections(&[(Os, "b")]));
-        assert_eq!(kinds(o.take(s(45), GAP, 1000).0), [Os]);
+        assert_eq!(kinds(o.take(s(95), GAP, 1000).0), [Os]);
+    }
+
+    #[test]
+    fn what_was_refused_under_a_restriction_goes_out_when_it_is_lifted() {
+        let mut o = open(&[(Os, "a")], &[Os]);
+        o.take(s(0), GAP, 1000);
+        o.refused(s(0), Os);
+        o.lifted();
+        assert_eq!(kinds(o.take(s(5), GAP, 1000).0), [Os]);
+    }
+
+    #[test]
+    fn a_confirmed_section_that_is_not_held_any_more_is_sent() {
+        let mut o = open(&[(Os, "a")], &[]);
+        assert_eq!(kinds(o.take(s(60), GAP, 1000).0), []);
+        o.refused(s(61), Os);
+        assert_eq!(kinds(o.take(s(65), GAP, 1000).0), [Os]);
     }
 
     #[test]

@@ -141,7 +141,9 @@ impl Observer {
                 self.timing.warm_up
             );
             for node in &nodes {
-                self.apply(node, Input::Amnesty, now);
+                if node.record().value.admission == Admission::Enrolled {
+                    self.apply(node, Input::Amnesty, now);
+                }
             }
             return;
         }
@@ -151,11 +153,10 @@ impl Observer {
         for node in &nodes {
             if node.record().value.admission == Admission::Enrolled {
                 self.apply(node, Input::Tick, now);
+            } else {
+                // A node that is approved later begins with a full grace.
+                self.watches.remove(&node.id);
             }
-        }
-        if self.watches.len() > nodes.len() {
-            self.watches
-                .retain(|id, _| self.registry.by_id(*id).is_some());
         }
     }
 
@@ -251,3 +252,6 @@ fn describe(node: &Node, t: Transition) -> Option<(Severity, &'static str, Strin
         Availability::WarmingUp | Availability::Fenced => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 
 mod node;
 pub mod records;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -97,6 +97,23 @@ impl NodeRecord {
         self.current.as_ref().map_or(Rotation(0), |c| c.rotation)
     }
 
+    /// Notes that a certificate was used; answers whether that is news. Of two sessions that begin
+    /// at the same time the older certificate may be told last: what was proved stays proved.
+    pub fn acknowledge(&mut self, used: &IssuedRecord) -> bool {
+        if self.current.as_ref() == Some(used) || used.rotation < self.acknowledged() {
+            return false;
+        }
+        self.current = Some(used.clone());
+        if self
+            .pending
+            .as_ref()
+            .is_some_and(|p| p.rotation <= used.rotation)
+        {
+            self.pending = None;
+        }
+        true
+    }
+
     /// The rotation of the next certificate: above everything ever issued.
     pub fn next_rotation(&self) -> Rotation {
         let pending = self.pending.as_ref().map_or(Rotation(0), |c| c.rotation);
@@ -153,4 +170,21 @@ pub fn read<T: serde::de::DeserializeOwned>(key: &str, value: &[u8]) -> Result<T
 /// JSON form always exists.
 pub fn write<T: Serialize>(record: &T) -> Vec<u8> {
     serde_json::to_vec(record).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::testing::{issued, record};
+
+    /// scenario: 35 (unit)
+    #[test]
+    fn an_older_certificate_told_last_takes_nothing_back() {
+        let mut r = record(1, "n1");
+        r.pending = Some(issued(5));
+        assert!(r.acknowledge(&issued(5)));
+        assert!(!r.acknowledge(&issued(4)));
+        assert!(!r.acknowledge(&issued(5)));
+        assert_eq!((r.acknowledged(), r.pending), (Rotation(5), None));
+    }
 }

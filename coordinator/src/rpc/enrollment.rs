@@ -193,6 +193,7 @@ impl EnrollmentServer {
         let wish = read_wish(request)?;
         for _ in 0..TRIES {
             let (token, revision) = self.token(&wish).await?;
+            self.catch_up(&token).await?;
             if let Some(node) = self.by_key(Digest::of(&wish.key.spki())) {
                 return self.known(&node, &token, &wish).await;
             }
@@ -230,6 +231,21 @@ impl EnrollmentServer {
         Ok((record.token, kv.mod_revision))
     }
 
+    /// Takes over nodes that the store has and memory lacks: their admission was written, and the
+    /// call that asked for it ended before it was told.
+    async fn catch_up(&self, token: &Token) -> Result<(), Status> {
+        let s = &self.services;
+        for id in &token.used_by {
+            if s.registry.by_id(*id).is_none() {
+                s.registry
+                    .refresh(*id, s.clock.now())
+                    .await
+                    .map_err(|e| status::registry(&e))?;
+            }
+        }
+        Ok(())
+    }
+
     fn by_key(&self, key: Digest) -> Option<Arc<Node>> {
         let all = self.services.registry.all();
         all.into_iter()
@@ -252,6 +268,14 @@ impl EnrollmentServer {
             )));
         }
         self.refuse_restricted(node)?;
+        if r.current.is_some() {
+            // A crash between answer and disk comes before the first use. Whoever asks later has
+            // a copy of the key, or would get around the recovery limit.
+            return Err(Status::permission_denied(format!(
+                "node {} has used its certificate already and renews with that; to join anew, decommission it (h8lctl node decommission {}) and use a fresh key and token",
+                r.name, r.name
+            )));
+        }
         let answer = match r.admission {
             Admission::Pending => self.pending(r),
             Admission::Enrolled => Answer::Issued(self.issued(&self.issue(node, &wish.key).await?)),

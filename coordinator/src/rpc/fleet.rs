@@ -214,7 +214,9 @@ impl FleetService for FleetServer {
         let events = if r.after_seq == 0 {
             s.events.last(limit, filter).await
         } else {
-            s.events.list(r.after_seq + 1, limit, filter).await
+            s.events
+                .list(r.after_seq.saturating_add(1), limit, filter)
+                .await
         };
         let events = events.map_err(|e| status::events(&e))?;
         Ok(Response::new(v1::ListEventsResponse {
@@ -241,7 +243,7 @@ impl FleetService for FleetServer {
                 .first()
                 .map_or(1, |e| e.seq + 1)
         } else {
-            r.after_seq + 1
+            r.after_seq.saturating_add(1)
         };
         let stream = s.events.follow(from);
         let stream = stream.filter_map(move |event| {
@@ -272,7 +274,7 @@ impl FleetService for FleetServer {
         let limit = page(r.limit);
         let from = match r.after_seq {
             0 => (s.audit.heads().borrow().seq + 1).saturating_sub(limit as u64),
-            after => after + 1,
+            after => after.saturating_add(1),
         };
         let entries = s
             .audit

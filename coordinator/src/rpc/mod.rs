@@ -10,4 +10,5 @@ pub mod nodes;
 pub mod roles;
 pub mod services;
 pub mod status;
+pub mod to_the_end;
 pub mod view;

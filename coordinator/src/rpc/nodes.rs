@@ -86,9 +86,7 @@ impl NodeService for NodeServer {
                 }
             })
             .await?;
-        if let Some(open) = self.0.table.get(node.id) {
-            open.restrict(None);
-        }
+        self.0.table.restrict(node.id, None);
         if changed {
             self.tell(&node, &act, Severity::Info, "NodeApproved", "approved");
         }

@@ -174,8 +174,8 @@ impl Sessions {
         node.live.heard(self.clock.mono());
         self.note_clock(&node, greeting.wall_clock.as_millisecond());
         self.notifier.tell(Notice::Opened(node.id));
-        let welcome = self.welcome(&node, &greeting);
-        let _ = send.try_send(down(Message::Welcome(welcome)));
+        self.table
+            .welcome(&open, || Message::Welcome(self.welcome(&node, &greeting)));
         if caller.authority < self.authority.load().generation() {
             let _ = send.try_send(down(Message::RenewNow(v1::RenewNow {})));
         }
@@ -235,6 +235,10 @@ impl Sessions {
                 return Ok(());
             }
         }
+        if open.down.is_closed() {
+            // It hung up while it waited: it must not push out one that lives.
+            return Err(Status::cancelled("the agent has gone"));
+        }
         Err(Status::unavailable(
             "sessions of this identity come and go too fast; try again",
         ))
@@ -270,19 +274,7 @@ impl Sessions {
         let bundle = convert::read_digest("bundle", &g.hello.trust_bundle_digest).ok();
         let work = async {
             self.registry
-                .update(node.id, at, |r| {
-                    if r.current.as_ref() == Some(&used) {
-                        return false;
-                    }
-                    r.current = Some(used.clone());
-                    if r.pending
-                        .as_ref()
-                        .is_some_and(|p| p.rotation <= used.rotation)
-                    {
-                        r.pending = None;
-                    }
-                    true
-                })
+                .update(node.id, at, |r| r.acknowledge(&used))
                 .await?;
             self.registry
                 .update_seen(node, |s| {

@@ -1,6 +1,7 @@
 //! The open sessions, one an identity.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use h8lio_model::ids::NodeId;
@@ -43,6 +44,8 @@ pub struct Open {
     pub beats: std::sync::atomic::AtomicU64,
     /// Messages to the agent; bounded, and full only when the agent does not read.
     pub down: mpsc::Sender<Down>,
+    /// The agent was greeted: before that it takes anything else for a mistake and leaves.
+    welcomed: AtomicBool,
     cut: watch::Sender<Option<Cut>>,
 }
 
@@ -57,6 +60,7 @@ impl Open {
             claim,
             beats: std::sync::atomic::AtomicU64::new(0),
             down,
+            welcomed: AtomicBool::new(false),
             cut,
         };
         (Arc::new(open), cut_here)
@@ -69,7 +73,7 @@ impl Open {
             kind: kind as i32,
             why,
         });
-        self.say(Message::Receipt(v1::Receipt {
+        self.tell(Message::Receipt(v1::Receipt {
             received: received
                 .iter()
                 .map(|(k, d)| section_digest(*k, *d))
@@ -83,15 +87,17 @@ impl Open {
     pub fn restrict(&self, why: Option<String>) {
         let lifted = why.is_none();
         let explanation = why.unwrap_or_default();
-        self.say(Message::Restricted(v1::Restricted {
+        self.tell(Message::Restricted(v1::Restricted {
             explanation,
             lifted,
         }));
     }
 
-    fn say(&self, message: Message) {
-        // A full queue means an agent that does not read: its keepalive ends it.
-        let _ = self.down.try_send(down(message));
+    fn tell(&self, message: Message) {
+        if self.welcomed.load(Ordering::Relaxed) {
+            // A full queue means an agent that does not read: its keepalive ends it.
+            let _ = self.down.try_send(down(message));
+        }
     }
 
     /// Ends the session; the first reason stands.
@@ -168,11 +174,25 @@ impl SessionTable {
         }
     }
 
-    /// Sends `message` to every agent that reads.
+    /// Greets the agent of a session. `greeting` is made while nobody else speaks: what is told to
+    /// all is either in it or comes after it.
+    pub fn welcome(&self, open: &Open, greeting: impl FnOnce() -> Message) {
+        let _quiet = self.lock();
+        let _ = open.down.try_send(down(greeting()));
+        open.welcomed.store(true, Ordering::Relaxed);
+    }
+
+    /// As [`Open::restrict`], for the agent of a node; its greeting says the same.
+    pub fn restrict(&self, node: NodeId, why: Option<String>) {
+        if let Some(open) = self.lock().get(&node) {
+            open.restrict(why);
+        }
+    }
+
+    /// Sends `message` to every agent that was greeted and reads.
     pub fn broadcast(&self, message: &Message) {
         for open in self.lock().values() {
-            // A full queue means an agent that does not read: its keepalive ends it.
-            let _ = open.down.try_send(down(message.clone()));
+            open.tell(message.clone());
         }
     }
 
@@ -184,5 +204,36 @@ impl SessionTable {
     /// Whether none is open.
     pub fn is_empty(&self) -> bool {
         self.lock().is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use h8lio_model::ids::{AgentInstance, BootId, Rotation};
+    use h8lio_proto::v1;
+    use uuid::Uuid;
+
+    #[test]
+    fn nothing_is_told_to_an_agent_before_its_welcome() {
+        let (send, mut receive) = mpsc::channel(4);
+        let claim = Claim {
+            boot_id: BootId(Uuid::from_u128(1)),
+            instance: AgentInstance(Uuid::from_u128(1)),
+            rotation: Rotation(1),
+        };
+        let (open, _cut) = Open::new(claim, send);
+        let table = SessionTable::default();
+        let node = NodeId::new(Uuid::from_u128(1));
+        table.put(node, None, Arc::clone(&open)).expect("free");
+        let renew = Message::RenewNow(v1::RenewNow {});
+        table.broadcast(&renew);
+        table.restrict(node, None);
+        table.welcome(&open, || Message::Welcome(v1::Welcome::default()));
+        table.broadcast(&renew);
+        let mut said = || receive.try_recv().ok()?.ok()?.message;
+        assert!(matches!(said(), Some(Message::Welcome(_))));
+        assert!(matches!(said(), Some(Message::RenewNow(_))));
+        assert_eq!(said(), None);
     }
 }

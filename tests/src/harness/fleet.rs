@@ -106,6 +106,7 @@ fn request(dir: &Path) -> Init {
         // Nobody reads it: the port is not known yet.
         advertise: vec!["127.0.0.1:1".to_owned()],
         name: "c1".parse().expect("a name"),
+        metrics: Some("off".to_owned()),
         operator: "admin".parse().expect("a name"),
         context_out: dir.join("admin.context"),
     }
