@@ -122,3 +122,7 @@ impl Operators {
             .count()
     }
 }
+
+#[cfg(test)]
+#[path = "operators_tests.rs"]
+mod tests;
