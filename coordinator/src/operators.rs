@@ -138,33 +138,5 @@ impl Operators {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::ManualClock;
-    use crate::store::Revision;
-    use crate::store::memory::MemoryStore;
-    use jiff::Timestamp;
-
-    #[tokio::test]
-    async fn a_reading_that_was_overtaken_brings_no_revoked_operator_back() {
-        let store = MemoryStore::new(Arc::new(ManualClock::default()));
-        let operators = Operators::load(Arc::new(store)).await.expect("loads");
-        let name: OperatorName = "eve".parse().expect("valid");
-        let read_at = |revision, revoked_at| {
-            let value = Operator {
-                name: name.clone(),
-                role: OperatorRole::Viewer,
-                certificate_serial: "01".to_owned(),
-                created_at: Timestamp::UNIX_EPOCH,
-                expires_at: Timestamp::UNIX_EPOCH,
-                revoked_at,
-            };
-            let revision = Revision(revision);
-            HashMap::from([(name.clone(), Versioned { value, revision })])
-        };
-        operators.take(read_at(8, Some(Timestamp::UNIX_EPOCH)));
-        operators.take(read_at(7, None));
-        let refusal = operators.check(&name, "01").expect_err("revoked");
-        assert_eq!(refusal, Refusal::Revoked(name.clone()));
-    }
-}
+#[path = "operators_tests.rs"]
+mod tests;

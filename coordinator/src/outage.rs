@@ -156,4 +156,62 @@ mod tests {
         r.start(Timestamp::from_second(100 * 3600 + 60).expect("in range"));
         assert_eq!(r.outages, vec![]);
     }
+
+    fn second(s: i64) -> Timestamp {
+        Timestamp::from_second(s).expect("in range")
+    }
+
+    #[test]
+    fn what_is_longer_than_the_interval_of_the_notes_is_an_outage() {
+        for (gap, outages) in [(299, 0), (300, 0), (301, 1)] {
+            let mut r = Record {
+                alive_at: Some(second(1000)),
+                outages: vec![],
+            };
+            r.start(second(1000 + gap));
+            assert_eq!(r.outages.len(), outages, "{gap} s");
+            assert_eq!(r.alive_at, Some(second(1000 + gap)));
+        }
+        let mut first = Record::default();
+        first.start(second(1000));
+        assert_eq!(first.outages, vec![], "the first start of all");
+    }
+
+    #[test]
+    fn the_newest_hundred_outages_are_kept() {
+        let mut r = Record::default();
+        for hour in 0..=105 {
+            r.start(at(hour));
+        }
+        assert_eq!(r.outages.len(), 100);
+        let (from, to) = (at(5), at(6));
+        assert_eq!(r.outages[0], Outage { from, to });
+    }
+
+    #[test]
+    fn several_outages_are_excused_together() {
+        let mut r = Record::default();
+        for (from, to) in [(10, 20), (30, 40)] {
+            r.outages.push(Outage {
+                from: at(from),
+                to: at(to),
+            });
+        }
+        assert_eq!(r.expired_for(at(15), at(35)).as_secs(), 10 * 3600);
+    }
+
+    #[tokio::test]
+    async fn an_outage_is_known_to_the_next_start_and_a_note_shortens_it() {
+        use crate::clock::ManualClock;
+        use crate::store::memory::MemoryStore;
+
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(ManualClock::default())));
+        let start = |now| Outages::start(Arc::clone(&store), now);
+        let first = start(at(0)).await.expect("starts");
+        assert_eq!(first.expired_for(at(0), at(9)).as_secs(), 9 * 3600);
+        first.note(at(4)).await.expect("noted");
+        start(at(10)).await.expect("starts");
+        let third = start(at(10)).await.expect("starts");
+        assert_eq!(third.expired_for(at(0), at(12)).as_secs(), 6 * 3600);
+    }
 }

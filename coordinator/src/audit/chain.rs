@@ -296,3 +296,7 @@ fn refused(p: &Pending, source: StoreError) -> AuditError {
     let action = p.entry.action.clone();
     AuditError::Store { action, source }
 }
+
+#[cfg(test)]
+#[path = "chain_tests.rs"]
+mod tests;

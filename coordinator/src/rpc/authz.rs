@@ -168,3 +168,7 @@ pub fn bundle_to_wire(bundle: &TrustBundle) -> v1::TrustBundle {
         digest: bundle.digest().0.to_vec(),
     }
 }
+
+#[cfg(test)]
+#[path = "authz_tests.rs"]
+mod tests;

@@ -110,4 +110,35 @@ mod tests {
         assert!(!b.take(0.5, Duration::from_secs(9)));
         assert!(b.take(1.0, Duration::from_secs(10)));
     }
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_burst_of_200_messages_passes_and_then_20_a_second() {
+        let mut l = SessionLimits::new(at(7));
+        let mut passes = |now| (0..1000).take_while(|_| l.count(0, now).is_ok()).count();
+        assert_eq!(passes(at(7)), 200);
+        assert_eq!(passes(at(7)), 0);
+        assert_eq!(passes(at(8)), 20);
+        assert_eq!(passes(at(11)), 60);
+        assert_eq!(passes(at(100)), 200, "never more than a burst");
+        let per_second = 20;
+        assert_eq!(l.count(0, at(100)), Err(Exceeded::Messages { per_second }));
+    }
+
+    #[test]
+    fn sixteen_mebibytes_a_minute_pass_and_not_a_byte_more() {
+        let all = 16 << 20;
+        let mut l = SessionLimits::new(at(7));
+        assert_eq!(l.count(all, at(7)), Ok(()));
+        let mebibytes = 16;
+        let exceeded = Err(Exceeded::Bytes { mebibytes });
+        assert_eq!(l.count(1, at(7)), exceeded);
+        assert_eq!(l.count(0, at(7)), Ok(()), "a beat carries nothing");
+        assert_eq!(l.count(all / 2, at(37)), Ok(()));
+        assert_eq!(l.count(all, at(96)), exceeded);
+        assert_eq!(l.count(all, at(97)), Ok(()));
+    }
 }

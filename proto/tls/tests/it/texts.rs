@@ -105,6 +105,24 @@ fn what_cannot_be_written_leaves_the_old_content_and_no_litter() {
     let path = dir.path().join("g");
     write_private(&path, b"old").expect("written");
     std::fs::create_dir(dir.path().join("g.new")).expect("a folder");
-    write_private(&path, b"new").expect_err("blocked");
+    let e = write_private(&path, b"new").expect_err("blocked");
+    let FileError::Write { source, .. } = &e else {
+        panic!("not about writing: {e}");
+    };
+    assert_eq!(source.kind(), std::io::ErrorKind::IsADirectory, "{source}");
     assert_eq!(read_private(&path).expect("read").as_slice(), b"old");
+}
+
+/// The only test here that has paths without a folder: it moves the whole process.
+#[test]
+fn a_path_without_a_folder_is_in_the_present_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::env::set_current_dir(dir.path()).expect("moved");
+    write_private("f".as_ref(), b"x").expect("written");
+    assert_eq!(
+        read_private(&dir.path().join("f"))
+            .expect("read")
+            .as_slice(),
+        b"x"
+    );
 }

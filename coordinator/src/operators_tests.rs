@@ -1,0 +1,129 @@
+use jiff::Timestamp;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::store::memory::MemoryStore;
+use crate::store::{Op, Revision, Txn};
+
+fn name(text: &str) -> OperatorName {
+    text.parse().expect("valid")
+}
+
+fn operator(called: &str, role: OperatorRole, revoked: bool) -> Operator {
+    Operator {
+        name: name(called),
+        role,
+        certificate_serial: "0a".into(),
+        created_at: Timestamp::UNIX_EPOCH,
+        expires_at: Timestamp::MAX,
+        revoked_at: revoked.then_some(Timestamp::UNIX_EPOCH),
+    }
+}
+
+async fn put(store: &Arc<dyn Store>, key: String, value: Vec<u8>) {
+    let txn = Txn::default().then([Op::put(key, value)]);
+    assert!(store.txn(txn).await.expect("written").succeeded);
+}
+
+async fn store_of(operators: &[Operator]) -> Arc<dyn Store> {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(ManualClock::default())));
+    for o in operators {
+        put(&store, key(&o.name), records::write(o)).await;
+    }
+    store
+}
+
+async fn load(operators: &[Operator]) -> Operators {
+    let store = store_of(operators).await;
+    Operators::load(store).await.expect("loads")
+}
+
+#[tokio::test]
+async fn only_the_present_certificate_of_an_operator_who_was_not_revoked_speaks() {
+    let all = load(&[
+        operator("ada", OperatorRole::Admin, false),
+        operator("bob", OperatorRole::Admin, true),
+    ])
+    .await;
+    let (ada, bob, eve) = (name("ada"), name("bob"), name("eve"));
+    assert_eq!(all.check(&ada, "0a"), Ok(()));
+    assert_eq!(all.check(&ada, "0b"), Err(Refusal::Replaced(ada.clone())));
+    assert_eq!(all.check(&ada, ""), Err(Refusal::Replaced(ada)));
+    assert_eq!(all.check(&bob, "0a"), Err(Refusal::Revoked(bob)));
+    assert_eq!(all.check(&eve, "0a"), Err(Refusal::Unknown(eve)));
+}
+
+#[tokio::test]
+async fn other_admins_are_those_who_can_still_act() {
+    let all = load(&[
+        operator("ada", OperatorRole::Admin, false),
+        operator("bob", OperatorRole::Admin, true),
+        operator("cyd", OperatorRole::Approver, false),
+        operator("dan", OperatorRole::Admin, false),
+        operator("eli", OperatorRole::Admin, false),
+    ])
+    .await;
+    assert_eq!(all.other_admins(&name("ada"), Timestamp::UNIX_EPOCH), 2);
+    assert_eq!(all.other_admins(&name("cyd"), Timestamp::UNIX_EPOCH), 3);
+    let lone = load(&[operator("ada", OperatorRole::Admin, false)]).await;
+    assert_eq!(lone.other_admins(&name("ada"), Timestamp::UNIX_EPOCH), 0);
+}
+
+#[tokio::test]
+async fn operators_are_listed_by_name_and_found_with_their_revision() {
+    let (zoe, ada) = (
+        operator("zoe", OperatorRole::Viewer, false),
+        operator("ada", OperatorRole::Admin, true),
+    );
+    let store = store_of(&[zoe.clone(), ada.clone()]).await;
+    let all = Operators::load(Arc::clone(&store)).await.expect("loads");
+    assert_eq!(all.list(), [ada.clone(), zoe]);
+    let found = all.get(&ada.name).expect("known");
+    let kv = store.get(&key(&ada.name)).await.expect("reads");
+    let revision = kv.expect("stored").mod_revision;
+    assert_eq!((found.value, found.revision), (ada, revision));
+    assert!(all.get(&name("eve")).is_none());
+}
+
+#[tokio::test]
+async fn a_reload_sees_what_was_written_and_keeps_all_when_it_cannot_be_read() {
+    let store = store_of(&[operator("ada", OperatorRole::Admin, false)]).await;
+    let all = Operators::load(Arc::clone(&store)).await.expect("loads");
+    let revoked = operator("ada", OperatorRole::Admin, true);
+    put(&store, key(&revoked.name), records::write(&revoked)).await;
+    assert_eq!(all.check(&name("ada"), "0a"), Ok(()), "not read yet");
+    all.reload().await.expect("reads");
+    let refusal = Refusal::Revoked(name("ada"));
+    assert_eq!(all.check(&name("ada"), "0a"), Err(refusal.clone()));
+    put(&store, key(&name("bob")), b"garbage".to_vec()).await;
+    all.reload().await.expect_err("garbage is no operator");
+    assert_eq!(all.check(&name("ada"), "0a"), Err(refusal));
+}
+
+#[test]
+fn an_operators_key_is_below_the_operators() {
+    assert_eq!(key(&name("ada")), "/h8lio/operator/ada");
+}
+
+#[tokio::test]
+async fn a_reading_that_was_overtaken_brings_no_revoked_operator_back() {
+    let store = MemoryStore::new(Arc::new(ManualClock::default()));
+    let operators = Operators::load(Arc::new(store)).await.expect("loads");
+    let name: OperatorName = "eve".parse().expect("valid");
+    let read_at = |revision, revoked_at| {
+        let value = Operator {
+            name: name.clone(),
+            role: OperatorRole::Viewer,
+            certificate_serial: "01".to_owned(),
+            created_at: Timestamp::UNIX_EPOCH,
+            expires_at: Timestamp::UNIX_EPOCH,
+            revoked_at,
+        };
+        let revision = Revision(revision);
+        HashMap::from([(name.clone(), Versioned { value, revision })])
+    };
+    operators.take(read_at(8, Some(Timestamp::UNIX_EPOCH)));
+    operators.take(read_at(7, None));
+    let refusal = operators.check(&name, "01").expect_err("revoked");
+    assert_eq!(refusal, Refusal::Revoked(name.clone()));
+}
