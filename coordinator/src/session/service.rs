@@ -224,6 +224,10 @@ impl Sessions {
                     }
                 }
             }
+            if open.down.is_closed() {
+                // It hung up while it waited: it must not push out one that lives.
+                return Err(Status::cancelled("the agent has gone"));
+            }
             if self
                 .table
                 .put(node.id, present.as_ref(), Arc::clone(open))
@@ -234,10 +238,6 @@ impl Sessions {
                 }
                 return Ok(());
             }
-        }
-        if open.down.is_closed() {
-            // It hung up while it waited: it must not push out one that lives.
-            return Err(Status::cancelled("the agent has gone"));
         }
         Err(Status::unavailable(
             "sessions of this identity come and go too fast; try again",

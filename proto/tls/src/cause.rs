@@ -158,6 +158,8 @@ fn explain_alert(alert: AlertDescription) -> String {
         | AlertDescription::CertificateRevoked
         | AlertDescription::DecryptError
         | AlertDescription::CertificateUnknown
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::DecryptError
         | AlertDescription::UnsupportedCertificate => {
             "the coordinator refused our certificate; its log says why".into()
         }
