@@ -1,8 +1,11 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::config::Period;
 
 /// The h8lio agent: enrolls this server in a fleet and reports on it.
 #[derive(Debug, Parser)]
@@ -63,6 +66,12 @@ pub struct Enroll {
     #[arg(long)]
     pub replace: bool,
 
+    /// How long to try while no coordinator can answer, such as 30s or 1h.
+    ///
+    /// Waiting for a person's approval has no end. A token of another fleet ends it at once.
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = patience)]
+    pub wait: Period,
+
     #[command(flatten)]
     pub server: Server,
 }
@@ -78,4 +87,12 @@ pub struct Server {
     /// Be the simulated server that FILE describes, instead of this one.
     #[arg(long, value_name = "FILE")]
     pub sim: Option<PathBuf>,
+}
+
+fn patience(text: &str) -> Result<Period, String> {
+    let period = Period::try_from(text.to_owned())?;
+    if period.0 < Duration::from_secs(1) {
+        return Err("the shortest is 1s".to_owned());
+    }
+    Ok(period)
 }

@@ -166,7 +166,10 @@ pub async fn start_on(
         clock: Arc::clone(&clock),
         notifier,
         counters: Arc::clone(&counters),
-        witnesses: Arc::new(Witnesses::new(Arc::clone(&services.audit), Arc::clone(&feed))),
+        witnesses: Arc::new(Witnesses::new(
+            Arc::clone(&services.audit),
+            Arc::clone(&feed),
+        )),
         settings: SessionSettings {
             coordinator: settings.name.to_string(),
             incarnation: meta.incarnation,

@@ -6,7 +6,7 @@ mod unknown_key;
 
 use std::path::{Path, PathBuf};
 
-pub use inputs::Inputs;
+pub use inputs::{Inputs, Period};
 pub use settings::{Modes, Settings};
 
 /// Where the configuration lies when no other place is named.

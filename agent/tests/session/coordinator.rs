@@ -59,6 +59,7 @@ pub struct Script {
     /// From now.
     pub life: (SignedDuration, SignedDuration),
     pub welcome: v1::Welcome,
+    pub refuse_enrollments: Option<(Code, &'static str)>,
     pub refuse_sessions: Option<(Code, &'static str)>,
     pub refuse_renewals: bool,
     pub receipts: bool,
@@ -84,6 +85,7 @@ impl Default for Script {
                 wanted: vec![2],
                 ..Default::default()
             },
+            refuse_enrollments: None,
             refuse_sessions: None,
             refuse_renewals: false,
             receipts: true,
@@ -273,6 +275,10 @@ impl EnrollmentService for Service {
         .map_err(|e| Status::invalid_argument(e.to_string()))?;
         let key = rcgen::PublicKeyData::der_bytes(&csr.public_key).to_vec();
         fake.note(Heard::Enroll { key });
+        let refusal = fake.script.lock().expect("not poisoned").refuse_enrollments;
+        if let Some((code, why)) = refusal {
+            return Err(Status::new(code, why));
+        }
         let waits = {
             let mut script = fake.script.lock().expect("not poisoned");
             let waits = script.pending > 0;

@@ -146,6 +146,7 @@ async fn enroll_on(disk: &dyn Disk, authority: &Direct) -> bool {
         token: &token,
         claims: &claims,
         replace: false,
+        patience: None,
     };
     enroll(disk, authority, &what, &SystemEntropy, |_| {})
         .await

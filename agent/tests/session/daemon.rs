@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use h8lio_agent::app;
 use h8lio_agent::cli::{Command, Enroll, Run, Server};
-use h8lio_agent::config::{self, Settings};
+use h8lio_agent::config::{self, Period, Settings};
 use h8lio_model::section::SectionKind;
 use h8lio_proto::v1::connect_request::Message as Request;
 
@@ -43,6 +43,7 @@ async fn a_simulated_server_lives_through_faults_a_reboot_and_a_stop() {
     let enroll = Command::Enroll(Enroll {
         token_file: Some(token_file),
         replace: false,
+        wait: Period(Duration::from_secs(20)),
         server: server(),
     });
     app::work(&settings, enroll).await.expect("enrolled");

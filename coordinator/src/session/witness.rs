@@ -31,13 +31,23 @@ struct Fault {
 impl Witnesses {
     /// Nobody heard yet.
     pub fn new(audit: Arc<AuditLog>, feed: Arc<Feed>) -> Self {
-        Self { audit, feed, told: Mutex::default() }
+        Self {
+            audit,
+            feed,
+            told: Mutex::default(),
+        }
     }
 
     /// Hears what `node` remembers.
     pub async fn hear(&self, node: &Node, remembers: AuditHead) {
-        let Some(fault) = self.compare(remembers).await else { return };
-        let first = self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(node.id);
+        let Some(fault) = self.compare(remembers).await else {
+            return;
+        };
+        let first = self
+            .told
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(node.id);
         if !first {
             return;
         }
@@ -46,7 +56,8 @@ impl Witnesses {
             "{}, as node {name} remembers it; run `h8lctl audit verify` and find out who had access to the store (a restored backup looks like this, too)",
             fault.what
         );
-        self.feed.node(Severity::Alert, fault.reason, node.id, &name, message);
+        self.feed
+            .node(Severity::Alert, fault.reason, node.id, &name, message);
     }
 
     async fn compare(&self, remembers: AuditHead) -> Option<Fault> {
@@ -57,7 +68,10 @@ impl Witnesses {
         let seq = remembers.seq;
         if seq > last {
             let what = format!("the audit log ends at entry {last} and had an entry {seq}");
-            return Some(Fault { reason: "AuditLogCut", what });
+            return Some(Fault {
+                reason: "AuditLogCut",
+                what,
+            });
         }
         let found = match self.audit.read(seq, 1).await {
             Ok(found) => found,
@@ -70,6 +84,9 @@ impl Witnesses {
             e.seq == seq && e.hash == remembers.hash && e.compute_hash() == remembers.hash
         });
         let what = format!("audit entry {seq} is not the one that was written");
-        (!same).then_some(Fault { reason: "AuditLogRewritten", what })
+        (!same).then_some(Fault {
+            reason: "AuditLogRewritten",
+            what,
+        })
     }
 }
