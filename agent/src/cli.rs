@@ -40,7 +40,7 @@ pub enum Command {
     Enroll(Enroll),
     /// Run the agent.
     ///
-    /// Where the server is not enrolled and systemd hands over a credential join-token, it is
+    /// Where the server is not enrolled and systemd hands over a credential h8lio.join-token, it is
     /// enrolled first.
     Run(Run),
     /// Check the configuration.
@@ -49,15 +49,16 @@ pub enum Command {
     Status,
     /// Show the version.
     Version,
-    /// Print the manual page (roff).
-    Man,
+    /// Write the manual pages.
+    #[command(hide = true)]
+    Man(Man),
 }
 
 #[derive(Debug, Args)]
 pub struct Enroll {
     /// File that holds the join token; "-" is standard input.
     ///
-    /// Without it: the systemd credential join-token, else standard input. A token on the command
+    /// Without it: the systemd credential h8lio.join-token, else standard input. A token on the command
     /// line would be seen by every user of this server.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
@@ -74,6 +75,13 @@ pub struct Enroll {
 
     #[command(flatten)]
     pub server: Server,
+}
+
+#[derive(Debug, Args)]
+pub struct Man {
+    /// Folder for the pages; must exist.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 #[derive(Debug, Args)]
