@@ -240,6 +240,10 @@ impl FullDisk {
 }
 
 impl Disk for FullDisk {
+    fn place(&self, name: &str) -> std::path::PathBuf {
+        self.real.place(name)
+    }
+
     fn read(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, FileError> {
         self.real.read(name)
     }
