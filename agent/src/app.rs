@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use h8lio_model::ids::{AgentInstance, BootId};
 use h8lio_model::token::Claims;
-use h8lio_tls::token::JoinToken;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -116,7 +115,13 @@ async fn enroll_command(settings: &Settings, e: &Enroll) -> anyhow::Result<()> {
     let _lock = state_dir::open(&settings.state_dir)?;
     let machine = Machine::new(settings, &e.server)?;
     let (who, _) = identify(&machine).await;
-    let m = enroll_with(settings, &machine, &token, &who, e.replace).await?;
+    let what = Enrollment {
+        token: &token,
+        claims: &who,
+        replace: e.replace,
+        patience: Some(e.wait.0),
+    };
+    let m = enroll_with(settings, &machine, &what).await?;
     say(&enrolled(&m))
 }
 
@@ -131,17 +136,10 @@ fn enrolled(m: &Membership) -> String {
 async fn enroll_with(
     settings: &Settings,
     machine: &Machine,
-    token: &JoinToken,
-    claims: &Claims,
-    replace: bool,
+    what: &Enrollment<'_>,
 ) -> anyhow::Result<Membership> {
     let authority = TokenAuthority {
         addresses: settings.coordinators.clone(),
-    };
-    let what = Enrollment {
-        token,
-        claims,
-        replace,
     };
     let mut told = None;
     let tell = |p: Progress| {
@@ -151,13 +149,13 @@ async fn enroll_with(
                     node_name,
                     explanation,
                 } => tracing::info!("waiting for approval as {node_name}: {explanation}"),
-                Progress::Unreached { cause } => tracing::warn!("{cause}; trying again"),
+                Progress::Trying { cause } => tracing::warn!("{cause}; trying again"),
             }
             told = Some(p);
         }
     };
     let disk = machine.disk.as_ref();
-    Ok(enroll::enroll(disk, &authority, &what, &SystemEntropy, tell).await?)
+    Ok(enroll::enroll(disk, &authority, what, &SystemEntropy, tell).await?)
 }
 
 /// Claims and boot id, read away from this thread, for at most [`CLAIMS_WITHIN`].
@@ -283,7 +281,14 @@ async fn open_vault(settings: &Settings, machine: &Machine, who: &Claims) -> any
         )
     })?;
     let token = token_source::read(Some(&credential))?;
-    enroll_with(settings, machine, &token, who, false).await?;
+    // Nobody would run a command again: as long as the daemon lives, it tries.
+    let what = Enrollment {
+        token: &token,
+        claims: who,
+        replace: false,
+        patience: None,
+    };
+    enroll_with(settings, machine, &what).await?;
     Vault::open(Arc::clone(&machine.disk))?.context("the identity vanished after enrollment")
 }
 

@@ -1,8 +1,11 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::config::Period;
 
 /// The h8lio agent: enrolls this server in a fleet and reports on it.
 #[derive(Debug, Parser)]
@@ -37,7 +40,7 @@ pub enum Command {
     Enroll(Enroll),
     /// Run the agent.
     ///
-    /// Where the server is not enrolled and systemd hands over a credential join-token, it is
+    /// Where the server is not enrolled and systemd hands over a credential h8lio.join-token, it is
     /// enrolled first.
     Run(Run),
     /// Check the configuration.
@@ -46,15 +49,16 @@ pub enum Command {
     Status,
     /// Show the version.
     Version,
-    /// Print the manual page (roff).
-    Man,
+    /// Write the manual pages.
+    #[command(hide = true)]
+    Man(Man),
 }
 
 #[derive(Debug, Args)]
 pub struct Enroll {
     /// File that holds the join token; "-" is standard input.
     ///
-    /// Without it: the systemd credential join-token, else standard input. A token on the command
+    /// Without it: the systemd credential h8lio.join-token, else standard input. A token on the command
     /// line would be seen by every user of this server.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
@@ -63,8 +67,21 @@ pub struct Enroll {
     #[arg(long)]
     pub replace: bool,
 
+    /// How long to try while no coordinator can answer, such as 30s or 1h.
+    ///
+    /// Waiting for a person's approval has no end. A token of another fleet ends it at once.
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = patience)]
+    pub wait: Period,
+
     #[command(flatten)]
     pub server: Server,
+}
+
+#[derive(Debug, Args)]
+pub struct Man {
+    /// Folder for the pages; must exist.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -78,4 +95,12 @@ pub struct Server {
     /// Be the simulated server that FILE describes, instead of this one.
     #[arg(long, value_name = "FILE")]
     pub sim: Option<PathBuf>,
+}
+
+fn patience(text: &str) -> Result<Period, String> {
+    let period = Period::try_from(text.to_owned())?;
+    if period.0 < Duration::from_secs(1) {
+        return Err("the shortest is 1s".to_owned());
+    }
+    Ok(period)
 }

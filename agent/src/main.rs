@@ -10,6 +10,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
 use h8lio_agent::cli::{Cli, Command};
 use h8lio_agent::config::ConfigError;
@@ -42,10 +43,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             return Ok(());
         }
     };
-    match command {
+    match &command {
         Command::Version => return app::say(&format!("h8lio-agent {}", env!("CARGO_PKG_VERSION"))),
-        Command::Man => {
-            return Ok(clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?);
+        Command::Man(man) => {
+            return clap_mangen::generate_to(Cli::command(), &man.out)
+                .with_context(|| format!("cannot write manual pages to {}", man.out.display()));
         }
         _ => {}
     }

@@ -10,9 +10,12 @@ use zeroize::Zeroizing;
 /// Longest text read, bytes; a token has some hundred.
 const MAX: u64 = 16 << 10;
 
+/// Name of the credential that the unit loads.
+const CREDENTIAL: &str = "h8lio.join-token";
+
 /// systemd's credential, when it handed one over.
 pub(crate) fn credential() -> Option<PathBuf> {
-    let path = PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?).join("join-token");
+    let path = PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?).join(CREDENTIAL);
     path.exists().then_some(path)
 }
 
@@ -48,4 +51,26 @@ fn limited(from: impl Read) -> std::io::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
     from.take(MAX).read_to_string(&mut text)?;
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    #[test]
+    fn the_unit_hands_over_what_the_agent_looks_for() {
+        let unit = include_str!("../../systemd/h8lio-agent.service");
+        let settings = config::parse(Path::new("x"), "").expect("the defaults are good");
+        let state = settings.state_dir.strip_prefix("/var/lib").expect("there");
+        for line in [
+            format!("LoadCredential={CREDENTIAL}"),
+            format!("StateDirectory={}", state.display()),
+        ] {
+            assert!(
+                unit.lines().any(|l| l == line),
+                "no line {line} in the unit"
+            );
+        }
+    }
 }

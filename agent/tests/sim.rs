@@ -162,3 +162,14 @@ fn a_scenario_with_an_unknown_key_is_refused_by_name() {
     let error = SimServer::load(&file, dir.path()).expect_err("refused");
     assert!(format!("{error:#}").contains("nicc"), "{error:#}");
 }
+
+#[test]
+fn a_scenario_that_is_no_good_is_told_in_one_line_with_its_place() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("s.toml");
+    std::fs::write(&file, "hostname = \"s1\"\n[os]\nversion = 12\n").expect("written");
+    let error = SimServer::load(&file, dir.path()).expect_err("refused");
+    let line = format!("{error:#}");
+    let begins = format!("{}:3: os.version: invalid type", file.display());
+    assert!(line.starts_with(&begins) && !line.contains('\n'), "{line}");
+}

@@ -37,7 +37,7 @@ pub struct Intervals {
 impl Default for Inputs {
     fn default() -> Self {
         Self {
-            state_dir: "/var/lib/h8lio-agent".into(),
+            state_dir: "/var/lib/h8lio/agent".into(),
             coordinators: Vec::new(),
             domains: Domains::default(),
             intervals: Intervals::default(),

@@ -6,7 +6,7 @@ mod unknown_key;
 
 use std::path::{Path, PathBuf};
 
-pub use inputs::Inputs;
+pub use inputs::{Inputs, Period};
 pub use settings::{Modes, Settings};
 
 /// Where the configuration lies when no other place is named.
@@ -61,18 +61,36 @@ pub fn load(path: Option<&Path>) -> Result<Settings, ConfigError> {
 /// # Errors
 /// As [`load`].
 pub fn parse(path: &Path, text: &str) -> Result<Settings, ConfigError> {
-    let inputs: Inputs = toml::from_str(text).map_err(|e| {
-        let at = e.span().map_or(0, |s| s.start.min(text.len()));
-        ConfigError::Text {
-            path: path.to_owned(),
-            line: text[..at].matches('\n').count() + 1,
-            message: unknown_key::explain(e.message()),
-        }
-    })?;
+    let inputs: Inputs = toml::from_str(text).map_err(|e| text_error(path, text, &e))?;
     settings::check(&inputs).map_err(|(key, message)| ConfigError::Value {
         path: path.to_owned(),
         key,
         message,
+    })
+}
+
+/// What is wrong with the TOML `text` of `path`, on one line, with the key where it is a value.
+pub(crate) fn text_error(path: &Path, text: &str, e: &toml::de::Error) -> ConfigError {
+    let at = e.span().map_or(0, |s| s.start.min(text.len()));
+    let what = unknown_key::explain(e.message());
+    let key = toml::de::DeTable::parse(text)
+        .ok()
+        .and_then(|table| key_at(table.get_ref(), at));
+    ConfigError::Text {
+        path: path.to_owned(),
+        line: text[..at].matches('\n').count() + 1,
+        message: key.map_or(what.clone(), |key| format!("{key}: {what}")),
+    }
+}
+
+/// The dotted key whose value stands at byte `at`.
+fn key_at(table: &toml::de::DeTable<'_>, at: usize) -> Option<String> {
+    table.iter().find_map(|(key, value)| match value.get_ref() {
+        toml::de::DeValue::Table(inner) => {
+            key_at(inner, at).map(|below| format!("{}.{below}", key.get_ref()))
+        }
+        _ if value.span().contains(&at) => Some(key.get_ref().to_string()),
+        _ => None,
     })
 }
 
@@ -116,11 +134,19 @@ mod tests {
         ":3: unknown key disk; did you mean disks?"
     )]
     #[case("zzz = 1", ":1: unknown key zzz; known here: state_dir, ")]
-    #[case("state_dir = 1", ":1: invalid type")]
+    #[case("state_dir = 1", ":1: state_dir: invalid type")]
     #[case("state_dir = ", ":1: ")]
     #[case(
         "[domains]\nruntime = \"obsrve\"",
-        ":2: unknown value obsrve; did you mean observe?"
+        ":2: domains.runtime: unknown value obsrve; did you mean observe?"
+    )]
+    #[case(
+        "[domains]\ndisks = \"maybe\"",
+        ":2: domains.disks: unknown value maybe; known here: off, observe"
+    )]
+    #[case(
+        "domains.disks = \"akt\"",
+        ":1: domains.disks: unknown value akt; known here: off, observe"
     )]
     #[case("state_dir = \"x\"", ": state_dir: ")]
     #[case(

@@ -15,7 +15,8 @@ pub(super) fn explain(message: &str) -> String {
     let Some(wrong) = quoted.next() else {
         return line;
     };
-    let known: Vec<&str> = quoted.collect();
+    // No domain may act in this release: not a word to be offered.
+    let known: Vec<&str> = quoted.filter(|k| *k != "act").collect();
     let nearest = known
         .iter()
         .map(|k| (distance(wrong, k), k))

@@ -49,8 +49,19 @@ pub enum Enrolled {
 pub enum AuthorityError {
     #[error("the coordinator refused: {why}")]
     Refused { why: String, code: tonic::Code },
+    /// Nobody answered.
     #[error("no answer from the coordinator: {cause}")]
     Unreached { cause: String },
+    /// Somebody answered and no conversation came of it: a TLS failure that may pass, such as a
+    /// clock that is not set yet.
+    #[error("{cause}")]
+    NotTrusted { cause: String },
+    /// The coordinator answered that it cannot do it now.
+    #[error("the coordinator cannot do it now: {why}")]
+    Busy { why: String },
+    /// Whoever answers at each address has another CA than the join token names.
+    #[error("at {addresses}: {why}; make a new join token on the coordinator that answers there")]
+    WrongPin { addresses: String, why: String },
     #[error("the coordinator's answer makes no sense")]
     Answer(#[from] Invalid),
     #[error("cannot make a certificate request")]
@@ -64,8 +75,8 @@ impl AuthorityError {
             Self::Refused { code, .. } => {
                 matches!(code, tonic::Code::ResourceExhausted | tonic::Code::Internal)
             }
-            Self::Unreached { .. } => true,
-            Self::Answer(_) | Self::Request(_) => false,
+            Self::Unreached { .. } | Self::NotTrusted { .. } | Self::Busy { .. } => true,
+            Self::WrongPin { .. } | Self::Answer(_) | Self::Request(_) => false,
         }
     }
 }
@@ -156,7 +167,12 @@ async fn within<T>(
 
 fn status_error(status: &tonic::Status) -> AuthorityError {
     use tonic::Code::{Cancelled, DeadlineExceeded, Unavailable, Unknown};
+    // A status that the transport made up has its cause below it; the coordinator's own has words.
+    let said = std::error::Error::source(status).is_none() && !status.message().is_empty();
     match status.code() {
+        Unavailable | Unknown | Cancelled | DeadlineExceeded if said => AuthorityError::Busy {
+            why: status.message().to_owned(),
+        },
         Unavailable | Unknown | Cancelled | DeadlineExceeded => AuthorityError::Unreached {
             cause: crate::session::cause(status),
         },

@@ -2,8 +2,10 @@
 
 use async_trait::async_trait;
 use h8lio_model::token::Claims;
-use h8lio_tls::client::{self, ConnectOptions};
+use h8lio_tls::cause::{find_tls, not_ours};
+use h8lio_tls::client::{self, ConnectError, ConnectOptions};
 use h8lio_tls::token::JoinToken;
+use h8lio_tls::verify::NotOurs;
 use rcgen::KeyPair;
 
 use super::authority::{Authority, AuthorityError, Enrolled, Issued, RemoteAuthority};
@@ -18,19 +20,42 @@ pub struct TokenAuthority {
 impl TokenAuthority {
     async fn reach(&self, token: &JoinToken) -> Result<RemoteAuthority, AuthorityError> {
         let unreached = |cause| AuthorityError::Unreached { cause };
-        let mut causes = Vec::new();
+        let mut failed = Vec::new();
         for address in self.addresses.iter().chain(&token.addresses) {
             let tls =
                 client::bootstrap_config(token.pin).map_err(|e| unreached(crate::chain(&e)))?;
             match client::connect(address, tls, ConnectOptions::default()).await {
                 Ok(channel) => return Ok(RemoteAuthority::new(channel)),
-                Err(e) => causes.push(e.to_string()),
+                Err(e) => failed.push((address.as_str(), e)),
             }
         }
-        if causes.is_empty() {
-            causes.push("the join token names no coordinator".to_owned());
+        Err(verdict(&failed))
+    }
+}
+
+/// What it means that none of these addresses could be used. Another CA at *every* one is final;
+/// while one of them is silent, the right coordinator may still be there.
+fn verdict(failed: &[(&str, ConnectError)]) -> AuthorityError {
+    let wrong_pin = |e| matches!(not_ours(e), Some(NotOurs::WrongPin { .. }));
+    let causes = || {
+        let each: Vec<_> = failed.iter().map(|(_, e)| e.to_string()).collect();
+        each.join("; ")
+    };
+    match failed {
+        [] => AuthorityError::Unreached {
+            cause: "the join token names no coordinator".to_owned(),
+        },
+        [(_, first), ..] if failed.iter().all(|(_, e)| wrong_pin(e)) => {
+            let addresses: Vec<_> = failed.iter().map(|(a, _)| *a).collect();
+            AuthorityError::WrongPin {
+                addresses: addresses.join(", "),
+                why: not_ours(first).map(NotOurs::to_string).unwrap_or_default(),
+            }
         }
-        Err(unreached(causes.join("; ")))
+        _ if failed.iter().any(|(_, e)| find_tls(e).is_some()) => {
+            AuthorityError::NotTrusted { cause: causes() }
+        }
+        _ => AuthorityError::Unreached { cause: causes() },
     }
 }
 

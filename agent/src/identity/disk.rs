@@ -32,6 +32,9 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`FileError::Write`].
     fn probe(&self, name: &str) -> Result<(), FileError>;
+
+    /// Where the file lies, for people.
+    fn place(&self, name: &str) -> PathBuf;
 }
 
 /// A folder of mode 0700.
@@ -78,5 +81,9 @@ impl Disk for PrivateFolder {
         let written = std::fs::write(&path, [0; 4096]);
         let _ = std::fs::remove_file(&path);
         written.map_err(|source| FileError::Write { path, source })
+    }
+
+    fn place(&self, name: &str) -> PathBuf {
+        self.path.join(name)
     }
 }

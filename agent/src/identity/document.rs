@@ -1,5 +1,7 @@
 //! `identity.json`: everything that makes the server a member of its fleet.
 
+use std::path::PathBuf;
+
 use h8lio_model::ids::{FleetName, NodeId, NodeName};
 use h8lio_tls::bundle::{BundleError, TrustBundle};
 use h8lio_tls::files::FileError;
@@ -12,6 +14,9 @@ use super::Disk;
 
 /// Name of the file.
 pub const FILE: &str = "identity.json";
+
+/// The way out of a file that cannot be used.
+const AGAIN: &str = "with a new join token, run h8lio-agent enroll --replace --token-file FILE";
 
 /// A certificate with its key, PEM.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,17 +74,17 @@ pub struct Document {
 pub enum DocumentError {
     #[error("cannot use the node's identity")]
     File(#[source] FileError),
-    #[error("{FILE} is damaged; enroll this server again with a new join token and --replace")]
-    Damaged(#[source] serde_json::Error),
-    #[error("{FILE} was written by a newer agent (format {found}); install that version again")]
-    Newer { found: u32 },
-    #[error(
-        "the certificate in {FILE} is damaged; enroll this server again with a new join token and --replace"
-    )]
+    #[error("{} is damaged; {AGAIN}", .path.display())]
+    Damaged {
+        path: PathBuf,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("{} was written by a newer agent (format {found}); install that version again", .path.display())]
+    Newer { path: PathBuf, found: u32 },
+    #[error("the certificate in {FILE} is damaged; {AGAIN}")]
     Credential(#[source] IdentityError),
-    #[error(
-        "the trusted roots in {FILE} are damaged; enroll this server again with a new join token and --replace"
-    )]
+    #[error("the trusted roots in {FILE} are damaged; {AGAIN}")]
     Trust(#[source] BundleError),
 }
 
@@ -96,14 +101,17 @@ impl Document {
         let Some(bytes) = disk.read(FILE).map_err(DocumentError::File)? else {
             return Ok(None);
         };
-        let version: Version = serde_json::from_slice(&bytes).map_err(DocumentError::Damaged)?;
+        let damaged = |source| DocumentError::Damaged {
+            path: disk.place(FILE),
+            source,
+        };
+        let version: Version = serde_json::from_slice(&bytes).map_err(damaged)?;
         if version.format != 1 {
             let found = version.format;
-            return Err(DocumentError::Newer { found });
+            let path = disk.place(FILE);
+            return Err(DocumentError::Newer { path, found });
         }
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(DocumentError::Damaged)
+        serde_json::from_slice(&bytes).map(Some).map_err(damaged)
     }
 
     /// Writes the file, durably.
@@ -163,4 +171,28 @@ fn line(what: &str, credential: &Credential, now: Timestamp) -> Result<String, D
         v.not_before,
         v.not_after
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::PrivateFolder;
+
+    #[test]
+    fn a_damaged_file_is_named_whole_with_the_next_move() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let disk = PrivateFolder::new(dir.path());
+        disk.write(FILE, b"{\"format\": 1, \"fleet\"")
+            .expect("written");
+        let error = Document::load(&disk).expect_err("damaged").to_string();
+        let path = dir.path().join(FILE);
+        assert_eq!(
+            error,
+            format!(
+                "{} is damaged; with a new join token, run h8lio-agent enroll --replace \
+                 --token-file FILE",
+                path.display()
+            )
+        );
+    }
 }

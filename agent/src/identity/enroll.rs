@@ -46,9 +46,8 @@ pub enum Progress {
         node_name: String,
         explanation: String,
     },
-    Unreached {
-        cause: String,
-    },
+    /// No coordinator could answer, and it is asked again.
+    Trying { cause: String },
 }
 
 /// Why a server was not enrolled.
@@ -66,6 +65,12 @@ pub enum EnrollError {
     Key(#[source] IdentityError),
     #[error("not enrolled")]
     Authority(#[source] AuthorityError),
+    #[error("not enrolled within {}; the same command goes on with the same key", text(*.after))]
+    GaveUp {
+        after: Duration,
+        #[source]
+        last: AuthorityError,
+    },
     #[error(
         "the coordinator's answer does not fit: its trust bundle lacks the CA that the join token names; nothing was kept"
     )]
@@ -96,6 +101,13 @@ pub struct Enrollment<'a> {
     pub claims: &'a Claims,
     /// Leave the fleet that the server belongs to now.
     pub replace: bool,
+    /// How long to try in a row while no coordinator can answer; `None`: for ever. Waiting for a
+    /// person's approval is not counted.
+    pub patience: Option<Duration>,
+}
+
+fn text(time: Duration) -> String {
+    jiff::SignedDuration::try_from(time).map_or_else(|_| "ever".to_owned(), |d| format!("{d:#}"))
 }
 
 /// Enrolls, polling while a person must approve, until done or refused.
@@ -117,28 +129,58 @@ pub async fn enroll(
     }
     let key = unfinished_key(disk, &what.token.id)?;
     loop {
-        let wait = match authority.enroll(what.token, &key, what.claims).await {
-            Ok(answer @ Enrolled::Issued { .. }) => return keep(disk, what, answer),
-            Ok(Enrolled::Pending {
+        match answered(authority, what, &key, entropy, &mut tell).await? {
+            answer @ Enrolled::Issued { .. } => return keep(disk, what, answer),
+            Enrolled::Pending {
                 node_name,
                 explanation,
                 retry_after,
-            }) => {
+            } => {
                 tell(Progress::Pending {
                     node_name,
                     explanation,
                 });
-                retry_after.clamp(POLL.0, POLL.1)
+                let wait = retry_after.clamp(POLL.0, POLL.1);
+                tokio::time::sleep(wait + entropy.up_to(wait / 4)).await;
             }
-            Err(e) if e.is_retryable() => {
-                tell(Progress::Unreached {
-                    cause: e.to_string(),
-                });
-                RETRY
+        }
+    }
+}
+
+/// Asks until a coordinator answers, for as long as the caller has patience.
+async fn answered(
+    authority: &dyn Authority,
+    what: &Enrollment<'_>,
+    key: &KeyPair,
+    entropy: &dyn Entropy,
+    tell: &mut impl FnMut(Progress),
+) -> Result<Enrolled, EnrollError> {
+    let mut last = None;
+    let trying = async {
+        loop {
+            match authority.enroll(what.token, key, what.claims).await {
+                Err(e) if e.is_retryable() => {
+                    let cause = e.to_string();
+                    tell(Progress::Trying { cause });
+                    last = Some(e);
+                }
+                answer => return answer.map_err(EnrollError::Authority),
             }
-            Err(e) => return Err(EnrollError::Authority(e)),
-        };
-        tokio::time::sleep(wait + entropy.up_to(wait / 4)).await;
+            tokio::time::sleep(RETRY + entropy.up_to(RETRY / 4)).await;
+        }
+    };
+    let Some(after) = what.patience else {
+        return trying.await;
+    };
+    // An attempt that is cut off here has done no harm: its key is on disk.
+    match tokio::time::timeout(after, trying).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(EnrollError::GaveUp {
+            after,
+            last: last.unwrap_or(AuthorityError::Unreached {
+                cause: "none came to the first attempt".to_owned(),
+            }),
+        }),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
@@ -57,7 +57,7 @@ pub fn open(path: &Path) -> Result<StateDirLock, StateDirError> {
         source,
     };
     let mode = fs::metadata(path).map_err(lock_error)?.mode() & 0o777;
-    if mode & 0o077 != 0 {
+    if mode & 0o077 != 0 && !close(path).map_err(lock_error)? {
         return Err(StateDirError::TooOpen {
             path: path.to_owned(),
             mode,
@@ -91,10 +91,20 @@ pub fn open(path: &Path) -> Result<StateDirLock, StateDirError> {
     }
 }
 
+/// Takes an empty directory of ours from everybody else; `false` when it is neither.
+fn close(path: &Path) -> io::Result<bool> {
+    let is_empty = || fs::read_dir(path).map(|mut entries| entries.next().is_none());
+    if fs::metadata(path)?.uid() != nix::unistd::geteuid().as_raw() || !is_empty()? {
+        return Ok(false);
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+    // Somebody may have put a file there just before.
+    is_empty()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_second_agent_is_told_who_uses_the_directory() {
@@ -109,9 +119,19 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_directory_of_ours_is_closed_to_others() {
+        let dir = tempfile::tempdir().expect("a folder");
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
+        let _lock = open(dir.path()).expect("closed and locked");
+        let mode = fs::metadata(dir.path()).expect("there").mode() & 0o777;
+        assert_eq!(mode, 0o700, "{mode:o}");
+    }
+
+    #[test]
     fn a_directory_open_to_others_is_refused_with_the_command_that_closes_it() {
         let dir = tempfile::tempdir().expect("a folder");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
+        fs::write(dir.path().join("file"), "").expect("written");
         let error = open(dir.path()).expect_err("too open").to_string();
         assert!(error.contains("(mode 755): chmod 0700 "), "{error}");
     }

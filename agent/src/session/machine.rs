@@ -138,6 +138,8 @@ pub enum Action {
         why: String,
     },
     SectionTooLarge(TooLarge),
+    /// These can be reported; what said that they are too large no longer holds.
+    SectionsFit(Vec<SectionKind>),
     /// Close the stream.
     End(End),
 }
@@ -328,6 +330,10 @@ impl Machine {
             actions.push(Action::Send(Outgoing::Beat { seq: *seq }));
             // Beats that were missed (a suspended server) are not made up for.
             *next_beat = (*next_beat + pace.beat).max(now.steady + pace.beat / 2);
+        }
+        let fit = self.outbox.newly_fitting(pace.max_report_bytes);
+        if !fit.is_empty() {
+            actions.push(Action::SectionsFit(fit));
         }
         let (report, too_large) = self
             .outbox

@@ -50,6 +50,8 @@ pub struct Outbox {
     hopeless: BTreeMap<SectionKind, Digest>,
     /// Refused: what, until when it rests unless it changes, and for how long it rested.
     resting: BTreeMap<SectionKind, (Digest, Duration, Duration)>,
+    /// Known to fit a report.
+    fitting: BTreeSet<SectionKind>,
     next_report: Duration,
     next_confirm: Duration,
 }
@@ -155,6 +157,21 @@ impl Outbox {
         })
     }
 
+    /// The kinds whose section fits a report of `limit` bytes, each once until it no longer does.
+    /// One that was too large before may go out again.
+    pub fn newly_fitting(&mut self, limit: usize) -> Vec<SectionKind> {
+        let mut fit = Vec::new();
+        for (kind, h) in self.have.iter() {
+            if size(h) > limit {
+                self.fitting.remove(kind);
+            } else if self.fitting.insert(*kind) {
+                self.hopeless.remove(kind);
+                fit.push(*kind);
+            }
+        }
+        fit
+    }
+
     /// Takes the next report, when one may go and there is something to say. `gap` is the least
     /// time between two, `limit` the largest, bytes. Kinds whose section alone exceeds `limit`
     /// are returned beside it, once.
@@ -171,7 +188,7 @@ impl Outbox {
         let mut too_large = Vec::new();
         let mut room = limit;
         for (kind, h) in self.due(now) {
-            let size = h.section.body.len() + OVERHEAD;
+            let size = size(h);
             if size > limit {
                 too_large.push(TooLarge {
                     kind,
@@ -209,6 +226,11 @@ impl Outbox {
             .map(|(k, h)| (*k, h.section.digest))
             .collect()
     }
+}
+
+/// Bytes that a section takes in a report.
+fn size(h: &Held) -> usize {
+    h.section.body.len() + OVERHEAD
 }
 
 /// A section that no report can carry.
@@ -297,6 +319,22 @@ mod tests {
         assert_eq!(too_large.len(), 1);
         assert_eq!(too_large[0].kind, Packages);
         assert_eq!(o.take(s(5), GAP, 1000), (None, vec![]));
+    }
+
+    #[test]
+    fn a_section_that_was_too_large_is_named_when_it_fits_again_and_goes_out() {
+        let big = "x".repeat(3000);
+        let mut o = open(&[(Os, "a"), (Packages, &big)], &[Packages]);
+        assert_eq!(o.newly_fitting(1000), [Os]);
+        assert_eq!(o.take(s(0), GAP, 1000).1.len(), 1);
+        assert_eq!(o.newly_fitting(1000), []);
+        assert_eq!(o.newly_fitting(5000), [Packages], "the limit rose");
+        assert_eq!(kinds(o.take(s(5), GAP, 5000).0), [Packages]);
+        assert_eq!(o.newly_fitting(1000), [], "and fell");
+        o.set(sections(&[(Os, "a"), (Packages, "small")]));
+        assert_eq!(o.newly_fitting(1000), [Packages]);
+        assert_eq!(kinds(o.take(s(10), GAP, 1000).0), [Packages]);
+        assert_eq!(o.newly_fitting(1000), [], "each is named once");
     }
 
     #[test]

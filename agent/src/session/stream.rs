@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use h8lio_model::condition::ConditionType;
+use h8lio_model::section::SectionKind;
 use h8lio_proto::v1;
 use h8lio_proto::v1::session_service_client::SessionServiceClient;
 use h8lio_tls::bundle::TrustBundle;
@@ -278,9 +279,15 @@ impl Talk<'_> {
                 );
                 tracing::warn!("{message}");
                 let kind = ConditionType::ProbeFailed;
-                let subject = format!("section {}", t.kind);
+                let subject = section_subject(t.kind);
                 c.board
                     .raise(kind, &subject, "TooLarge", message, c.clock.now().wall);
+            }
+            Action::SectionsFit(kinds) => {
+                for kind in kinds {
+                    let subject = section_subject(kind);
+                    c.board.clear(ConditionType::ProbeFailed, &subject);
+                }
             }
             Action::Send(_) | Action::End(_) => {}
         }
@@ -337,6 +344,10 @@ impl Talk<'_> {
             },
         }
     }
+}
+
+fn section_subject(kind: SectionKind) -> String {
+    format!("section {kind}")
 }
 
 fn not_connected(e: &ConnectError) -> Ended {

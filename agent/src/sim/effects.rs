@@ -56,6 +56,10 @@ impl SimDisk {
 }
 
 impl Disk for SimDisk {
+    fn place(&self, name: &str) -> std::path::PathBuf {
+        self.real.place(name)
+    }
+
     fn read(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, FileError> {
         self.real.read(name)
     }

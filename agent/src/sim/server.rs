@@ -16,6 +16,7 @@ use super::fault::Fault;
 use super::scenario::Scenario;
 use super::state::State;
 use crate::clock::{Clock, SharedClock};
+use crate::config;
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::identity::{Disk, PrivateFolder};
 use crate::report::Hosts;
@@ -93,7 +94,8 @@ impl SimServer {
     pub fn load(scenario: &Path, state_dir: &Path) -> anyhow::Result<Self> {
         let named = || format!("cannot use the scenario {}", scenario.display());
         let text = std::fs::read_to_string(scenario).with_context(named)?;
-        let server: Scenario = toml::from_str(&text).with_context(named)?;
+        let server: Scenario =
+            toml::from_str(&text).map_err(|e| config::text_error(scenario, &text, &e))?;
         let clock = Arc::new(SimClock::default());
         let boot = boot(state_dir, clock.now().wall)?;
         let state = State {

@@ -59,6 +59,7 @@ pub struct Script {
     /// From now.
     pub life: (SignedDuration, SignedDuration),
     pub welcome: v1::Welcome,
+    pub refuse_enrollments: Option<(Code, &'static str)>,
     pub refuse_sessions: Option<(Code, &'static str)>,
     pub refuse_renewals: bool,
     pub receipts: bool,
@@ -84,6 +85,7 @@ impl Default for Script {
                 wanted: vec![2],
                 ..Default::default()
             },
+            refuse_enrollments: None,
             refuse_sessions: None,
             refuse_renewals: false,
             receipts: true,
@@ -97,6 +99,10 @@ pub struct Fake {
     heard: watch::Sender<Vec<Heard>>,
     streams: Mutex<Vec<Down>>,
     sessions: AtomicUsize,
+    /// Connections that were tried, whatever came of the handshake.
+    pub dialled: watch::Sender<usize>,
+    /// Sessions that were refused as the script says.
+    refused: watch::Sender<usize>,
 }
 
 #[derive(Clone)]
@@ -123,6 +129,8 @@ impl Running {
             heard: watch::Sender::new(Vec::new()),
             streams: Mutex::default(),
             sessions: AtomicUsize::new(0),
+            dialled: watch::Sender::new(0),
+            refused: watch::Sender::new(0),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound").to_string();
@@ -159,6 +167,27 @@ impl Running {
         hit
     }
 
+    /// Waits until it was dialled `times`, at most 20 s.
+    pub async fn dialled(&self, times: usize) {
+        reaches(&self.fake.dialled, times).await;
+    }
+
+    /// Waits until it has refused so many sessions, at most 20 s.
+    pub async fn refused(&self, times: usize) {
+        reaches(&self.fake.refused, times).await;
+    }
+
+    /// Waits until a session has sent `more` beats than now.
+    pub async fn beats_of(&self, session: usize, more: u64) {
+        let of = |h: &Heard| match h {
+            Heard::Stream { session: s, .. } if *s == session => beat(h),
+            _ => None,
+        };
+        let now = self.heard().iter().filter_map(of).max().unwrap_or(0);
+        self.hear("more beats", |h| of(h).filter(|n| *n >= now + more))
+            .await;
+    }
+
     pub fn heard(&self) -> Vec<Heard> {
         self.fake.heard.borrow().clone()
     }
@@ -190,6 +219,13 @@ impl Running {
     }
 }
 
+async fn reaches(count: &watch::Sender<usize>, times: usize) {
+    let mut count = count.subscribe();
+    let wait = count.wait_for(|n| *n >= times);
+    let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+    waited.expect("in time").expect("the fake lives");
+}
+
 async fn serve(fake: Arc<Fake>, listener: TcpListener) {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     #[expect(
@@ -205,11 +241,18 @@ async fn serve(fake: Arc<Fake>, listener: TcpListener) {
         .expect("usable");
     config.alpn_protocols = vec![b"h2".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let incoming = futures::stream::unfold((listener, acceptor), |(listener, acceptor)| async {
+    let dialled = fake.dialled.clone();
+    let from = (listener, acceptor, dialled);
+    let incoming = futures::stream::unfold(from, |(listener, acceptor, dialled)| async {
         loop {
             let (tcp, _) = listener.accept().await.expect("accepted");
-            if let Ok(tls) = acceptor.accept(tcp).await {
-                return Some((Ok::<_, std::io::Error>(Tls(tls)), (listener, acceptor)));
+            let shaken = acceptor.accept(tcp).await;
+            dialled.send_modify(|n| *n += 1);
+            if let Ok(tls) = shaken {
+                return Some((
+                    Ok::<_, std::io::Error>(Tls(tls)),
+                    (listener, acceptor, dialled),
+                ));
             }
         }
     });
@@ -273,6 +316,10 @@ impl EnrollmentService for Service {
         .map_err(|e| Status::invalid_argument(e.to_string()))?;
         let key = rcgen::PublicKeyData::der_bytes(&csr.public_key).to_vec();
         fake.note(Heard::Enroll { key });
+        let refusal = fake.script.lock().expect("not poisoned").refuse_enrollments;
+        if let Some((code, why)) = refusal {
+            return Err(Status::new(code, why));
+        }
         let waits = {
             let mut script = fake.script.lock().expect("not poisoned");
             let waits = script.pending > 0;
@@ -336,6 +383,7 @@ impl SessionService for Service {
         let rotation = rotation(&request);
         let script = self.0.script.lock().expect("not poisoned").clone();
         if let Some((code, why)) = script.refuse_sessions {
+            self.0.refused.send_modify(|n| *n += 1);
             return Err(Status::new(code, why));
         }
         let (down, stream) = mpsc::channel(16);

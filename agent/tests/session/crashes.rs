@@ -55,6 +55,10 @@ impl CrashingDisk {
 }
 
 impl Disk for CrashingDisk {
+    fn place(&self, name: &str) -> std::path::PathBuf {
+        self.real.place(name)
+    }
+
     fn read(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, FileError> {
         self.real.read(name)
     }
@@ -146,6 +150,7 @@ async fn enroll_on(disk: &dyn Disk, authority: &Direct) -> bool {
         token: &token,
         claims: &claims,
         replace: false,
+        patience: None,
     };
     enroll(disk, authority, &what, &SystemEntropy, |_| {})
         .await

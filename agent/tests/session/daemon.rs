@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use h8lio_agent::app;
 use h8lio_agent::cli::{Command, Enroll, Run, Server};
-use h8lio_agent::config::{self, Settings};
+use h8lio_agent::clock::{Clock as _, SystemClock};
+use h8lio_agent::config::{self, Period, Settings};
 use h8lio_model::section::SectionKind;
 use h8lio_proto::v1::connect_request::Message as Request;
 
@@ -43,6 +44,7 @@ async fn a_simulated_server_lives_through_faults_a_reboot_and_a_stop() {
     let enroll = Command::Enroll(Enroll {
         token_file: Some(token_file),
         replace: false,
+        wait: Period(Duration::from_secs(20)),
         server: server(),
     });
     app::work(&settings, enroll).await.expect("enrolled");
@@ -103,4 +105,54 @@ async fn a_simulated_server_lives_through_faults_a_reboot_and_a_stop() {
         _ => None,
     };
     assert_eq!(coordinator.hear("a goodbye", says_goodbye).await, 1);
+}
+
+/// As installed: no `--sim`, the collectors of this machine, everything as `app` builds it.
+#[tokio::test]
+async fn a_real_server_beats_evenly_and_its_main_thread_does_not_spin() {
+    let coordinator = Running::start("test", Script::default()).await;
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = format!("state_dir = {:?}", dir.path().join("state"));
+    let settings: Settings = config::parse(Path::new("test.toml"), &text).expect("good");
+    let token_file = dir.path().join("token");
+    std::fs::write(&token_file, token(&coordinator, "t1").expose()).expect("written");
+    let real = || Server { sim: None };
+    let enroll = Command::Enroll(Enroll {
+        token_file: Some(token_file),
+        replace: false,
+        wait: Period(Duration::from_secs(20)),
+        server: real(),
+    });
+    app::work(&settings, enroll).await.expect("enrolled");
+    let daemon = tokio::spawn(async move {
+        let run = Command::Run(Run { server: real() });
+        app::work(&settings, run).await
+    });
+    coordinator.hear("a report", report).await;
+    // The test's thread, which is the agent's main one; reading the machine is done by others.
+    let spent = || {
+        let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_THREAD);
+        let usage = usage.expect("answered");
+        let time = |t: nix::sys::time::TimeVal| t.tv_sec() * 1_000_000 + t.tv_usec();
+        time(usage.user_time()) + time(usage.system_time())
+    };
+    let clock = SystemClock::new();
+    let (begun, before) = (clock.now().steady, spent());
+    let mut last = begun;
+    for beat in 1..=10 {
+        coordinator.beats_of(1, 1).await;
+        let now = clock.now().steady;
+        let gap = now - last;
+        assert!(
+            gap < Duration::from_secs(2),
+            "beat {beat} came after {gap:?}"
+        );
+        last = now;
+    }
+    let (took, spent) = (last - begun, spent() - before);
+    // 200 ms apart; the first may come at once.
+    assert!(took > Duration::from_millis(1500), "ten beats in {took:?}");
+    assert!(spent < 150_000, "{spent} µs of CPU in ten beats");
+    assert!(!daemon.is_finished(), "it runs");
+    daemon.abort();
 }

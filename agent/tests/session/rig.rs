@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use h8lio_agent::clock::{SharedClock, SystemClock};
 use h8lio_agent::entropy::{Entropy, SystemEntropy};
+use h8lio_agent::identity::authority::Authority;
 use h8lio_agent::identity::dial::TokenAuthority;
-use h8lio_agent::identity::enroll::{EnrollError, Enrollment, Membership, enroll};
+use h8lio_agent::identity::enroll::{EnrollError, Enrollment, Membership, Progress, enroll};
 use h8lio_agent::identity::vault::Vault;
 use h8lio_agent::identity::{Disk, PrivateFolder};
 use h8lio_agent::report::board::Board;
@@ -106,6 +107,20 @@ impl Rig {
         replace: bool,
     ) -> Result<Membership, EnrollError> {
         let authority = TokenAuthority { addresses: vec![] };
+        let patience = Duration::from_secs(20);
+        self.enroll_at(&authority, token, replace, patience, |_| {})
+            .await
+    }
+
+    /// The same, with each word about what takes long.
+    pub async fn enroll_at(
+        &self,
+        authority: &dyn Authority,
+        token: &JoinToken,
+        replace: bool,
+        patience: Duration,
+        tell: impl FnMut(Progress),
+    ) -> Result<Membership, EnrollError> {
         let claims = Claims {
             hostname: "s1".into(),
             ..Claims::default()
@@ -114,15 +129,9 @@ impl Rig {
             token,
             claims: &claims,
             replace,
+            patience: Some(patience),
         };
-        enroll(
-            self.disk.as_ref(),
-            &authority,
-            &what,
-            &SystemEntropy,
-            |_| {},
-        )
-        .await
+        enroll(self.disk.as_ref(), authority, &what, &SystemEntropy, tell).await
     }
 
     /// Runs the session of the enrolled server.
@@ -231,6 +240,10 @@ impl FullDisk {
 }
 
 impl Disk for FullDisk {
+    fn place(&self, name: &str) -> std::path::PathBuf {
+        self.real.place(name)
+    }
+
     fn read(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, FileError> {
         self.real.read(name)
     }

@@ -159,7 +159,7 @@ async fn a_coordinator_that_refuses_is_asked_again() {
     let (coordinator, rig) = enrolled().await;
     coordinator.script().refuse_sessions = Some((Code::PermissionDenied, "banned"));
     let _agent = rig.run();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    coordinator.refused(2).await;
     coordinator.script().refuse_sessions = None;
     coordinator.hear("a beat", beat).await;
 }
@@ -169,18 +169,29 @@ async fn a_frozen_agent_is_silent_on_an_open_stream_and_thaws() {
     let (coordinator, rig) = enrolled().await;
     let agent = rig.run();
     coordinator.hear("a beat", beat).await;
+    // Its beats are the measure of time.
+    let other = Rig::new();
+    other.enroll(&coordinator).await.expect("enrolled");
+    let _other = other.run();
+    coordinator.beats_of(2, 1).await;
     agent.frozen.send_replace(true);
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let before = coordinator.heard().iter().filter_map(beat).max();
-    tokio::time::sleep(Duration::from_millis(900)).await;
-    assert_eq!(coordinator.heard().iter().filter_map(beat).max(), before);
+    // What was on its way arrives.
+    coordinator.beats_of(2, 1).await;
+    let beats = || {
+        let first = |h: &Heard| match h {
+            Heard::Stream { session: 1, .. } => beat(h),
+            _ => None,
+        };
+        coordinator.heard().iter().filter_map(first).max()
+    };
+    let before = beats();
+    coordinator.beats_of(2, 4).await;
+    assert_eq!(beats(), before);
     agent.frozen.send_replace(false);
-    coordinator
-        .hear("a later beat", |h| beat(h).filter(|n| Some(*n) > before))
-        .await;
+    coordinator.beats_of(1, 1).await;
     assert_eq!(
         coordinator.heard().iter().filter_map(hello).count(),
-        1,
+        2,
         "the same stream"
     );
 }
@@ -191,7 +202,8 @@ async fn a_coordinator_of_another_fleet_is_not_spoken_to() {
     let other = Running::start("other", Script::default()).await;
     drop(_coordinator);
     let _agent = rig.run_with(vec![other.address.clone()]);
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    // The second time, the first is over.
+    other.dialled(2).await;
     assert!(other.heard().is_empty(), "{:?}", other.heard());
     let _ = token(&other, "t1");
 }
@@ -209,10 +221,10 @@ async fn an_idle_session_does_not_spin_when_nobody_can_freeze_it() {
         time(usage.user_time()) + time(usage.system_time())
     };
     let before = spent();
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    coordinator.beats_of(1, 5).await;
     // Five to seven milliseconds where it sleeps; hundreds where it spins, on a loaded machine too.
     let spent = spent() - before;
-    assert!(spent < 50_000, "{spent} µs of CPU in a second");
+    assert!(spent < 50_000, "{spent} µs of CPU in five beats");
 }
 
 /// The real clock, off by a number of seconds.
@@ -241,8 +253,9 @@ async fn a_server_whose_clock_is_days_wrong_goes_on_trying_and_is_back_when_it_i
     let clock = Arc::new(WrongClock::default());
     clock.1.store(seconds, Ordering::SeqCst);
     rig.clock = clock.clone();
+    let before = *coordinator.fake.dialled.borrow();
     let _agent = rig.run();
-    tokio::time::sleep(Duration::from_millis(800)).await;
+    coordinator.dialled(before + 2).await;
     assert_eq!(coordinator.heard().iter().filter_map(hello).count(), 0);
     clock.1.store(0, Ordering::SeqCst);
     coordinator.hear("a beat", beat).await;

@@ -6,6 +6,8 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError};
 
+use crate::verify::NotOurs;
+
 /// One line with the deepest cause that means something.
 pub fn explain(error: &(dyn Error + 'static)) -> String {
     let mut last = error.to_string();
@@ -40,6 +42,16 @@ pub fn find_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Erro
         next = inner(e);
     }
     None
+}
+
+/// Why this side did not take the server for the coordinator, if that is what went wrong.
+pub fn not_ours<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a NotOurs> {
+    match find_tls(error)? {
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => {
+            other.0.downcast_ref::<NotOurs>()
+        }
+        _ => None,
+    }
 }
 
 /// Whether one side refused the other's certificate, and how. With TLS 1.3 a refused client
@@ -155,8 +167,6 @@ fn explain_alert(alert: AlertDescription) -> String {
             "the coordinator says that our certificate is not yet valid by its clock: one of the two clocks is wrong, compare them (timedatectl)".into()
         }
         AlertDescription::BadCertificate
-        | AlertDescription::CertificateRevoked
-        | AlertDescription::DecryptError
         | AlertDescription::CertificateUnknown
         | AlertDescription::CertificateRevoked
         | AlertDescription::DecryptError

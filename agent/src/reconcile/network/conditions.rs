@@ -16,10 +16,7 @@ pub fn conditions(facts: &NetworkFacts, now: Timestamp) -> Vec<Condition> {
     let mut out = Vec::new();
     for interface in facts.interfaces.iter().filter(|i| i.admin_up) {
         let (kind, verdict) = match interface.kind {
-            InterfaceKind::Physical => (
-                ConditionType::LinkDegraded,
-                link(interface, is_used(interface, facts)),
-            ),
+            InterfaceKind::Physical => (ConditionType::LinkDegraded, link(interface, facts)),
             InterfaceKind::Bond => (ConditionType::BondDegraded, bond(interface)),
             _ => continue,
         };
@@ -41,7 +38,8 @@ pub fn conditions(facts: &NetworkFacts, now: Timestamp) -> Vec<Condition> {
 
 type Verdict = Option<(Status, &'static str, String)>;
 
-fn link(interface: &Interface, used: bool) -> Verdict {
+fn link(interface: &Interface, facts: &NetworkFacts) -> Verdict {
+    let used = is_used(interface, facts);
     let name = plain(&interface.name);
     match interface.carrier {
         Carrier::Down if used => Some((
@@ -57,7 +55,7 @@ fn link(interface: &Interface, used: bool) -> Verdict {
             format!("{name} is in use and its driver does not say whether there is a carrier"),
         )),
         Carrier::Down | Carrier::Unknown => None,
-        Carrier::Up => negotiated(interface, &name),
+        Carrier::Up => negotiated(interface, &name).or_else(|| slower_leg(interface, facts)),
     }
 }
 
@@ -74,6 +72,33 @@ fn negotiated(interface: &Interface, name: &str) -> Verdict {
         Status::True,
         "LowSpeed",
         format!("{name} runs at {speed} Mbit/s, below {SLOW_MBPS}: check cable and switch port"),
+    ))
+}
+
+/// A leg of a bond that runs slower than the fastest of its bond: the bond then carries less than
+/// it seems to, or (802.3ad) leaves the leg out.
+fn slower_leg(interface: &Interface, facts: &NetworkFacts) -> Verdict {
+    let bond = interface.controller.as_deref()?;
+    let is_bond = |i: &&Interface| i.name == bond && i.kind == InterfaceKind::Bond;
+    facts.interfaces.iter().find(is_bond)?;
+    let speed = interface.speed_mbps?;
+    let fastest = facts
+        .interfaces
+        .iter()
+        .filter(|i| i.controller.as_deref() == Some(bond) && i.carrier == Carrier::Up)
+        .filter(|i| i.speed_mbps.is_some_and(|s| s > speed))
+        .max_by_key(|i| i.speed_mbps)?;
+    Some((
+        Status::True,
+        "SlowerThanBond",
+        format!(
+            "{} runs at {speed} Mbit/s and {} of the same bond {} at {}: check cable, transceiver \
+             and switch port",
+            plain(&interface.name),
+            plain(&fastest.name),
+            plain(bond),
+            fastest.speed_mbps.unwrap_or_default(),
+        ),
     ))
 }
 

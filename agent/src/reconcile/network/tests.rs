@@ -248,3 +248,29 @@ fn nobody_heard_is_no_problem_and_junk_is_one() {
         assert_eq!(heard(junk).problems[0].reason, "NotUnderstood", "{junk:?}");
     }
 }
+
+#[test]
+fn a_leg_that_is_slower_than_the_fastest_of_its_bond_is_degraded() {
+    let mut raw = bonded([port(true, 1), port(true, 1)]);
+    let speed = |raw: &mut RawNetwork, link: usize, speed: &str| {
+        let device = raw.links[link].device.as_mut().expect("a card");
+        device.speed = Some(speed.into());
+    };
+    assert_eq!(judged(&raw), []);
+    speed(&mut raw, 2, "1000");
+    let found = judged(&raw);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].kind, ConditionType::LinkDegraded);
+    assert_eq!(found[0].status, Status::True);
+    assert_eq!(found[0].subject, "eth1");
+    assert_eq!(
+        found[0].message,
+        "eth1 runs at 1000 Mbit/s and eth0 of the same bond bond0 at 25000: check cable, \
+         transceiver and switch port"
+    );
+    speed(&mut raw, 1, "1000");
+    assert_eq!(judged(&raw), [], "legs of one speed");
+    raw.links[2].controller = None;
+    speed(&mut raw, 1, "25000");
+    assert_eq!(judged(&raw), [], "a card of its own");
+}

@@ -68,7 +68,7 @@ async fn a_completion_script_and_man_pages_are_made() {
     let said = bench.run("completion bash").await;
     assert!(said.out.contains("_h8lctl()"));
     let dir = bench.path("man");
-    let said = bench.run(&format!("man --dir {}", dir.display())).await;
+    let said = bench.run(&format!("man --out {}", dir.display())).await;
     assert_eq!(said.exit, Exit::Done, "{}", said.err);
     let page = std::fs::read_to_string(dir.join("h8lctl-node-doctor.1")).expect("page");
     assert!(page.contains("needs attention"));

@@ -30,7 +30,7 @@ fn each_alert_and_each_certificate_error_has_its_own_words() {
         (A::CertificateRevoked, "refused our certificate"),
         (A::CertificateUnknown, "refused our certificate"),
         (A::UnsupportedCertificate, "refused our certificate"),
-        (A::AccessDenied, "refused our certificate"),
+        (A::AccessDenied, "not yet valid by its clock"),
         (A::DecryptError, "refused our certificate"),
         (A::ProtocolVersion, "does not speak TLS 1.3"),
         (A::InternalError, "ended the TLS handshake (InternalError)"),
