@@ -52,6 +52,9 @@ pub enum CtlError {
     /// The command line asks for something that makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// The coordinator would refuse it: what stands there already shows it, so nobody was asked.
+    #[error("{0}")]
+    Refused(String),
     /// The coordinator's answer cannot be read.
     #[error(
         "the coordinator's answer cannot be read; is this h8lctl older than the coordinator? (h8lctl version)"
@@ -97,7 +100,9 @@ impl CtlError {
             Self::Ask(_) | Self::Usage(_) => Exit::Usage,
             // The reader of a pipe went away: it has seen what it wanted.
             Self::Output(e) if e.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
-            Self::Answer(_) | Self::Local { .. } | Self::Output(_) => Exit::Failed,
+            Self::Refused(_) | Self::Answer(_) | Self::Local { .. } | Self::Output(_) => {
+                Exit::Failed
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Commands that change something.
 
 use h8lctl::errors::Exit;
+use h8lio_model::lifecycle::Restriction;
 use h8lio_model::operator::OperatorRole;
 use tonic::Status;
 
@@ -199,4 +200,49 @@ async fn a_refused_operator_leaves_no_file_behind() {
     );
     assert_eq!(bench.run(&line).await.exit, Exit::NotPermitted);
     assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn a_change_that_changes_nothing_is_called_unchanged() {
+    let bench = Bench::new();
+    for (line, told) in [
+        ("node ban r1-s1", "node r1-s1 banned\n"),
+        ("node ban r1-s1", "node r1-s1 unchanged\n"),
+        ("node unban r1-s1", "node r1-s1 no longer banned\n"),
+        ("node unban r1-s1", "node r1-s1 unchanged\n"),
+        ("node approve r1-s1", "node r1-s1 unchanged\n"),
+        ("node label r1-s1 tier=gold", "node r1-s1 unchanged\n"),
+        ("node label r1-s1 tier=iron", "node r1-s1 updated\n"),
+        ("node decommission r1-s1", "node r1-s1 decommissioned\n"),
+        ("node decommission r1-s1", "node r1-s1 unchanged\n"),
+    ] {
+        let said = bench.run(&format!("{line} --reason r -y")).await;
+        assert_eq!((said.exit, said.out.as_str()), (Exit::Done, told), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_coordinator_would_refuse_is_told_before_any_plan() {
+    let bench = Bench::new();
+    let refused = async |line: &str, cause: &str| {
+        let said = bench.run(&format!("{line} --reason r -y")).await;
+        assert_eq!(said.exit, Exit::Failed, "{line}");
+        assert_eq!(said.err.lines().count(), 1, "{}", said.err);
+        assert!(said.err.contains(cause), "{}", said.err);
+    };
+    bench.run("node ban r1-s1 --reason r -y").await;
+    refused("node approve r1-s1", "end the ban first").await;
+    bench.run("node decommission r1-s1 --reason r -y").await;
+    for line in [
+        "node approve r1-s1",
+        "node ban r1-s1",
+        "node label r1-s1 a=b",
+    ] {
+        refused(line, "was decommissioned").await;
+    }
+    bench.fake.state().nodes[1].node.restriction = Some(Restriction::Quarantined {
+        reason: "two servers".into(),
+        at: crate::samples::as_of(),
+    });
+    refused("node unban r1-s2", "is quarantined, not banned").await;
 }
