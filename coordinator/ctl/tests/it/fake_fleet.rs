@@ -27,6 +27,8 @@ pub(crate) struct State {
     pub(crate) refuse: Option<Status>,
     /// Events of each coming `FollowEvents` stream, which ends after them.
     pub(crate) streams: VecDeque<Vec<Event>>,
+    /// How many coming `FollowEvents` streams break at once.
+    pub(crate) broken_streams: u32,
     /// Changes that were asked for: the call, and what it named.
     pub(crate) changes: Vec<(&'static str, String, v1::Change)>,
     pub(crate) dialled: Vec<String>,
@@ -52,6 +54,7 @@ impl Fake {
             faults: vec![],
             refuse: None,
             streams: VecDeque::new(),
+            broken_streams: 0,
             changes: vec![],
             dialled: vec![],
             followed: vec![],
@@ -255,6 +258,11 @@ impl FleetService for Fake {
     ) -> Answer<Self::FollowEventsStream> {
         let mut state = self.admit()?;
         state.followed.push(request.into_inner().after_seq);
+        if state.broken_streams > 0 {
+            state.broken_streams -= 1;
+            let end = Err(Status::unavailable("the coordinator stops"));
+            return Ok(Response::new(Box::pin(tokio_stream::once(end))));
+        }
         let Some(events) = state.streams.pop_front() else {
             return Ok(Response::new(Box::pin(tokio_stream::pending())));
         };

@@ -101,6 +101,32 @@ async fn follow_goes_on_behind_the_last_event_after_a_stream_ended() {
 }
 
 #[tokio::test]
+async fn a_broken_follow_is_told_once_and_so_is_its_return() {
+    let mut bench = Bench::new();
+    bench.fake.state().broken_streams = 1;
+    let mut refused = false;
+    let said = run_until(
+        &mut bench,
+        "event list --follow -o name",
+        |bench, out| {
+            // The first attempt to come back fails, too.
+            if out.contains('2') && !refused && !bench.fake.state().followed.is_empty() {
+                refused = true;
+                bench.fake.state().refuse = Some(tonic::Status::unavailable("still starting"));
+            }
+        },
+        |_, err| err.contains("connected again"),
+    )
+    .await;
+    assert_eq!(said.exit, Exit::Done, "{}", said.err);
+    assert_eq!(
+        said.err,
+        "the coordinator closed the connection\nconnected again\n"
+    );
+    assert_eq!(said.out, "1\n2\n");
+}
+
+#[tokio::test]
 async fn follow_ends_when_it_is_not_permitted() {
     let bench = Bench::new();
     bench.fake.state().refuse = Some(tonic::Status::permission_denied("revoked"));

@@ -107,9 +107,9 @@ async fn each_refusal_of_the_coordinator_is_one_line_with_its_exit_code() {
             "field selector: no such key",
         ),
         (
-            Status::unavailable("going down"),
-            Exit::Unreachable,
-            "going down",
+            Status::unavailable("cannot record token.create: no space left on device"),
+            Exit::Failed,
+            "error: cannot record token.create: no space left on device",
         ),
     ] {
         let bench = Bench::new();

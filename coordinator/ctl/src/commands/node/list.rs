@@ -96,7 +96,7 @@ async fn watch(
                 failing = false;
                 api = Some(connected);
             }
-            Err(e) if e.exit() == Exit::Unreachable => {
+            Err(e) if e.passes() => {
                 if !failing {
                     let line = output::clean(&e.line());
                     ctl.terminal().err(&format!("{line}; still trying\n"))?;
