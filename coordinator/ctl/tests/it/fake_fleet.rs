@@ -211,8 +211,14 @@ impl FleetService for Fake {
         &self,
         _: Request<v1::ListTokensRequest>,
     ) -> Answer<v1::ListTokensResponse> {
-        drop(self.admit()?);
-        let tokens = vec![token().into()];
+        let state = self.admit()?;
+        let mut token = token();
+        token.revoked_at = state
+            .changes
+            .iter()
+            .any(|c| c.0 == "revoke_token")
+            .then(as_of);
+        let tokens = vec![token.into()];
         Ok(Response::new(v1::ListTokensResponse {
             tokens,
             as_of: now(),
@@ -327,9 +333,15 @@ impl FleetService for Fake {
         &self,
         _: Request<v1::ListOperatorsRequest>,
     ) -> Answer<v1::ListOperatorsResponse> {
-        drop(self.admit()?);
+        let state = self.admit()?;
+        let mut ada = operator("ada", OperatorRole::Admin);
+        ada.revoked_at = state
+            .changes
+            .iter()
+            .any(|c| c.0 == "revoke_operator")
+            .then(as_of);
         Ok(Response::new(v1::ListOperatorsResponse {
-            operators: vec![operator("ada", OperatorRole::Admin).into()],
+            operators: vec![ada.into()],
             as_of: now(),
         }))
     }
@@ -340,8 +352,10 @@ impl FleetService for Fake {
     ) -> Answer<v1::RevokeOperatorResponse> {
         let m = request.into_inner();
         drop(self.admit_change("revoke_operator", &m.name, m.change)?);
+        let mut revoked = operator(&m.name, OperatorRole::Admin);
+        revoked.revoked_at = Some(as_of());
         Ok(Response::new(v1::RevokeOperatorResponse {
-            operator: Some(operator(&m.name, OperatorRole::Viewer).into()),
+            operator: Some(revoked.into()),
         }))
     }
 }
