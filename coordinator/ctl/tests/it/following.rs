@@ -53,7 +53,9 @@ async fn watch_prints_again_only_when_something_changed_and_ctrl_c_exits_0() {
             if !out.is_empty() {
                 let mut state = bench.fake.state();
                 // Beats alone are no change.
+                let beats = state.nodes[0].node.availability_reason.len();
                 state.nodes[0].node.last_seen = Some(crate::samples::before(0));
+                state.nodes[0].node.availability_reason = format!("no beat for {beats} s");
                 state.nodes[1].node.availability = Availability::Suspect;
             }
         },
