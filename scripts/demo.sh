@@ -258,13 +258,36 @@ check_the_end() {
     step "checked: nothing is left running"
 }
 
+# Says once of each agent that ended that it did: the fleet goes on without it, and shows it as
+# unreachable. Nothing goes on without the coordinator.
+watch_children() {
+    local name
+    if child_is_gone coordinator; then
+        why coordinator
+        fail "coordinator ended by itself"
+    fi
+    for name in "${!CHILDREN[@]}"; do
+        child_is_gone "$name" || continue
+        step "$name ended by itself: $(tail -n 1 "$DEMO_DIR/log/$name.log" 2>/dev/null)"
+        wait "${CHILDREN[$name]}" 2>/dev/null || true
+        unset "CHILDREN[$name]"
+    done
+}
+
+# The first simulated server, to show with.
+first_simulated() {
+    local files=("$SERVERS"/*.toml)
+    basename "${files[0]}" .toml
+}
+
 stay_up() {
-    step "up. In another terminal:  . .demo/env && h8lctl node list"
-    step "Ctrl-C stops it"
     local nap=
+    step "up. In another terminal:  . .demo/env && h8lctl node list"
+    step "to queue a fault:  echo 'beat.stop 20s' >>${DEMO_DIR#"$TOP"/}/nodes/$(first_simulated)/state/faults"
+    step "Ctrl-C stops it"
     trap 'echo; step "stopping"; kill $nap 2>/dev/null; exit 0' INT TERM
     while true; do
-        check_children
+        watch_children
         # Waited for in the background, so that Ctrl-C is answered at once.
         sleep 1 &
         nap=$!

@@ -189,6 +189,43 @@ fn the_demo_stays_up_refuses_a_second_one_and_stops_on_a_signal() {
     assert_eq!(stage.left(), "");
 }
 
+/// Ids of processes of this stage whose arguments contain `text`.
+fn pids(stage: &Stage, text: &str) -> String {
+    out(&with_lib(&format!(
+        "processes_naming '{text}' '{}/'",
+        stage.path().display()
+    )))
+}
+
+#[test]
+fn an_agent_that_dies_is_one_line_and_only_the_coordinators_end_ends_the_demo() {
+    let stage = Stage::new();
+    let mut child = start(&stage);
+    let log = stage.path().join("out");
+    wait_for(&log, "Ctrl-C stops it");
+    let text = std::fs::read_to_string(&log).expect("the log");
+    assert!(
+        text.contains("echo 'beat.stop 20s' >>") && text.contains("nodes/r1-a/state/faults"),
+        "{text}"
+    );
+
+    let agent = pids(&stage, "nodes/r2-b/agent.toml");
+    assert!(with_lib(&format!("kill -KILL {agent}")).status.success());
+    wait_for(&log, "r2-b ended by itself");
+    assert!(child.try_wait().expect("asked").is_none(), "it goes on");
+
+    let coordinator = pids(&stage, "coordinator.toml");
+    assert!(
+        with_lib(&format!("kill -KILL {coordinator}"))
+            .status
+            .success()
+    );
+    assert!(!child.wait().expect("it ends").success());
+    let text = std::fs::read_to_string(&log).expect("the log");
+    assert_eq!(text.matches("ended by itself").count(), 1, "{text}");
+    assert_eq!(stage.left(), "");
+}
+
 #[test]
 fn clean_stops_what_a_killed_demo_left_running() {
     let stage = Stage::new();

@@ -1,6 +1,6 @@
 //! The command line: nouns, then verbs. Each command's own options stand in its file.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::{Args, Parser};
@@ -47,9 +47,11 @@ pub struct Global {
         global = true,
         value_name = "FILE",
         env = "H8LIO_CONTEXT_FILE",
-        hide_env_values = true
+        hide_env_values = true,
+        // Unlike clap's parser of paths this one takes an empty value, which counts as unset.
+        value_parser = clap::builder::OsStringValueParser::new()
     )]
-    pub context_file: Option<PathBuf>,
+    pub context_file: Option<OsString>,
     /// Form of the answer
     #[arg(
         short,

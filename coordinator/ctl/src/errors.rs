@@ -52,6 +52,9 @@ pub enum CtlError {
     /// The command line asks for something that makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// The coordinator would refuse it: what stands there already shows it, so nobody was asked.
+    #[error("{0}")]
+    Refused(String),
     /// The coordinator's answer cannot be read.
     #[error(
         "the coordinator's answer cannot be read; is this h8lctl older than the coordinator? (h8lctl version)"
@@ -97,8 +100,16 @@ impl CtlError {
             Self::Ask(_) | Self::Usage(_) => Exit::Usage,
             // The reader of a pipe went away: it has seen what it wanted.
             Self::Output(e) if e.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
-            Self::Answer(_) | Self::Local { .. } | Self::Output(_) => Exit::Failed,
+            Self::Refused(_) | Self::Answer(_) | Self::Local { .. } | Self::Output(_) => {
+                Exit::Failed
+            }
         }
+    }
+
+    /// Whether a command that stays goes on: the coordinator is away, or cannot answer now.
+    pub fn passes(&self) -> bool {
+        self.exit() == Exit::Unreachable
+            || matches!(self, Self::Call(CallError::Unavailable { .. }))
     }
 
     /// The whole chain of causes as one line.
@@ -147,9 +158,11 @@ pub enum CallError {
         "not permitted: {message}; `h8lctl status` shows who you are, `h8lctl operator list` who may"
     )]
     NotPermitted { message: String },
-    #[error(
-        "the connection to the coordinator broke ({message}); try again, `h8lctl status` shows whether it is back"
-    )]
+    /// The coordinator answered that it cannot do this now: its own words.
+    #[error("{message}")]
+    Unavailable { message: String },
+    /// Nobody answered: the connection broke.
+    #[error("{message}; try again, `h8lctl status` shows whether it is back")]
     Lost { message: String },
     #[error(
         "the coordinator did not answer in time ({message}); a change may have been made: look before you repeat it"
@@ -168,7 +181,7 @@ impl CallError {
     /// The exit code.
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::Refused { .. } => Exit::Failed,
+            Self::Refused { .. } | Self::Unavailable { .. } => Exit::Failed,
             Self::BadRequest { .. } => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
             Self::NotPermitted { .. } => Exit::NotPermitted,
@@ -207,17 +220,45 @@ impl From<&Status> for CallError {
             Code::InvalidArgument => Self::BadRequest { message: said },
             Code::PermissionDenied | Code::Unauthenticated => Self::NotPermitted { message: said },
             Code::DeadlineExceeded | Code::Cancelled => Self::TimedOut { message: said },
-            // tonic hides a broken connection in the sources of Unavailable and Unknown.
-            Code::Unavailable => Self::Lost {
-                message: h8lio_tls::cause::explain(status),
-            },
-            Code::Unknown if std::error::Error::source(status).is_some() => Self::Lost {
-                message: h8lio_tls::cause::explain(status),
-            },
+            // What the coordinator said has no source: tonic made the status here if there is one.
+            Code::Unavailable | Code::Unknown if std::error::Error::source(status).is_some() => {
+                Self::Lost {
+                    message: broken(status),
+                }
+            }
+            Code::Unavailable => Self::Unavailable { message: said },
             _ => Self::Refused { message: said },
         }
     }
 }
+
+/// How a connection broke, in an operator's words. Where the libraries below give no cause that the
+/// operating system or TLS named, their own text (types, addresses of manuals) helps nobody.
+fn broken(status: &Status) -> String {
+    let mut next = std::error::Error::source(status);
+    while let Some(e) = next {
+        let io = e.downcast_ref::<io::Error>();
+        let carried = io.and_then(io::Error::get_ref);
+        if let (Some(io), None) = (io, carried)
+            && !matches!(
+                io.kind(),
+                io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::UnexpectedEof
+            )
+        {
+            let cause = h8lio_tls::cause::explain(io);
+            return format!("the connection to the coordinator broke ({cause})");
+        }
+        next = carried
+            .map(|c| c as &(dyn std::error::Error + 'static))
+            .or_else(|| e.source());
+    }
+    CLOSED.to_owned()
+}
+
+/// A connection that ended without more to be said.
+pub const CLOSED: &str = "the coordinator closed the connection";
 
 impl From<Status> for CtlError {
     fn from(status: Status) -> Self {
@@ -241,12 +282,48 @@ mod tests {
         assert_eq!(exit(Code::PermissionDenied), Exit::NotPermitted);
         assert_eq!(exit(Code::Unauthenticated), Exit::NotPermitted);
         assert_eq!(exit(Code::InvalidArgument), Exit::Usage);
-        assert_eq!(exit(Code::Unavailable), Exit::Unreachable);
+        assert_eq!(exit(Code::Unavailable), Exit::Failed);
         assert_eq!(exit(Code::DeadlineExceeded), Exit::Unreachable);
         assert_eq!(exit(Code::FailedPrecondition), Exit::Failed);
         assert_eq!(exit(Code::Internal), Exit::Failed);
         let e = CallError::about(&Status::not_found(""), "node", "s1", "h8lctl node list");
         assert_eq!(e.exit(), Exit::NotFound);
+    }
+
+    fn lost(source: io::Error) -> CtlError {
+        let mut status = Status::unavailable("transport error");
+        status.set_source(std::sync::Arc::new(source));
+        CtlError::from(status)
+    }
+
+    #[test]
+    fn a_broken_connection_is_told_without_the_libraries_text() {
+        let url = "peer closed connection without sending TLS close_notify: https://docs.rs/rustls";
+        for source in [
+            io::Error::new(io::ErrorKind::UnexpectedEof, url),
+            io::ErrorKind::ConnectionReset.into(),
+            io::Error::other("stream closed: Error(GoAway(b\"\"))"),
+        ] {
+            let e = lost(source);
+            assert_eq!(e.exit(), Exit::Unreachable);
+            assert!(e.passes());
+            assert_eq!(
+                e.line(),
+                format!("{CLOSED}; try again, `h8lctl status` shows whether it is back")
+            );
+        }
+        let gone = lost(io::Error::other(io::Error::from(
+            io::ErrorKind::ConnectionRefused,
+        )));
+        assert!(gone.line().contains("nothing listens there"), "{gone}");
+    }
+
+    #[test]
+    fn what_the_coordinator_says_of_itself_is_told_as_it_is() {
+        let full = "cannot record token.create in the audit log: no space left on device";
+        let e = CtlError::from(Status::unavailable(full));
+        assert_eq!((e.exit(), e.line().as_str()), (Exit::Failed, full));
+        assert!(e.passes());
     }
 
     #[test]

@@ -97,8 +97,12 @@ where
         Err(e) => return explain_usage(&e, world.terminal.as_mut()),
     };
     let places = Places {
-        file: cli.global.context_file,
-        name: cli.global.context,
+        file: cli
+            .global
+            .context_file
+            .filter(|file| !file.is_empty())
+            .map(PathBuf::from),
+        name: cli.global.context.filter(|name| !name.is_empty()),
         store: world.store.clone(),
     };
     let mut ctl = Ctl {

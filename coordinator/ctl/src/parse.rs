@@ -36,6 +36,24 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(total))
 }
 
+/// A duration from `least` to `most`, both as [`duration`] reads them.
+///
+/// # Errors
+/// A sentence for clap.
+pub fn duration_within(
+    least: &'static str,
+    most: &'static str,
+) -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let given = duration(text)?;
+        if (duration(least)?..=duration(most)?).contains(&given) {
+            Ok(given)
+        } else {
+            Err(format!("it may be {least} to {most}"))
+        }
+    }
+}
+
 /// A selector such as `role=storage,rack=r1`.
 ///
 /// # Errors
@@ -117,6 +135,17 @@ mod tests {
     #[case("1\u{e9}")]
     fn what_is_no_duration_is_refused(#[case] text: &str) {
         duration(text).expect_err("must be refused");
+    }
+
+    #[test]
+    fn a_bounded_duration_includes_its_bounds() {
+        let ttl = duration_within("1m", "30d");
+        for good in ["1m", "60s", "1h", "30d"] {
+            ttl(good).expect(good);
+        }
+        for bad in ["59s", "30d1s", "x"] {
+            ttl(bad).expect_err(bad);
+        }
     }
 
     #[test]

@@ -6,4 +6,4 @@ mod text;
 
 pub use format::{Format, list, one, value};
 pub use table::{Cell, Table, Tone};
-pub use text::{Text, age, ago, bytes, clean, duration, instant, joined, lines, or_dash};
+pub use text::{Text, age, ago, bytes, clean, count, duration, instant, joined, lines, or_dash};

@@ -41,6 +41,12 @@ pub fn joined<T: ToString>(values: &[T]) -> String {
     texts.join(",")
 }
 
+/// `1 node`, `2 nodes`.
+pub fn count(n: usize, noun: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{n} {noun}{s}")
+}
+
 /// A point in time, UTC, to the second.
 pub fn instant(t: Timestamp) -> String {
     t.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
@@ -157,6 +163,13 @@ mod tests {
         assert_eq!(text(3 * 3600 + 20 * 60), "3h 20m");
         assert_eq!(text(86_400 * 4 + 3600), "4d 1h");
         assert_eq!(text(86_400 * 4 + 59), "4d");
+    }
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!(count(0, "node"), "0 nodes");
+        assert_eq!(count(1, "node"), "1 node");
+        assert_eq!(count(2, "node"), "2 nodes");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A foreign manager in a domain that h8lio only observes is worth knowing and no fault; where
 //! the domain is set to `act` it needs attention, because h8lio refuses to act there.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use h8lio_model::condition::{ConditionType, Status};
@@ -29,6 +30,8 @@ pub struct Diagnosis {
     /// Nothing needs attention: exit code 0.
     pub healthy: bool,
     pub domains: Vec<DomainState>,
+    /// What could not be asked about managers: a domain without one may have one nevertheless.
+    pub not_asked: Vec<String>,
     pub findings: Vec<Finding>,
     pub sections: Vec<SectionAge>,
 }
@@ -98,9 +101,23 @@ pub fn diagnose(detail: &NodeDetail, as_of: Timestamp) -> Diagnosis {
         node: detail.node.name.to_string(),
         healthy: findings.is_empty(),
         domains,
+        not_asked: not_asked(detail.inventory.managers.as_ref()),
         findings,
         sections,
     }
+}
+
+/// Each thing once; systemd is read by several commands.
+fn not_asked(facts: Option<&ManagerFacts>) -> Vec<String> {
+    let problems = facts.into_iter().flat_map(|f| &f.problems);
+    let whats = problems.map(|p| {
+        if p.what.starts_with("systemctl") {
+            "systemd".to_owned()
+        } else {
+            p.what.clone()
+        }
+    });
+    whats.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 const DOMAINS: [Domain; 6] = [
@@ -129,10 +146,19 @@ fn domains(facts: Option<&ManagerFacts>) -> Vec<DomainState> {
         .into_iter()
         .map(|domain| DomainState {
             domain,
-            mode: facts.and_then(|f| f.modes.get(domain.as_str()).copied()),
+            mode: facts.and_then(|f| mode(f, domain)),
             managers: managers_of(domain),
         })
         .collect()
+}
+
+/// The configured mode. Public addresses and the watchdog have none: they are always observed.
+fn mode(facts: &ManagerFacts, domain: Domain) -> Option<DomainMode> {
+    let configured = facts.modes.get(domain.as_str()).copied();
+    configured.or(match domain {
+        Domain::PublicIps | Domain::Watchdog => Some(DomainMode::Observe),
+        Domain::Patching | Domain::Disks | Domain::Network | Domain::Runtime => None,
+    })
 }
 
 /// Foreign managers where h8lio is told to act.
@@ -284,7 +310,7 @@ fn staleness(n: &NodeView, sections: &[SectionAge]) -> Vec<Finding> {
 pub fn page(d: &Diagnosis) -> String {
     let mut text = Text::new();
     let verdict = match d.findings.len() {
-        0 => "nothing needs attention".to_owned(),
+        0 => format!("nothing needs attention{}", observed_only(&d.domains)),
         1 => "1 thing needs attention".to_owned(),
         n => format!("{n} things need attention"),
     };
@@ -300,10 +326,10 @@ pub fn page(d: &Diagnosis) -> String {
     text.heading("Domains and their managers");
     for domain in &d.domains {
         let managers = match (domain.mode, domain.managers.is_empty()) {
-            (_, false) => "foreign manager found",
-            (Some(DomainMode::Off), true) => "not looked at",
-            (None, true) => "not reported",
-            (Some(_), true) => "no foreign manager found",
+            (_, false) => "foreign manager found".to_owned(),
+            (Some(DomainMode::Off), true) => "not looked at".to_owned(),
+            (None, true) => "not reported".to_owned(),
+            (Some(_), true) => none_found(&d.not_asked),
         };
         text.field(
             domain.domain.as_str(),
@@ -317,6 +343,28 @@ pub fn page(d: &Diagnosis) -> String {
     text.heading("Age of what is known");
     text.table(&ages(&d.sections), "nothing was reported");
     text.finish()
+}
+
+/// Managers that are no finding, for a page that would not speak of them otherwise.
+fn observed_only(domains: &[DomainState]) -> String {
+    let managed = domains.iter().filter(|d| !d.managers.is_empty()).count();
+    match managed {
+        0 => String::new(),
+        1 => "; 1 domain has another manager (observed only)".to_owned(),
+        n => format!("; {n} domains have another manager (observed only)"),
+    }
+}
+
+/// No manager was found, as far as could be asked.
+fn none_found(not_asked: &[String]) -> String {
+    match not_asked {
+        [] => "no foreign manager found".to_owned(),
+        [only] => format!("none found, but {only} could not be asked"),
+        [first, more @ ..] => format!(
+            "none found, but {first} and {} more could not be asked (see above)",
+            more.len()
+        ),
+    }
 }
 
 const fn mode_word(mode: Option<DomainMode>) -> &'static str {
@@ -349,6 +397,7 @@ fn ages(sections: &[SectionAge]) -> Table {
 mod tests {
     use super::*;
     use crate::report::samples::{as_of, healthy, plain, sick};
+    use h8lio_model::inventory::Problem;
 
     fn reasons(d: &Diagnosis) -> Vec<String> {
         d.findings
@@ -362,6 +411,47 @@ mod tests {
         let d = diagnose(&healthy(), as_of());
         assert!(d.healthy, "{:?}", reasons(&d));
         assert!(d.domains.iter().any(|d| !d.managers.is_empty()));
+    }
+
+    #[test]
+    fn managers_that_are_only_observed_are_in_the_verdict() {
+        let text = plain(&page(&diagnose(&healthy(), as_of())));
+        assert!(
+            text.starts_with(
+                "Node r1-s1: nothing needs attention; 1 domain has another manager (observed only)\n"
+            ),
+            "{text}"
+        );
+        let mut detail = healthy();
+        let managers = detail.inventory.managers.as_mut().expect("sample has them");
+        managers.managers.clear();
+        let text = plain(&page(&diagnose(&detail, as_of())));
+        assert!(text.starts_with("Node r1-s1: nothing needs attention\n"));
+    }
+
+    #[test]
+    fn none_found_is_no_promise_where_systemd_could_not_be_asked() {
+        let mut detail = healthy();
+        let managers = detail.inventory.managers.as_mut().expect("sample has them");
+        let problem = |what: &str| Problem {
+            what: what.into(),
+            ..sick().inventory.problems[0].clone()
+        };
+        managers.problems = vec![problem("systemd"), problem("systemctl list-units")];
+        let d = diagnose(&detail, as_of());
+        assert_eq!(d.not_asked, ["systemd"]);
+        let text = plain(&page(&d));
+        let found = text.matches("none found, but systemd could not be asked");
+        assert_eq!(found.count(), 5, "{text}");
+        assert!(!text.contains("no foreign manager found"), "{text}");
+    }
+
+    #[test]
+    fn a_domain_is_unknown_only_when_the_agent_said_nothing() {
+        let mut detail = healthy();
+        detail.inventory.managers = None;
+        let text = plain(&page(&diagnose(&detail, as_of())));
+        assert_eq!(text.matches("unknown  not reported").count(), 6, "{text}");
     }
 
     #[test]

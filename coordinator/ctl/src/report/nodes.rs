@@ -39,8 +39,8 @@ pub fn table(nodes: &[NodeView], as_of: Timestamp, wide: bool) -> Table {
         let mut row = vec![
             n.name.as_str().into(),
             admission(n),
-            scheduling(n.scheduling),
-            Cell::toned(n.availability.as_str(), availability_tone(n.availability)),
+            scheduling(n),
+            availability(n),
             joined(&n.roles).into(),
             or_dash(place.map(|t| &t.zone)).into(),
             or_dash(place.map(|t| &t.rack)).into(),
@@ -76,16 +76,34 @@ fn admission(n: &NodeView) -> Cell {
     }
 }
 
-fn scheduling(s: Scheduling) -> Cell {
-    let tone = match s {
+/// A server that was not let in is given no work, so there is nothing to say.
+fn scheduling(n: &NodeView) -> Cell {
+    if n.admission == Admission::Pending {
+        return "-".into();
+    }
+    let tone = match n.scheduling {
         Scheduling::Active => Tone::Plain,
         Scheduling::Cordoned | Scheduling::Draining | Scheduling::InMaintenance => Tone::Warn,
     };
-    Cell::toned(s.as_str(), tone)
+    Cell::toned(n.scheduling.as_str(), tone)
 }
 
-/// The types that hold or cannot be told, each once, with a count where there are several.
+/// Only of members: nobody expects to hear from others.
+fn availability(n: &NodeView) -> Cell {
+    match n.admission {
+        Admission::Pending | Admission::Decommissioned => "-".into(),
+        Admission::Enrolled => {
+            Cell::toned(n.availability.as_str(), availability_tone(n.availability))
+        }
+    }
+}
+
+/// The types that hold or cannot be told, each once, with a count where there are several. A
+/// server that was never heard has not said that it has none.
 fn conditions(n: &NodeView) -> Cell {
+    if n.conditions.is_empty() && n.last_seen.is_none() && n.boot_id.is_none() {
+        return Cell::toned("not reported", Tone::Faint);
+    }
     let mut count: BTreeMap<&str, u32> = BTreeMap::new();
     for c in n.conditions.iter().filter(|c| wants_a_look(c.status)) {
         *count.entry(c.kind.name()).or_default() += 1;
@@ -146,6 +164,8 @@ mod tests {
         let before = rack();
         let mut now = rack();
         now[0].last_seen = Some(as_of());
+        now[0].availability_reason = "no beat for 99.1 s".into();
+        now[1].conditions[0].observed_at = as_of();
         assert!(!differ(&before, &now));
         now[0].availability = h8lio_model::lifecycle::Availability::Suspect;
         assert!(differ(&before, &now));

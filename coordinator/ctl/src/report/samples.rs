@@ -90,6 +90,7 @@ pub(crate) fn rack() -> Vec<NodeView> {
     third.topology = None;
     third.roles = vec![];
     third.last_seen = None;
+    third.boot_id = None;
     third.agent_version = None;
     vec![node(1, "r1-s1"), second, third]
 }

@@ -4,6 +4,7 @@ use h8lio_model::condition::Status;
 use h8lio_model::inventory::{PackageFacts, RebootReason, RuntimeFacts, UpgradablePackage};
 use h8lio_model::lifecycle::Restriction;
 use h8lio_model::node::{NodeDetail, NodeView};
+use h8lio_model::section::SectionKind;
 use jiff::Timestamp;
 
 use super::show_hardware;
@@ -14,7 +15,7 @@ pub fn page(detail: &NodeDetail, as_of: Timestamp, wide: bool) -> String {
     let mut text = Text::new();
     identity(&mut text, &detail.node);
     availability(&mut text, &detail.node, as_of);
-    conditions(&mut text, &detail.node, as_of);
+    conditions(&mut text, detail, as_of);
     let inventory = &detail.inventory;
     show_hardware::system(&mut text, inventory, as_of);
     show_hardware::disks(&mut text, inventory.disks.as_deref(), wide);
@@ -54,7 +55,10 @@ fn identity(text: &mut Text, n: &NodeView) {
     let expires = n.certificate_expires_at.map(instant);
     text.field(
         "certificate",
-        format!("until {}", or_dash(expires.as_ref())),
+        expires.map_or_else(
+            || "no certificate used yet".to_owned(),
+            |at| format!("until {at}"),
+        ),
     );
 }
 
@@ -77,10 +81,13 @@ fn seen(t: Option<Timestamp>, as_of: Timestamp) -> String {
     }
 }
 
-fn conditions(text: &mut Text, n: &NodeView, as_of: Timestamp) {
+fn conditions(text: &mut Text, detail: &NodeDetail, as_of: Timestamp) {
     text.heading("Conditions");
+    let n = &detail.node;
     if n.conditions.is_empty() {
-        text.line(1, "none");
+        let section = SectionKind::Conditions.as_str();
+        let reported = detail.inventory.observed_at.contains_key(section);
+        text.line(1, if reported { "none" } else { "not reported yet" });
     }
     for c in &n.conditions {
         let status = match c.status {
@@ -240,7 +247,8 @@ fn runtime(text: &mut Text, facts: Option<&RuntimeFacts>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::samples::{as_of, plain, sick};
+    use crate::report::samples::{as_of, healthy, plain, sick};
+    use h8lio_model::inventory::{Health, UnusableReason};
 
     #[test]
     fn the_page_of_a_sick_node() {
@@ -253,5 +261,56 @@ mod tests {
         detail.inventory = h8lio_model::inventory::Inventory::default();
         let text = plain(&page(&detail, as_of(), false));
         assert_eq!(text.matches("not reported").count(), 6, "{text}");
+    }
+
+    #[test]
+    fn no_condition_is_told_apart_from_conditions_never_reported() {
+        let mut detail = healthy();
+        let section = |d: &NodeDetail| {
+            let text = plain(&page(d, as_of(), false));
+            let (_, rest) = text.split_once("Conditions\n").expect("there");
+            rest.lines().next().unwrap_or_default().trim().to_owned()
+        };
+        assert_eq!(section(&detail), "none");
+        detail.inventory.observed_at.remove("conditions");
+        assert_eq!(section(&detail), "not reported yet");
+    }
+
+    #[test]
+    fn what_nobody_knows_is_one_dash_or_one_phrase() {
+        let mut detail = healthy();
+        detail.node.certificate_expires_at = None;
+        detail.inventory.hardware = Some(Default::default());
+        let text = plain(&page(&detail, as_of(), false));
+        assert!(
+            text.contains("certificate    no certificate used yet\n"),
+            "{text}"
+        );
+        assert!(text.contains("model          -\n"), "{text}");
+    }
+
+    #[test]
+    fn a_disk_says_each_use_once_and_why_its_health_is_unknown_only_when_wide() {
+        let mut detail = healthy();
+        let disk = &mut detail.inventory.disks.as_mut().expect("sample has disks")[0];
+        let mounted = |m: &str| UnusableReason::SystemDisk { mount: m.into() };
+        disk.unusable = vec![
+            mounted("/"),
+            UnusableReason::Partitioned { count: 1 },
+            mounted("/boot"),
+        ];
+        disk.health = Health::Unknown {
+            reason: "smartctl is not installed".into(),
+        };
+        let text = plain(&page(&detail, as_of(), false));
+        assert!(
+            text.contains("  unknown  system disk (/, /boot); 1 partition\n"),
+            "{text}"
+        );
+        let wide = plain(&page(&detail, as_of(), true));
+        assert!(
+            wide.contains("unknown: smartctl is not installed"),
+            "{wide}"
+        );
     }
 }

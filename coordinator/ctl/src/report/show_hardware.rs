@@ -6,7 +6,7 @@ use h8lio_model::inventory::{
 };
 use jiff::Timestamp;
 
-use crate::output::{Cell, Table, Text, Tone, ago, bytes, joined, or_dash};
+use crate::output::{Cell, Table, Text, Tone, ago, bytes, count, joined, or_dash};
 
 pub(super) fn system(text: &mut Text, inventory: &Inventory, as_of: Timestamp) {
     text.heading("System");
@@ -34,8 +34,9 @@ pub(super) fn system(text: &mut Text, inventory: &Inventory, as_of: Timestamp) {
         }
     }
     if let Some(h) = &inventory.hardware {
-        let vendor = or_dash(h.manufacturer.as_ref());
-        text.field("model", format!("{vendor} {}", or_dash(h.product.as_ref())));
+        let names = [h.manufacturer.as_deref(), h.product.as_deref()];
+        let model: Vec<&str> = names.into_iter().flatten().collect();
+        text.field("model", or_dash(Some(&model.join(" "))));
         text.field("serial", or_dash(h.serial.as_ref()));
         text.field("bios", or_dash(h.bios_version.as_ref()));
         if let Some(v) = &h.virtualization {
@@ -46,11 +47,11 @@ pub(super) fn system(text: &mut Text, inventory: &Inventory, as_of: Timestamp) {
         text.field(
             "cpu",
             format!(
-                "{} × {}, {} cores, {} threads, {}",
+                "{} × {}, {}, {}, {}",
                 c.sockets,
                 or_dash(c.model.as_ref()),
-                c.cores,
-                c.threads,
+                count(c.cores as usize, "core"),
+                count(c.threads as usize, "thread"),
                 c.architecture
             ),
         );
@@ -59,7 +60,11 @@ pub(super) fn system(text: &mut Text, inventory: &Inventory, as_of: Timestamp) {
         let nodes = m.numa_nodes.len();
         text.field(
             "memory",
-            format!("{}, {nodes} NUMA node(s)", bytes(m.total_bytes, false)),
+            format!(
+                "{}, {}",
+                bytes(m.total_bytes, false),
+                count(nodes, "NUMA node")
+            ),
         );
     }
 }
@@ -84,7 +89,7 @@ pub(super) fn disks(text: &mut Text, disks: Option<&[Disk]>, wide: bool) {
             or_dash(d.model.as_ref()).into(),
             or_dash(d.serial.as_ref()).into(),
             or_dash(d.slot.as_ref()).into(),
-            health(&d.health),
+            health(&d.health, wide),
             usage(d).into(),
         ];
         if wide {
@@ -116,12 +121,13 @@ fn kind(d: &Disk) -> String {
     }
 }
 
-fn health(h: &Health) -> Cell {
+fn health(h: &Health, wide: bool) -> Cell {
     match h {
         Health::Healthy => Cell::toned("healthy", Tone::Good),
         Health::Failing { evidence } => {
             Cell::toned(format!("FAILING: {}", evidence.join("; ")), Tone::Bad)
         }
+        Health::Unknown { .. } if !wide => Cell::toned("unknown", Tone::Warn),
         Health::Unknown { reason } => Cell::toned(format!("unknown: {reason}"), Tone::Warn),
     }
 }
@@ -131,8 +137,18 @@ fn usage(d: &Disk) -> String {
     if d.unusable.is_empty() {
         return "free".to_owned();
     }
-    let reasons: Vec<String> = d.unusable.iter().map(unusable).collect();
-    reasons.join(", ")
+    let mut uses: Vec<String> = Vec::new();
+    let mut system: Vec<&str> = Vec::new();
+    for reason in &d.unusable {
+        match reason {
+            UnusableReason::SystemDisk { mount } => system.push(mount),
+            other => uses.push(unusable(other)),
+        }
+    }
+    if !system.is_empty() {
+        uses.insert(0, format!("system disk ({})", system.join(", ")));
+    }
+    uses.join("; ")
 }
 
 fn unusable(r: &UnusableReason) -> String {
@@ -141,7 +157,7 @@ fn unusable(r: &UnusableReason) -> String {
         UnusableReason::Mounted { mount } => format!("mounted on {mount}"),
         UnusableReason::Held { by } => format!("held by {by}"),
         UnusableReason::Signature { kind, device } => format!("{kind} on {device}"),
-        UnusableReason::Partitioned { count } => format!("{count} partition(s)"),
+        UnusableReason::Partitioned { count } => self::count(*count as usize, "partition"),
         UnusableReason::CephOsd { osd_id, .. } => {
             osd_id.map_or_else(|| "an OSD".to_owned(), |id| format!("osd.{id}"))
         }

@@ -1,6 +1,7 @@
 //! Commands that change something.
 
 use h8lctl::errors::Exit;
+use h8lio_model::lifecycle::Restriction;
 use h8lio_model::operator::OperatorRole;
 use tonic::Status;
 
@@ -199,4 +200,101 @@ async fn a_refused_operator_leaves_no_file_behind() {
     );
     assert_eq!(bench.run(&line).await.exit, Exit::NotPermitted);
     assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn a_change_that_changes_nothing_is_called_unchanged() {
+    let bench = Bench::new();
+    for (line, told) in [
+        ("node ban r1-s1", "node r1-s1 banned\n"),
+        ("node ban r1-s1", "node r1-s1 unchanged\n"),
+        ("node unban r1-s1", "node r1-s1 no longer banned\n"),
+        ("node unban r1-s1", "node r1-s1 unchanged\n"),
+        ("node approve r1-s1", "node r1-s1 unchanged\n"),
+        ("node label r1-s1 tier=gold", "node r1-s1 unchanged\n"),
+        ("node label r1-s1 tier=iron", "node r1-s1 updated\n"),
+        ("node decommission r1-s1", "node r1-s1 decommissioned\n"),
+        ("node decommission r1-s1", "node r1-s1 unchanged\n"),
+        ("token revoke t1", "token t1 revoked\n"),
+        ("token revoke t1", "token t1 unchanged\n"),
+        ("operator revoke ada", "operator ada revoked\n"),
+        ("operator revoke ada", "operator ada unchanged\n"),
+    ] {
+        let said = bench.run(&format!("{line} --reason r -y")).await;
+        assert_eq!((said.exit, said.out.as_str()), (Exit::Done, told), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_coordinator_would_refuse_is_told_before_any_plan() {
+    let bench = Bench::new();
+    let refused = async |line: &str, cause: &str| {
+        let said = bench.run(&format!("{line} --reason r -y")).await;
+        assert_eq!(said.exit, Exit::Failed, "{line}");
+        assert_eq!(said.err.lines().count(), 1, "{}", said.err);
+        assert!(said.err.contains(cause), "{}", said.err);
+    };
+    bench.run("node ban r1-s1 --reason r -y").await;
+    refused("node approve r1-s1", "end the ban first").await;
+    bench.run("node decommission r1-s1 --reason r -y").await;
+    for line in [
+        "node approve r1-s1",
+        "node ban r1-s1",
+        "node label r1-s1 a=b",
+    ] {
+        refused(line, "was decommissioned").await;
+    }
+    bench.fake.state().nodes[1].node.restriction = Some(Restriction::Quarantined {
+        reason: "two servers".into(),
+        at: crate::samples::as_of(),
+    });
+    refused("node unban r1-s2", "is quarantined, not banned").await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_in_the_command_itself_is_told_before_anybody_is_called() {
+    let bench = Bench::new();
+    for (line, cause) in [
+        (
+            "token create --ttl 59s",
+            "--ttl <TIME>': it may be 1m to 30d",
+        ),
+        (
+            "token create --ttl 31d",
+            "--ttl <TIME>': it may be 1m to 30d",
+        ),
+        (
+            "token create --name s1 --uses 2",
+            "--name is for one server",
+        ),
+        (
+            "operator create bob --role viewer --ttl 59m",
+            "--ttl <TIME>': it may be 1h to 400d",
+        ),
+        (
+            "operator create bob --role viewer --ttl 401d",
+            "--ttl <TIME>': it may be 1h to 400d",
+        ),
+        (
+            "operator create bob --role viewer --file no/such/bob.toml",
+            "folder no/such does not exist",
+        ),
+    ] {
+        let said = bench.run(&format!("{line} --reason r -y")).await;
+        assert_eq!(said.exit, Exit::Usage, "{line}");
+        assert!(said.err.contains(cause), "{line}: {}", said.err);
+        assert!(!said.err.contains("certificate for") && !said.err.contains("join token for"));
+    }
+    assert!(bench.fake.state().dialled.is_empty());
+}
+
+#[tokio::test]
+async fn a_token_or_operator_that_is_not_there_is_told_before_any_plan() {
+    let bench = Bench::new();
+    for line in ["token revoke t9", "operator revoke bob"] {
+        let said = bench.run(&format!("{line} --reason r -y")).await;
+        assert_eq!(said.exit, Exit::NotFound, "{line}");
+        assert_eq!(said.err.lines().count(), 1, "{}", said.err);
+    }
+    assert!(bench.fake.state().changes.is_empty());
 }

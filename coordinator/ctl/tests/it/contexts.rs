@@ -186,3 +186,20 @@ async fn all_coordinators_down_is_one_line_with_each_cause() {
         "error: no coordinator of fleet demo answers: down-a:1: connection refused; down-b:2: connection refused\n"
     );
 }
+
+#[test]
+fn empty_variables_count_as_unset() {
+    let home = tempfile::tempdir().expect("temporary folder");
+    #[expect(clippy::disallowed_methods, reason = "variables are a process's own")]
+    let mut h8lctl = std::process::Command::new(env!("CARGO_BIN_EXE_h8lctl"));
+    let said = h8lctl
+        .args(["context", "show"])
+        .env("XDG_CONFIG_HOME", home.path())
+        .env("H8LIO_CONTEXT_FILE", "")
+        .env("H8LIO_CONTEXT", "")
+        .output()
+        .expect("h8lctl runs");
+    assert_eq!(said.status.code(), Some(2));
+    let err = String::from_utf8_lossy(&said.stderr);
+    assert!(err.contains("no context: import the file"), "{err}");
+}

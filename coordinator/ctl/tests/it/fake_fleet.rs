@@ -27,6 +27,8 @@ pub(crate) struct State {
     pub(crate) refuse: Option<Status>,
     /// Events of each coming `FollowEvents` stream, which ends after them.
     pub(crate) streams: VecDeque<Vec<Event>>,
+    /// How many coming `FollowEvents` streams break at once.
+    pub(crate) broken_streams: u32,
     /// Changes that were asked for: the call, and what it named.
     pub(crate) changes: Vec<(&'static str, String, v1::Change)>,
     pub(crate) dialled: Vec<String>,
@@ -52,6 +54,7 @@ impl Fake {
             faults: vec![],
             refuse: None,
             streams: VecDeque::new(),
+            broken_streams: 0,
             changes: vec![],
             dialled: vec![],
             followed: vec![],
@@ -208,8 +211,14 @@ impl FleetService for Fake {
         &self,
         _: Request<v1::ListTokensRequest>,
     ) -> Answer<v1::ListTokensResponse> {
-        drop(self.admit()?);
-        let tokens = vec![token().into()];
+        let state = self.admit()?;
+        let mut token = token();
+        token.revoked_at = state
+            .changes
+            .iter()
+            .any(|c| c.0 == "revoke_token")
+            .then(as_of);
+        let tokens = vec![token.into()];
         Ok(Response::new(v1::ListTokensResponse {
             tokens,
             as_of: now(),
@@ -255,6 +264,11 @@ impl FleetService for Fake {
     ) -> Answer<Self::FollowEventsStream> {
         let mut state = self.admit()?;
         state.followed.push(request.into_inner().after_seq);
+        if state.broken_streams > 0 {
+            state.broken_streams -= 1;
+            let end = Err(Status::unavailable("the coordinator stops"));
+            return Ok(Response::new(Box::pin(tokio_stream::once(end))));
+        }
         let Some(events) = state.streams.pop_front() else {
             return Ok(Response::new(Box::pin(tokio_stream::pending())));
         };
@@ -319,9 +333,15 @@ impl FleetService for Fake {
         &self,
         _: Request<v1::ListOperatorsRequest>,
     ) -> Answer<v1::ListOperatorsResponse> {
-        drop(self.admit()?);
+        let state = self.admit()?;
+        let mut ada = operator("ada", OperatorRole::Admin);
+        ada.revoked_at = state
+            .changes
+            .iter()
+            .any(|c| c.0 == "revoke_operator")
+            .then(as_of);
         Ok(Response::new(v1::ListOperatorsResponse {
-            operators: vec![operator("ada", OperatorRole::Admin).into()],
+            operators: vec![ada.into()],
             as_of: now(),
         }))
     }
@@ -332,8 +352,10 @@ impl FleetService for Fake {
     ) -> Answer<v1::RevokeOperatorResponse> {
         let m = request.into_inner();
         drop(self.admit_change("revoke_operator", &m.name, m.change)?);
+        let mut revoked = operator(&m.name, OperatorRole::Admin);
+        revoked.revoked_at = Some(as_of());
         Ok(Response::new(v1::RevokeOperatorResponse {
-            operator: Some(operator(&m.name, OperatorRole::Viewer).into()),
+            operator: Some(revoked.into()),
         }))
     }
 }

@@ -53,7 +53,9 @@ async fn watch_prints_again_only_when_something_changed_and_ctrl_c_exits_0() {
             if !out.is_empty() {
                 let mut state = bench.fake.state();
                 // Beats alone are no change.
+                let beats = state.nodes[0].node.availability_reason.len();
                 state.nodes[0].node.last_seen = Some(crate::samples::before(0));
+                state.nodes[0].node.availability_reason = format!("no beat for {beats} s");
                 state.nodes[1].node.availability = Availability::Suspect;
             }
         },
@@ -98,6 +100,32 @@ async fn follow_goes_on_behind_the_last_event_after_a_stream_ended() {
     assert_eq!(said.exit, Exit::Done, "{}", said.err);
     assert_eq!(said.out, "1\n2\n3\n4\n", "none missed, none twice");
     assert_eq!(bench.fake.state().followed[..2], [2, 3]);
+}
+
+#[tokio::test]
+async fn a_broken_follow_is_told_once_and_so_is_its_return() {
+    let mut bench = Bench::new();
+    bench.fake.state().broken_streams = 1;
+    let mut refused = false;
+    let said = run_until(
+        &mut bench,
+        "event list --follow -o name",
+        |bench, out| {
+            // The first attempt to come back fails, too.
+            if out.contains('2') && !refused && !bench.fake.state().followed.is_empty() {
+                refused = true;
+                bench.fake.state().refuse = Some(tonic::Status::unavailable("still starting"));
+            }
+        },
+        |_, err| err.contains("connected again"),
+    )
+    .await;
+    assert_eq!(said.exit, Exit::Done, "{}", said.err);
+    assert_eq!(
+        said.err,
+        "the coordinator closed the connection\nconnected again\n"
+    );
+    assert_eq!(said.out, "1\n2\n");
 }
 
 #[tokio::test]

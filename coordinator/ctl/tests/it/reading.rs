@@ -1,6 +1,7 @@
 //! Commands that only read.
 
 use h8lctl::errors::Exit;
+use h8lio_model::lifecycle::Admission;
 use tonic::Status;
 
 use crate::bench::Bench;
@@ -21,6 +22,29 @@ async fn an_empty_fleet_is_an_empty_array_and_a_table_with_a_header() {
     assert_eq!(bench.run("node list -o json").await.out, "[]\n");
     assert_eq!(bench.run("node list").await.out.lines().count(), 1);
     assert_eq!(bench.run("node list -o name").await.out, "");
+}
+
+#[tokio::test]
+async fn decommissioned_nodes_are_listed_only_when_all_are_asked_for() {
+    let bench = Bench::new();
+    bench.fake.state().nodes[0].node.admission = Admission::Decommissioned;
+    let said = bench.run("node list").await;
+    assert_eq!(said.out.lines().count(), 2, "{}", said.out);
+    assert!(
+        said.err.ends_with("1 decommissioned not shown (--all)\n"),
+        "{}",
+        said.err
+    );
+    let names = bench.run("node list -o name").await;
+    assert_eq!((names.out.as_str(), names.err.as_str()), ("r1-s2\n", ""));
+    let json = bench.run("node list -o json").await.json();
+    assert_eq!(json.as_array().map(Vec::len), Some(1));
+    let all = bench.run("node list --all").await;
+    let gone = all.out.lines().nth(1).unwrap_or_default();
+    let cells: Vec<&str> = gone.split_whitespace().take(4).collect();
+    assert_eq!(cells, ["r1-s1", "Decommissioned", "Active", "-"]);
+    let json = bench.run("node list --all -o json").await.json();
+    assert_eq!(json.as_array().map(Vec::len), Some(2));
 }
 
 #[tokio::test]
@@ -107,9 +131,9 @@ async fn each_refusal_of_the_coordinator_is_one_line_with_its_exit_code() {
             "field selector: no such key",
         ),
         (
-            Status::unavailable("going down"),
-            Exit::Unreachable,
-            "going down",
+            Status::unavailable("cannot record token.create: no space left on device"),
+            Exit::Failed,
+            "error: cannot record token.create: no space left on device",
         ),
     ] {
         let bench = Bench::new();

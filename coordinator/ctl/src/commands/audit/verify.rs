@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::Ctl;
 use crate::errors::{CtlError, Exit};
-use crate::output::{self, Text};
+use crate::output::{self, Text, count};
 use crate::parse;
 
 #[derive(Debug, clap::Args)]
@@ -43,10 +43,14 @@ pub(crate) async fn run(ctl: &mut Ctl<'_>, args: &Args) -> Result<Exit, CtlError
         witnesses: answer.witnesses,
         faults: answer.faults,
     };
+    let request = api.request(v1::GetStatusRequest {});
+    let status = api.fleet.get_status(request).await?.into_inner();
+    let online = status.nodes.iter().filter(|(k, _)| k.ends_with("/Online"));
+    let online = online.map(|(_, count)| count).sum();
     let format = ctl.format;
     let name = verified.head.seq.to_string();
     output::one(ctl.terminal(), format, &verified, &name, |_| {
-        page(&verified)
+        page(&verified, online)
     })?;
     Ok(if verified.faults.is_empty() {
         Exit::Done
@@ -55,7 +59,8 @@ pub(crate) async fn run(ctl: &mut Ctl<'_>, args: &Args) -> Result<Exit, CtlError
     })
 }
 
-fn page(v: &Verified) -> String {
+/// The page for people; `online` nodes could have told what they remember.
+fn page(v: &Verified, online: u32) -> String {
     let mut text = Text::new();
     let verdict = if v.faults.is_empty() {
         "the audit log is whole"
@@ -65,7 +70,7 @@ fn page(v: &Verified) -> String {
     text.heading(verdict);
     text.field("entries", v.entries.to_string());
     text.field("head", format!("{}:{}", v.head.seq, v.head.hash));
-    text.field("compared with", format!("{} agents' memory", v.witnesses));
+    text.field("compared with", compared(v.witnesses, online));
     for fault in &v.faults {
         text.line(1, fault);
     }
@@ -76,4 +81,34 @@ fn page(v: &Verified) -> String {
         );
     }
     text.finish()
+}
+
+fn compared(witnesses: u32, online: u32) -> String {
+    let compared = format!("the memory of {}", count(witnesses as usize, "agent"));
+    if witnesses == 0 || witnesses < online {
+        let online = count(online as usize, "node");
+        format!("{compared}, {online} online: agents tell theirs when they connect")
+    } else {
+        compared
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::compared;
+
+    #[test]
+    fn too_few_witnesses_are_explained() {
+        assert_eq!(compared(1, 1), "the memory of 1 agent");
+        assert_eq!(compared(3, 2), "the memory of 3 agents");
+        let hint = "online: agents tell theirs when they connect";
+        assert_eq!(
+            compared(0, 0),
+            format!("the memory of 0 agents, 0 nodes {hint}")
+        );
+        assert_eq!(
+            compared(1, 12),
+            format!("the memory of 1 agent, 12 nodes {hint}")
+        );
+    }
 }

@@ -8,7 +8,7 @@ use tokio_stream::StreamExt as _;
 
 use crate::Ctl;
 use crate::connect::Api;
-use crate::errors::{CallError, CtlError, Exit};
+use crate::errors::{CLOSED, CallError, CtlError, Exit};
 use crate::follow::POLL;
 use crate::output::{self, Cell, Format, Table, Tone, instant};
 
@@ -110,18 +110,21 @@ async fn follow(
         last = last.max(e.seq);
     }
     let mut api = Some(api);
+    let mut told = false;
     loop {
-        let Some(ended) = interrupt.or(stream(ctl, api.take(), args, &mut last)).await else {
+        let streamed = stream(ctl, api.take(), args, &mut last, &mut told);
+        let Some(ended) = interrupt.or(streamed).await else {
             return Ok(Exit::Done);
         };
         match ended {
-            Err(e) if e.exit() != Exit::Unreachable => return Err(e),
-            Err(e) => {
-                let line = output::clean(&e.line());
-                ctl.terminal().err(&format!("{line}; connecting again\n"))?;
+            Err(e) if !e.passes() => return Err(e),
+            // Said once, however many attempts it takes.
+            Err(_) if !told => {
+                ctl.terminal().err(&format!("{CLOSED}\n"))?;
+                told = true;
             }
             // Coordinators end streams now and then (connection age): go on silently.
-            Ok(()) => {}
+            Err(_) | Ok(()) => {}
         }
         if interrupt.or(tokio::time::sleep(POLL)).await.is_none() {
             return Ok(Exit::Done);
@@ -129,11 +132,13 @@ async fn follow(
     }
 }
 
+/// One stream to its end. `told` is whether the operator waits for the word that it is back.
 async fn stream(
     ctl: &mut Ctl<'_>,
     api: Option<Api>,
     args: &Args,
     last: &mut u64,
+    told: &mut bool,
 ) -> Result<(), CtlError> {
     let mut api = match api {
         Some(api) => api,
@@ -150,6 +155,9 @@ async fn stream(
         .await
         .map_err(|status| about(&status, args))?
         .into_inner();
+    if std::mem::take(told) {
+        ctl.terminal().err("connected again\n")?;
+    }
     while let Some(answer) = events.next().await {
         if let Some(event) = answer?.event {
             let event = Event::try_from(event)?;

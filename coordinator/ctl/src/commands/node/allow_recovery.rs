@@ -25,12 +25,12 @@ pub struct Args {
 }
 
 pub(crate) async fn run(ctl: &mut Ctl<'_>, args: &Args) -> Result<Exit, CtlError> {
-    let preview = |n: &NodeView| preview(n, args.span);
+    let preview = |n: &NodeView| Ok(preview(n, args.span));
+    let agreed = outcome::agree(ctl, &args.node, &args.change, outcome::yes, preview).await?;
+    let node = agreed.node();
     let Agreed {
-        mut api,
-        node,
-        change,
-    } = outcome::agree(ctl, &args.node, &args.change, outcome::yes, preview).await?;
+        mut api, change, ..
+    } = agreed;
     // By the coordinator's clock, not by this computer's.
     let request = api.request(v1::GetStatusRequest {});
     let status = api.fleet.get_status(request).await?.into_inner();
@@ -44,7 +44,7 @@ pub(crate) async fn run(ctl: &mut Ctl<'_>, args: &Args) -> Result<Exit, CtlError
     });
     let answer = api.nodes.allow_recovery(request).await?.into_inner();
     let done = format!("may re-attest until {}", instant(until));
-    outcome::print(ctl, answer.node, &done)
+    outcome::print(ctl, None, answer.node, &done)
 }
 
 fn preview(node: &NodeView, span: Duration) -> String {

@@ -1,46 +1,43 @@
 //! `h8lctl node approve NAME`
 
+use h8lio_model::lifecycle::{Admission, Restriction};
 use h8lio_model::node::NodeView;
 use h8lio_proto::v1;
 
-use super::outcome::{self, Agreed};
+use super::outcome::{self, Target, Words};
 use crate::Ctl;
-use crate::change::ChangeArgs;
 use crate::errors::{CtlError, Exit};
-use h8lio_model::lifecycle::{Admission, Restriction};
 
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Name or id
-    pub node: String,
-    #[command(flatten)]
-    pub change: ChangeArgs,
-}
-
-pub(crate) async fn run(ctl: &mut Ctl<'_>, args: &Args) -> Result<Exit, CtlError> {
-    let Agreed {
-        mut api,
-        node,
-        change,
-    } = outcome::agree(ctl, &args.node, &args.change, outcome::yes, preview).await?;
-    let request = api.request(v1::ApproveNodeRequest {
+pub(crate) async fn run(ctl: &mut Ctl<'_>, target: &Target) -> Result<Exit, CtlError> {
+    let words = Words {
+        consent: outcome::yes,
+        preview,
+        done: "approved",
+    };
+    let message = |node, change| v1::ApproveNodeRequest {
         node,
         change: Some(change),
-    });
-    let answer = api.nodes.approve_node(request).await?.into_inner();
-    outcome::print(ctl, answer.node, "approved")
+    };
+    outcome::change(ctl, target, words, message, async |api, request| {
+        Ok(api.nodes.approve_node(request).await?.into_inner().node)
+    })
+    .await
 }
 
-fn preview(node: &NodeView) -> String {
-    let what = match (&node.restriction, node.admission) {
-        (Some(Restriction::Quarantined { reason, .. }), _) => {
+fn preview(node: &NodeView) -> Result<String, String> {
+    let what = match (node.admission, &node.restriction) {
+        (Admission::Decommissioned, _) => return Err(outcome::gone(node)),
+        (_, Some(Restriction::Banned { .. })) => {
+            return Err(format!(
+                "node {} is banned; end the ban first (h8lctl node unban {})",
+                node.name, node.name
+            ));
+        }
+        (_, Some(Restriction::Quarantined { reason, .. })) => {
             format!("end the quarantine ({reason}); its next session counts as the true server")
         }
-        (_, Admission::Pending) => "let it in: it gets a node certificate".to_owned(),
-        (Some(Restriction::Banned { .. }), _) => {
-            "nothing to approve: it is banned, see `h8lctl node unban`".to_owned()
-        }
-        (None, _) => format!("nothing to approve: it is {}", node.admission),
+        (Admission::Pending, None) => "let it in: it gets a node certificate".to_owned(),
+        (Admission::Enrolled, None) => "nothing to approve: it is enrolled".to_owned(),
     };
-    format!("node {} ({})\n  {what}\n", node.name, node.id)
+    Ok(format!("node {} ({})\n  {what}\n", node.name, node.id))
 }

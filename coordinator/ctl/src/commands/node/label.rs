@@ -1,5 +1,6 @@
 //! `h8lctl node label NAME key=value key-`
 
+use h8lio_model::lifecycle::Admission;
 use h8lio_model::node::NodeView;
 use h8lio_model::role::Role;
 use h8lio_model::topology::Topology;
@@ -35,11 +36,13 @@ pub(crate) async fn run(ctl: &mut Ctl<'_>, args: &Args) -> Result<Exit, CtlError
         return Err(CtlError::Usage(text.to_owned()));
     }
     let preview = |n: &NodeView| preview(n, args);
+    let agreed = outcome::agree(ctl, &args.node, &args.change, outcome::yes, preview).await?;
+    let node = agreed.node();
     let Agreed {
         mut api,
-        node,
+        before,
         change,
-    } = outcome::agree(ctl, &args.node, &args.change, outcome::yes, preview).await?;
+    } = agreed;
     let mut message = v1::UpdateNodeRequest {
         node,
         roles: h8lio_proto::convert::roles(&args.roles),
@@ -57,11 +60,14 @@ pub(crate) async fn run(ctl: &mut Ctl<'_>, args: &Args) -> Result<Exit, CtlError
     }
     let request = api.request(message);
     let answer = api.nodes.update_node(request).await?.into_inner();
-    outcome::print(ctl, answer.node, "updated")
+    outcome::print(ctl, Some(&before), answer.node, "updated")
 }
 
 /// Old and new value of everything that is touched.
-fn preview(node: &NodeView, args: &Args) -> String {
+fn preview(node: &NodeView, args: &Args) -> Result<String, String> {
+    if node.admission == Admission::Decommissioned {
+        return Err(outcome::gone(node));
+    }
     let mut out = format!("node {} ({})\n", node.name, node.id);
     let mut line = |what: &str, old: &str, new: &str| {
         let change = if old == new {
@@ -85,5 +91,5 @@ fn preview(node: &NodeView, args: &Args) -> String {
         let new = or_dash(args.topology.as_ref());
         line("topology", &or_dash(node.topology.as_ref()), &new);
     }
-    out
+    Ok(out)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use h8lio_model::lifecycle::Admission;
 use h8lio_model::node::NodeView;
 use h8lio_proto::convert::read_timestamp;
 use h8lio_proto::v1;
@@ -20,41 +21,58 @@ pub struct Args {
     /// Only nodes with all these labels; also role, region, datacenter, zone, rack
     #[arg(short = 'l', long, value_name = "KEY=VALUE,…", value_parser = parse::selector)]
     pub selector: Option<BTreeMap<String, String>>,
+    /// Also those that were decommissioned
+    #[arg(short, long)]
+    pub all: bool,
     /// Stay, look every 2 s and print again when something changed; ctrl-c ends it
     #[arg(short, long)]
     pub watch: bool,
 }
 
+/// Which nodes are wanted.
+struct Wanted {
+    selector: BTreeMap<String, String>,
+    /// Also decommissioned ones.
+    all: bool,
+}
+
 /// A list and when it was true.
 struct Nodes {
     nodes: Vec<NodeView>,
+    /// How many decommissioned ones were left out.
+    hidden: usize,
     as_of: Timestamp,
 }
 
 pub(crate) async fn run(ctl: &mut Ctl<'_>, args: Args) -> Result<Exit, CtlError> {
-    let selector = args.selector.unwrap_or_default();
+    let wanted = Wanted {
+        selector: args.selector.unwrap_or_default(),
+        all: args.all,
+    };
     let mut api = ctl.connect().await?;
-    let first = fetch(&mut api, &selector).await?;
+    let first = fetch(&mut api, &wanted).await?;
     if args.watch {
-        watch(ctl, api, first, &selector).await
+        watch(ctl, api, first, &wanted).await
     } else {
         print(ctl, &first)?;
         Ok(Exit::Done)
     }
 }
 
-async fn fetch(api: &mut Api, selector: &BTreeMap<String, String>) -> Result<Nodes, CtlError> {
+async fn fetch(api: &mut Api, wanted: &Wanted) -> Result<Nodes, CtlError> {
     let request = api.request(v1::ListNodesRequest {
-        selector: selector.clone(),
+        selector: wanted.selector.clone(),
     });
     let answer = api.nodes.list_nodes(request).await?.into_inner();
+    let as_of = read_timestamp("as_of", answer.as_of)?;
+    let nodes = answer.nodes.into_iter().map(NodeView::try_from);
+    let mut nodes: Vec<NodeView> = nodes.collect::<Result<_, _>>()?;
+    let found = nodes.len();
+    nodes.retain(|n| wanted.all || n.admission != Admission::Decommissioned);
     Ok(Nodes {
-        as_of: read_timestamp("as_of", answer.as_of)?,
-        nodes: answer
-            .nodes
-            .into_iter()
-            .map(NodeView::try_from)
-            .collect::<Result<_, _>>()?,
+        hidden: found - nodes.len(),
+        nodes,
+        as_of,
     })
 }
 
@@ -67,7 +85,12 @@ fn print(ctl: &mut Ctl<'_>, list: &Nodes) -> Result<(), CtlError> {
         list.as_of,
         |wide| nodes::table(&list.nodes, list.as_of, wide),
         |n| n.name.to_string(),
-    )
+    )?;
+    if list.hidden > 0 && !format.is_data() {
+        let note = format!("{} decommissioned not shown (--all)\n", list.hidden);
+        ctl.terminal().err(&note)?;
+    }
+    Ok(())
 }
 
 /// Each look has the deadline of a call; one that fails is said once, and the next look connects
@@ -76,7 +99,7 @@ async fn watch(
     ctl: &mut Ctl<'_>,
     api: Api,
     first: Nodes,
-    selector: &BTreeMap<String, String>,
+    wanted: &Wanted,
 ) -> Result<Exit, CtlError> {
     let interrupt = ctl.world.interrupt.clone();
     let mut api = Some(api);
@@ -84,7 +107,7 @@ async fn watch(
     redraw(ctl, &shown)?;
     let mut failing = false;
     while interrupt.or(tokio::time::sleep(POLL)).await.is_some() {
-        let Some(look) = interrupt.or(look(ctl, api.take(), selector)).await else {
+        let Some(look) = interrupt.or(look(ctl, api.take(), wanted)).await else {
             break;
         };
         match look {
@@ -96,7 +119,7 @@ async fn watch(
                 failing = false;
                 api = Some(connected);
             }
-            Err(e) if e.exit() == Exit::Unreachable => {
+            Err(e) if e.passes() => {
                 if !failing {
                     let line = output::clean(&e.line());
                     ctl.terminal().err(&format!("{line}; still trying\n"))?;
@@ -109,16 +132,12 @@ async fn watch(
     Ok(Exit::Done)
 }
 
-async fn look(
-    ctl: &Ctl<'_>,
-    api: Option<Api>,
-    selector: &BTreeMap<String, String>,
-) -> Result<(Api, Nodes), CtlError> {
+async fn look(ctl: &Ctl<'_>, api: Option<Api>, wanted: &Wanted) -> Result<(Api, Nodes), CtlError> {
     let mut api = match api {
         Some(api) => api,
         None => ctl.connect().await?,
     };
-    let list = fetch(&mut api, selector).await?;
+    let list = fetch(&mut api, wanted).await?;
     Ok((api, list))
 }
 

@@ -8,7 +8,7 @@ pub mod doctor;
 mod find;
 pub mod label;
 pub mod list;
-mod outcome;
+pub mod outcome;
 pub mod show;
 pub mod unban;
 
@@ -26,13 +26,13 @@ pub enum Command {
     /// Say what keeps a server from being managed; exit code 1 when something needs attention
     Doctor(doctor::Args),
     /// Let a pending server in, or end its quarantine
-    Approve(approve::Args),
+    Approve(outcome::Target),
     /// Ban a server's identity; its workload stays as it is
-    Ban(ban::Args),
+    Ban(outcome::Target),
     /// End a ban
-    Unban(unban::Args),
+    Unban(outcome::Target),
     /// End a server's membership for good
-    Decommission(decommission::Args),
+    Decommission(outcome::Target),
     /// Set and remove labels, roles and topology
     Label(label::Args),
     /// Let a server whose certificate expired long ago come back

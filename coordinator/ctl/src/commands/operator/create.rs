@@ -25,7 +25,8 @@ pub struct Args {
     #[arg(long)]
     pub role: OperatorRole,
     /// Life of the certificate: 1h to 400d
-    #[arg(long, value_name = "TIME", default_value = "90d", value_parser = parse::duration)]
+    #[arg(long, value_name = "TIME", default_value = "90d",
+          value_parser = parse::duration_within("1h", "400d"))]
     pub ttl: Duration,
     /// Where to write the context file; NAME.toml in this folder otherwise
     #[arg(long, value_name = "FILE")]
@@ -42,6 +43,16 @@ pub(crate) async fn run(ctl: &mut Ctl<'_>, args: &Args) -> Result<Exit, CtlError
         .unwrap_or_else(|| PathBuf::from(format!("{}.toml", args.name)));
     if file.exists() {
         let text = format!("{} exists; choose another --file", file.display());
+        return Err(CtlError::Usage(text));
+    }
+    let folder = file.parent().filter(|f| !f.as_os_str().is_empty());
+    if let Some(folder) = folder
+        && !folder.is_dir()
+    {
+        let text = format!(
+            "folder {} does not exist; choose another --file",
+            folder.display()
+        );
         return Err(CtlError::Usage(text));
     }
     let mine = ctl.context()?;

@@ -13,13 +13,14 @@ use serde::Serialize;
 use crate::Ctl;
 use crate::change::{ChangeArgs, Consent};
 use crate::errors::{CtlError, Exit};
-use crate::output::{self, Format, duration, instant, joined, or_dash};
+use crate::output::{self, Format, count, duration, instant, joined, or_dash};
 use crate::parse;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// How long it can be used: 1m to 30d
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse::duration)]
+    #[arg(long, value_name = "TIME", default_value = "1h",
+          value_parser = parse::duration_within("1m", "30d"))]
     pub ttl: Duration,
     /// How many servers may use it: 1 to 10000
     #[arg(long, value_name = "N", default_value_t = 1,
@@ -62,6 +63,10 @@ pub struct Created {
 
 pub(crate) async fn run(ctl: &mut Ctl<'_>, args: &Args) -> Result<Exit, CtlError> {
     args.change.check(ctl.terminal())?;
+    if args.name.is_some() && args.uses != 1 {
+        let text = "--name is for one server: leave it out, or --uses";
+        return Err(CtlError::Usage(text.to_owned()));
+    }
     let mut api = ctl.connect().await?;
     let change = args
         .change
@@ -119,8 +124,8 @@ fn preview(args: &Args) -> String {
         (true, true) => "let in by itself, whoever has the token".to_owned(),
     };
     format!(
-        "join token for {} server(s), valid for {}\n  roles: {}\n  topology: {}\n  admission: {admission}\n",
-        args.uses,
+        "join token for {}, valid for {}\n  roles: {}\n  topology: {}\n  admission: {admission}\n",
+        count(args.uses as usize, "server"),
         duration(args.ttl),
         joined(&args.roles),
         or_dash(args.topology.as_ref()),
