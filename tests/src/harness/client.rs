@@ -28,7 +28,15 @@ pub struct Dial {
 /// As [`client::connect`].
 pub async fn dial(to: &Dial, identity: Option<&Identity>) -> Result<Channel, ConnectError> {
     let fleet = FLEET.parse().expect("a fleet name");
-    dial_as(to, Trust::Fleet { fleet, bundle: to.bundle.clone() }, identity).await
+    dial_as(
+        to,
+        Trust::Fleet {
+            fleet,
+            bundle: to.bundle.clone(),
+        },
+        identity,
+    )
+    .await
 }
 
 /// As [`dial`], with a trust of one's own.
@@ -41,6 +49,14 @@ pub async fn dial_as(
     identity: Option<&Identity>,
 ) -> Result<Channel, ConnectError> {
     let config = client::config_at(trust, identity, Arc::clone(&to.clock) as _);
-    let options = ConnectOptions { timeout: Duration::from_secs(20), ..ConnectOptions::default() };
-    client::connect(&to.address.to_string(), config.expect("a key that fits"), options).await
+    let options = ConnectOptions {
+        timeout: Duration::from_secs(20),
+        ..ConnectOptions::default()
+    };
+    client::connect(
+        &to.address.to_string(),
+        config.expect("a key that fits"),
+        options,
+    )
+    .await
 }

@@ -86,15 +86,29 @@ impl FleetBuilder {
         }
         let context = std::fs::read_to_string(&request.context_out).expect("a context");
         let context: Context = toml::from_str(&context).expect("a context");
-        let identity =
-            Identity::from_pem(context.certificate.as_bytes(), context.key.as_bytes());
+        let identity = Identity::from_pem(context.certificate.as_bytes(), context.key.as_bytes());
         let identity = Arc::new(identity.expect("the operator's identity"));
         let bundle = TrustBundle::from_pem(context.ca.as_bytes()).expect("roots");
-        let (running, store) = begin(&settings, self.options, &clock).await.expect("started");
-        let dial = Dial { address: running.address, bundle, clock: Arc::clone(&clock) };
+        let (running, store) = begin(&settings, self.options, &clock)
+            .await
+            .expect("started");
+        let dial = Dial {
+            address: running.address,
+            bundle,
+            clock: Arc::clone(&clock),
+        };
         let admin = Operator::new("admin", identity, dial.clone());
         let (options, running) = (self.options, Some(running));
-        Fleet { dir, settings, options, clock, running, store, admin, dial }
+        Fleet {
+            dir,
+            settings,
+            options,
+            clock,
+            running,
+            store,
+            admin,
+            dial,
+        }
     }
 }
 
@@ -149,7 +163,10 @@ impl Fleet {
 
     /// One with something changed.
     pub fn builder() -> FleetBuilder {
-        FleetBuilder { change: Vec::new(), options: SqliteOptions::default() }
+        FleetBuilder {
+            change: Vec::new(),
+            options: SqliteOptions::default(),
+        }
     }
 
     /// Join tokens.
@@ -168,7 +185,11 @@ impl Fleet {
     /// When it is not admitted.
     pub async fn enrolled(&self, name: &str) -> Server {
         let mut server = self.server(name);
-        let token = self.token().expecting_serial(&name.to_uppercase()).create().await;
+        let token = self
+            .token()
+            .expecting_serial(&name.to_uppercase())
+            .create()
+            .await;
         server.enroll(&token).await.expect("admitted").issued();
         server
     }
@@ -230,8 +251,9 @@ impl Fleet {
     /// # Panics
     /// When it does not start.
     pub async fn start_again(&mut self) {
-        let (running, store) =
-            begin(&self.settings, self.options, &self.clock).await.expect("started");
+        let (running, store) = begin(&self.settings, self.options, &self.clock)
+            .await
+            .expect("started");
         self.dial.address = running.address;
         self.admin.dial.address = running.address;
         self.store = store;

@@ -24,13 +24,21 @@ pub struct Operator {
 /// What every mutating call carries.
 pub fn change(reason: &str) -> Option<v1::Change> {
     let request_id = uuid::Uuid::new_v4().to_string();
-    Some(v1::Change { reason: reason.to_owned(), ticket: String::new(), request_id })
+    Some(v1::Change {
+        reason: reason.to_owned(),
+        ticket: String::new(),
+        request_id,
+    })
 }
 
 impl Operator {
     /// An operator who has a certificate already.
     pub fn new(name: &str, identity: Arc<Identity>, dial: Dial) -> Self {
-        Self { name: name.to_owned(), identity, dial }
+        Self {
+            name: name.to_owned(),
+            identity,
+            dial,
+        }
     }
 
     /// A fresh connection.
@@ -38,7 +46,9 @@ impl Operator {
     /// # Panics
     /// When the coordinator cannot be reached.
     pub async fn channel(&self) -> Channel {
-        client::dial(&self.dial, Some(&self.identity)).await.expect("connected")
+        client::dial(&self.dial, Some(&self.identity))
+            .await
+            .expect("connected")
     }
 
     /// The calls on nodes.
@@ -56,7 +66,11 @@ impl Operator {
     /// # Errors
     /// As the coordinator says.
     pub async fn status(&self) -> Result<v1::GetStatusResponse, Status> {
-        let answer = self.fleet().await.get_status(v1::GetStatusRequest {}).await?;
+        let answer = self
+            .fleet()
+            .await
+            .get_status(v1::GetStatusRequest {})
+            .await?;
         Ok(answer.into_inner())
     }
 
@@ -65,7 +79,9 @@ impl Operator {
     /// # Panics
     /// When it is not there.
     pub async fn node(&self, name: &str) -> v1::Node {
-        let request = v1::GetNodeRequest { node: name.to_owned() };
+        let request = v1::GetNodeRequest {
+            node: name.to_owned(),
+        };
         let answer = self.nodes().await.get_node(request).await.expect("a node");
         answer.into_inner().node.expect("a node")
     }
@@ -77,7 +93,9 @@ impl Operator {
     pub async fn sees(&self, name: &str, what: &str, is: impl Fn(&v1::Node) -> bool) -> v1::Node {
         let mut nodes = self.nodes().await;
         let last = std::sync::Mutex::new(None);
-        let request = v1::GetNodeRequest { node: name.to_owned() };
+        let request = v1::GetNodeRequest {
+            node: name.to_owned(),
+        };
         let looked = tokio::time::timeout(super::PATIENCE, async {
             loop {
                 let answer = nodes.get_node(request.clone()).await.expect("a node");
@@ -91,13 +109,17 @@ impl Operator {
         });
         match looked.await {
             Ok(node) => node,
-            Err(_) => panic!("node {name} never was {what}: {:?}", last.lock().expect("lock")),
+            Err(_) => panic!(
+                "node {name} never was {what}: {:?}",
+                last.lock().expect("lock")
+            ),
         }
     }
 
     /// Waits until a node has this availability.
     pub async fn sees_availability(&self, name: &str, wanted: v1::Availability) -> v1::Node {
-        self.sees(name, wanted.as_str_name(), |n| n.availability() == wanted).await
+        self.sees(name, wanted.as_str_name(), |n| n.availability() == wanted)
+            .await
     }
 
     /// All events, the oldest first.
@@ -105,20 +127,33 @@ impl Operator {
     /// # Panics
     /// When they cannot be read.
     pub async fn events(&self) -> Vec<v1::Event> {
-        let request = v1::ListEventsRequest { limit: 1_000, ..Default::default() };
-        let answer = self.fleet().await.list_events(request).await.expect("events");
+        let request = v1::ListEventsRequest {
+            limit: 1_000,
+            ..Default::default()
+        };
+        let answer = self
+            .fleet()
+            .await
+            .list_events(request)
+            .await
+            .expect("events");
         answer.into_inner().events
     }
 
     /// Events with this reason about a node (or the fleet: an empty name).
     pub async fn events_of(&self, node: &str, reason: &str) -> Vec<v1::Event> {
         let all = self.events().await;
-        all.into_iter().filter(|e| e.node_name == node && e.reason == reason).collect()
+        all.into_iter()
+            .filter(|e| e.node_name == node && e.reason == reason)
+            .collect()
     }
 
     /// Waits for an event about a node (or the fleet: an empty name).
     pub async fn sees_event(&self, node: &str, reason: &str) -> v1::Event {
-        until(reason, || async { self.events_of(node, reason).await.pop() }).await
+        until(reason, || async {
+            self.events_of(node, reason).await.pop()
+        })
+        .await
     }
 
     /// The audit log.
@@ -126,8 +161,16 @@ impl Operator {
     /// # Panics
     /// When it cannot be read.
     pub async fn audit(&self) -> Vec<v1::AuditEntry> {
-        let request = v1::ListAuditRequest { limit: 1_000, ..Default::default() };
-        let answer = self.fleet().await.list_audit(request).await.expect("the audit log");
+        let request = v1::ListAuditRequest {
+            limit: 1_000,
+            ..Default::default()
+        };
+        let answer = self
+            .fleet()
+            .await
+            .list_audit(request)
+            .await
+            .expect("the audit log");
         answer.into_inner().entries
     }
 
@@ -137,7 +180,12 @@ impl Operator {
     /// When it cannot be read.
     pub async fn verify(&self) -> v1::VerifyAuditResponse {
         let request = v1::VerifyAuditRequest::default();
-        self.fleet().await.verify_audit(request).await.expect("verified").into_inner()
+        self.fleet()
+            .await
+            .verify_audit(request)
+            .await
+            .expect("verified")
+            .into_inner()
     }
 
     /// Lets a node in, or ends a quarantine.
@@ -145,8 +193,10 @@ impl Operator {
     /// # Errors
     /// As the coordinator says.
     pub async fn approve(&self, node: &str) -> Result<v1::Node, Status> {
-        let request =
-            v1::ApproveNodeRequest { node: node.to_owned(), change: change("it is ours") };
+        let request = v1::ApproveNodeRequest {
+            node: node.to_owned(),
+            change: change("it is ours"),
+        };
         let answer = self.nodes().await.approve_node(request).await?;
         Ok(answer.into_inner().node.unwrap_or_default())
     }
@@ -156,7 +206,10 @@ impl Operator {
     /// # Errors
     /// As the coordinator says.
     pub async fn ban(&self, node: &str) -> Result<v1::Node, Status> {
-        let request = v1::BanNodeRequest { node: node.to_owned(), change: change("it misbehaves") };
+        let request = v1::BanNodeRequest {
+            node: node.to_owned(),
+            change: change("it misbehaves"),
+        };
         let answer = self.nodes().await.ban_node(request).await?;
         Ok(answer.into_inner().node.unwrap_or_default())
     }
@@ -166,7 +219,10 @@ impl Operator {
     /// # Errors
     /// As the coordinator says.
     pub async fn unban(&self, node: &str) -> Result<v1::Node, Status> {
-        let request = v1::UnbanNodeRequest { node: node.to_owned(), change: change("repaired") };
+        let request = v1::UnbanNodeRequest {
+            node: node.to_owned(),
+            change: change("repaired"),
+        };
         let answer = self.nodes().await.unban_node(request).await?;
         Ok(answer.into_inner().node.unwrap_or_default())
     }
@@ -176,8 +232,10 @@ impl Operator {
     /// # Errors
     /// As the coordinator says.
     pub async fn decommission(&self, node: &str) -> Result<v1::Node, Status> {
-        let request =
-            v1::DecommissionNodeRequest { node: node.to_owned(), change: change("scrapped") };
+        let request = v1::DecommissionNodeRequest {
+            node: node.to_owned(),
+            change: change("scrapped"),
+        };
         let answer = self.nodes().await.decommission_node(request).await?;
         Ok(answer.into_inner().node.unwrap_or_default())
     }
@@ -218,7 +276,12 @@ impl Operator {
             ttl: ttl.map(h8lio_proto::convert::duration),
             change: change("a new colleague"),
         };
-        let answer = self.fleet().await.create_operator(request).await?.into_inner();
+        let answer = self
+            .fleet()
+            .await
+            .create_operator(request)
+            .await?
+            .into_inner();
         let chain = answer.chain.into_iter().map(Into::into).collect();
         let made = Identity::new(chain, identity::key_to_der(&key)).expect("an identity");
         Ok(Self::new(name, Arc::new(made), self.dial.clone()))
@@ -229,8 +292,10 @@ impl Operator {
     /// # Errors
     /// As the coordinator says.
     pub async fn revoke_operator(&self, name: &str) -> Result<(), Status> {
-        let request =
-            v1::RevokeOperatorRequest { name: name.to_owned(), change: change("left") };
+        let request = v1::RevokeOperatorRequest {
+            name: name.to_owned(),
+            change: change("left"),
+        };
         self.fleet().await.revoke_operator(request).await.map(drop)
     }
 }

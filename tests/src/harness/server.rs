@@ -142,7 +142,8 @@ impl Server {
     /// When it cannot be reached.
     pub async fn enroll(&mut self, token: &JoinToken) -> Result<Answer, Status> {
         let channel = client::dial_as(&self.dial, Trust::Pin(token.pin), None).await;
-        self.ask(channel.expect("connected"), self.request(token)).await
+        self.ask(channel.expect("connected"), self.request(token))
+            .await
     }
 
     /// Sends a request to join that the test has made.
@@ -157,7 +158,10 @@ impl Server {
         channel: Channel,
         request: v1::EnrollRequest,
     ) -> Result<Answer, Status> {
-        let answer = EnrollmentServiceClient::new(channel).enroll(request).await?.into_inner();
+        let answer = EnrollmentServiceClient::new(channel)
+            .enroll(request)
+            .await?
+            .into_inner();
         match answer.outcome.expect("an outcome") {
             Outcome::Issued(issued) => Ok(Answer::Issued(self.save(issued))),
             Outcome::Pending(p) => Ok(Answer::Pending(p.explanation)),
@@ -183,7 +187,9 @@ impl Server {
     /// # Panics
     /// When it is not enrolled, or the coordinator cannot be reached.
     pub async fn channel(&self) -> Channel {
-        client::dial(&self.dial, Some(self.identity())).await.expect("connected")
+        client::dial(&self.dial, Some(self.identity()))
+            .await
+            .expect("connected")
     }
 
     /// Asks for the next certificate and does not save it: as if power was lost in between.
@@ -193,7 +199,9 @@ impl Server {
     pub async fn renew_and_lose(&self) -> Result<Identity, Status> {
         let csr = identity::csr(&self.key).expect("a request");
         let request = v1::RenewRequest { csr };
-        let answer = EnrollmentServiceClient::new(self.channel().await).renew(request).await?;
+        let answer = EnrollmentServiceClient::new(self.channel().await)
+            .renew(request)
+            .await?;
         Ok(self.read(answer.into_inner().issued.expect("issued")))
     }
 
@@ -216,14 +224,24 @@ impl Server {
     /// When the answer is no certificate.
     pub async fn reattest(&mut self) -> Result<Arc<Identity>, Status> {
         let csr = identity::csr(&self.key).expect("a request");
-        let request = v1::ReattestRequest { csr, claims: Some(self.claims.clone()) };
-        let answer = EnrollmentServiceClient::new(self.channel().await).reattest(request).await?;
+        let request = v1::ReattestRequest {
+            csr,
+            claims: Some(self.claims.clone()),
+        };
+        let answer = EnrollmentServiceClient::new(self.channel().await)
+            .reattest(request)
+            .await?;
         Ok(self.save(answer.into_inner().issued.expect("issued")))
     }
 
     /// What it says first in a session.
     pub fn hello(&self) -> v1::Hello {
-        let now = self.dial.clock.now().checked_add(self.clock_error).expect("in range");
+        let now = self
+            .dial
+            .clock
+            .now()
+            .checked_add(self.clock_error)
+            .expect("in range");
         v1::Hello {
             boot_id: self.boot.to_string(),
             agent_instance: self.instance.0.to_string(),

@@ -37,9 +37,18 @@ impl Session {
         clock_error: SignedDuration,
     ) -> Result<Self, Status> {
         let (up, receive) = mpsc::channel(64);
-        let down = SessionServiceClient::new(channel).connect(ReceiverStream::new(receive)).await?;
+        let down = SessionServiceClient::new(channel)
+            .connect(ReceiverStream::new(receive))
+            .await?;
         let (down, welcome) = (down.into_inner(), v1::Welcome::default());
-        Ok(Self { up, down, clock, clock_error, beats: 0, welcome })
+        Ok(Self {
+            up,
+            down,
+            clock,
+            clock_error,
+            beats: 0,
+            welcome,
+        })
     }
 
     /// Says Hello and waits for the Welcome.
@@ -76,7 +85,9 @@ impl Session {
     /// The status with which the session ended.
     pub async fn hear(&mut self) -> Result<Down, Status> {
         match soon("a message of the coordinator", self.down.message()).await? {
-            Some(v1::ConnectResponse { message: Some(message) }) => Ok(message),
+            Some(v1::ConnectResponse {
+                message: Some(message),
+            }) => Ok(message),
             other => Err(Status::ok(format!("the stream ended: {other:?}"))),
         }
     }
@@ -122,8 +133,15 @@ impl Session {
     /// Never, with a clock in the years that exist.
     pub async fn beat(&mut self) {
         self.beats += 1;
-        let now = self.clock.now().checked_add(self.clock_error).expect("in range");
-        let beat = v1::Beat { seq: self.beats, wall_clock_ms: now.as_millisecond() };
+        let now = self
+            .clock
+            .now()
+            .checked_add(self.clock_error)
+            .expect("in range");
+        let beat = v1::Beat {
+            seq: self.beats,
+            wall_clock_ms: now.as_millisecond(),
+        };
         self.say(Up::Beat(beat)).await;
     }
 
@@ -138,7 +156,10 @@ impl Session {
 
     /// Says that it ends, and ends.
     pub async fn goodbye(mut self, reason: v1::goodbye::Reason) -> Status {
-        self.say(Up::Goodbye(v1::Goodbye { reason: reason as i32 })).await;
+        self.say(Up::Goodbye(v1::Goodbye {
+            reason: reason as i32,
+        }))
+        .await;
         self.end().await
     }
 
@@ -178,7 +199,12 @@ impl Session {
                 }
             }
         });
-        Beating { control, ended, messages, task }
+        Beating {
+            control,
+            ended,
+            messages,
+            task,
+        }
     }
 }
 
@@ -218,12 +244,18 @@ impl Beating {
 
     /// How the session ended, once it has.
     pub async fn end(&mut self) -> Status {
-        until("the end of the session", || async { self.ended.borrow().clone() }).await
+        until("the end of the session", || async {
+            self.ended.borrow().clone()
+        })
+        .await
     }
 
     /// Waits for a message that is wanted, also one that came already.
     pub async fn hears<T>(&self, what: &str, wanted: impl Fn(&Down) -> Option<T>) -> T {
-        until(what, || async { self.messages.borrow().iter().find_map(&wanted) }).await
+        until(what, || async {
+            self.messages.borrow().iter().find_map(&wanted)
+        })
+        .await
     }
 }
 

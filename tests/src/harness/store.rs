@@ -32,7 +32,10 @@ const NAME: &str = "/var/lib/h8lio/coordinator.db";
 impl FaultyStore {
     /// One that works.
     pub fn new(inner: Arc<dyn Store>) -> Self {
-        Self { inner: Mutex::new(Some(inner)), mode: watch::Sender::new(Mode::Works) }
+        Self {
+            inner: Mutex::new(Some(inner)),
+            mode: watch::Sender::new(Mode::Works),
+        }
     }
 
     /// Changes how writes go, also for those that wait.
@@ -42,12 +45,21 @@ impl FaultyStore {
 
     /// Lets go of the store behind it.
     pub fn close(&self) {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
     }
 
     fn inner(&self) -> Result<Arc<dyn Store>, StoreError> {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        inner.ok_or_else(|| StoreError::Closed { store: NAME.to_owned() })
+        let inner = self
+            .inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        inner.ok_or_else(|| StoreError::Closed {
+            store: NAME.to_owned(),
+        })
     }
 
     async fn writing(&self) -> Result<Arc<dyn Store>, StoreError> {

@@ -29,7 +29,10 @@ impl<'a> Tokens<'a> {
             change: change("a new server"),
             ..Default::default()
         };
-        TokenBuilder { by: self.0, request }
+        TokenBuilder {
+            by: self.0,
+            request,
+        }
     }
 
     /// One use, an hour, for the server with this serial number.

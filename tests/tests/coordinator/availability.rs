@@ -14,12 +14,17 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 async fn online(fleet: &Fleet, name: &str) -> (Server, Beating) {
     let server = fleet.enrolled(name).await;
     let session = server.session().await.expect("a session").beating(BEAT);
-    fleet.admin.sees_availability(name, Availability::Online).await;
+    fleet
+        .admin
+        .sees_availability(name, Availability::Online)
+        .await;
     (server, session)
 }
 
 fn unsynchronized(node: &Node) -> bool {
-    node.conditions.iter().any(|c| c.r#type == "ClockUnsynchronized")
+    node.conditions
+        .iter()
+        .any(|c| c.r#type == "ClockUnsynchronized")
 }
 
 /// Beats of a node arrive at the coordinator: its last sign of life moves on.
@@ -28,7 +33,8 @@ async fn still_heard(fleet: &Fleet, name: &str) {
     fleet
         .admin
         .sees(name, "heard again", |n| {
-            n.last_seen.is_some_and(|t| (t.seconds, t.nanos) > (before.seconds, before.nanos))
+            n.last_seen
+                .is_some_and(|t| (t.seconds, t.nanos) > (before.seconds, before.nanos))
         })
         .await;
 }
@@ -39,13 +45,27 @@ async fn a_silent_server_is_suspect_then_unreachable_and_nothing_is_proven() {
     let (_server, session) = online(&fleet, "s1").await;
     session.pause();
     let suspect = fleet.admin.sees_event("s1", "NodeSuspect").await;
-    assert!(suspect.message.contains("beats are late"), "{}", suspect.message);
-    let node = fleet.admin.sees_availability("s1", Availability::Unreachable).await;
-    assert!(node.availability_reason.starts_with("no beat for "), "{}", node.availability_reason);
+    assert!(
+        suspect.message.contains("beats are late"),
+        "{}",
+        suspect.message
+    );
+    let node = fleet
+        .admin
+        .sees_availability("s1", Availability::Unreachable)
+        .await;
+    assert!(
+        node.availability_reason.starts_with("no beat for "),
+        "{}",
+        node.availability_reason
+    );
     let event = fleet.admin.sees_event("s1", "NodeUnreachable").await;
     assert!(event.message.contains("without proof"), "{}", event.message);
     session.go_on();
-    fleet.admin.sees_availability("s1", Availability::Online).await;
+    fleet
+        .admin
+        .sees_availability("s1", Availability::Online)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -61,8 +81,15 @@ async fn a_stream_that_closes_is_noticed_at_once_and_not_after_a_silence() {
         .await;
     let (_server, session) = online(&fleet, "s1").await;
     drop(session);
-    let node = fleet.admin.sees_availability("s1", Availability::Suspect).await;
-    assert!(node.availability_reason.contains("stream closed"), "{}", node.availability_reason);
+    let node = fleet
+        .admin
+        .sees_availability("s1", Availability::Suspect)
+        .await;
+    assert!(
+        node.availability_reason.contains("stream closed"),
+        "{}",
+        node.availability_reason
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -74,13 +101,19 @@ async fn an_agent_that_says_goodbye_restarts_and_is_online_as_soon_as_it_is_back
     let server = fleet.enrolled("s1").await;
     let mut session = server.session().await.expect("a session");
     session.beat().await;
-    fleet.admin.sees_availability("s1", Availability::Online).await;
+    fleet
+        .admin
+        .sees_availability("s1", Availability::Online)
+        .await;
     session.goodbye(Reason::Restart).await;
     let event = fleet.admin.sees_event("s1", "NodeSuspect").await;
     assert!(event.message.contains("it restarts"), "{}", event.message);
     let _back = server.session().await.expect("a session").beating(BEAT);
     // Ten minutes would have to pass after a session that was lost.
-    fleet.admin.sees_availability("s1", Availability::Online).await;
+    fleet
+        .admin
+        .sees_availability("s1", Availability::Online)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -88,7 +121,10 @@ async fn a_server_that_comes_and_goes_stays_suspect_until_it_stays() {
     let fleet = Fleet::start().await;
     let (server, session) = online(&fleet, "s1").await;
     drop(session);
-    fleet.admin.sees_availability("s1", Availability::Suspect).await;
+    fleet
+        .admin
+        .sees_availability("s1", Availability::Suspect)
+        .await;
     let online_before = fleet.admin.events_of("s1", "NodeOnline").await.len();
     for _ in 0..4 {
         let session = server.session().await.expect("a session").beating(BEAT);
@@ -99,9 +135,15 @@ async fn a_server_that_comes_and_goes_stays_suspect_until_it_stays() {
         let gone = |n: &Node| n.availability_reason.contains("stream closed");
         fleet.admin.sees("s1", "gone", gone).await;
     }
-    assert_eq!(fleet.admin.events_of("s1", "NodeOnline").await.len(), online_before);
+    assert_eq!(
+        fleet.admin.events_of("s1", "NodeOnline").await.len(),
+        online_before
+    );
     let _stays = server.session().await.expect("a session").beating(BEAT);
-    fleet.admin.sees_availability("s1", Availability::Online).await;
+    fleet
+        .admin
+        .sees_availability("s1", Availability::Online)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -115,10 +157,21 @@ async fn a_renewed_certificate_moves_the_session_without_a_flap() {
     old.end().await;
     still_heard(&fleet, "s1").await;
     assert!(new.is_open());
-    assert_eq!(fleet.admin.node("s1").await.availability(), Availability::Online);
+    assert_eq!(
+        fleet.admin.node("s1").await.availability(),
+        Availability::Online
+    );
     assert_eq!(fleet.admin.events_of("s1", "NodeSuspect").await, []);
-    let expires = fleet.admin.node("s1").await.certificate_expires_at.expect("a certificate");
-    assert_eq!(expires.seconds, server.identity().validity().not_after.as_second());
+    let expires = fleet
+        .admin
+        .node("s1")
+        .await
+        .certificate_expires_at
+        .expect("a certificate");
+    assert_eq!(
+        expires.seconds,
+        server.identity().validity().not_after.as_second()
+    );
 }
 
 /// scenario: 31 (integration)
@@ -129,13 +182,28 @@ async fn a_servers_clock_that_is_a_day_wrong_is_a_condition_and_never_a_verdict(
         let mut server = fleet.enrolled(name).await;
         server.clock_error = error;
         let session = server.session().await.expect("a session").beating(BEAT);
-        let node = fleet.admin.sees(name, "unsynchronized", unsynchronized).await;
-        let condition = node.conditions.iter().find(|c| c.r#type == "ClockUnsynchronized");
+        let node = fleet
+            .admin
+            .sees(name, "unsynchronized", unsynchronized)
+            .await;
+        let condition = node
+            .conditions
+            .iter()
+            .find(|c| c.r#type == "ClockUnsynchronized");
         let message = &condition.expect("there").message;
-        assert!(message.contains(way) && message.contains("chronyc"), "{message}");
-        assert!(message.contains("86400.") || message.contains("86399."), "{message}");
+        assert!(
+            message.contains(way) && message.contains("chronyc"),
+            "{message}"
+        );
+        assert!(
+            message.contains("86400.") || message.contains("86399."),
+            "{message}"
+        );
         still_heard(&fleet, name).await;
-        assert_eq!(fleet.admin.node(name).await.availability(), Availability::Online);
+        assert_eq!(
+            fleet.admin.node(name).await.availability(),
+            Availability::Online
+        );
         assert!(session.is_open());
         assert_eq!(fleet.admin.events_of(name, "NodeSuspect").await, []);
     }
@@ -148,11 +216,17 @@ async fn the_coordinators_wall_clock_jumps_a_day_either_way_and_no_server_is_dou
     let (_server, session) = online(&fleet, "s1").await;
     for jump in [DAY, -DAY, -DAY, DAY] {
         fleet.clock.jump_wall(jump);
-        until("a beat after the jump", || async { Some(session.is_open()) }).await;
+        until("a beat after the jump", || async {
+            Some(session.is_open())
+        })
+        .await;
         tokio::time::sleep(2 * BEAT).await;
         assert!(session.is_open());
     }
-    let node = fleet.admin.sees_availability("s1", Availability::Online).await;
+    let node = fleet
+        .admin
+        .sees_availability("s1", Availability::Online)
+        .await;
     assert_eq!(node.restriction, None);
     assert_eq!(fleet.admin.events_of("s1", "NodeSuspect").await, []);
     assert_eq!(fleet.admin.events_of("s1", "NodeUnreachable").await, []);
@@ -171,14 +245,23 @@ async fn a_restarted_coordinator_warms_up_and_gives_nobody_up() {
     for name in ["s1", "s2"] {
         let node = fleet.admin.node(name).await;
         assert_eq!(node.availability(), Availability::WarmingUp, "{node:?}");
-        assert!(node.availability_reason.contains("no verdict yet"), "{node:?}");
+        assert!(
+            node.availability_reason.contains("no verdict yet"),
+            "{node:?}"
+        );
     }
     server.follow(&fleet);
     let _session = server.session().await.expect("a session").beating(BEAT);
-    fleet.admin.sees_availability("s1", Availability::Online).await;
+    fleet
+        .admin
+        .sees_availability("s1", Availability::Online)
+        .await;
     // Much longer than `unreachable_after`, and still no word about the one that is not back.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(fleet.admin.node("s2").await.availability(), Availability::WarmingUp);
+    assert_eq!(
+        fleet.admin.node("s2").await.availability(),
+        Availability::WarmingUp
+    );
     assert_eq!(fleet.admin.events_of("s2", "NodeUnreachable").await, []);
 }
 
@@ -193,8 +276,14 @@ async fn a_coordinator_that_was_paused_for_a_minute_gives_a_fresh_grace() {
     let (_silent, quiet) = online(&fleet, "s2").await;
     quiet.pause();
     fleet.clock.skip(Duration::from_secs(60));
-    fleet.admin.sees_availability("s2", Availability::WarmingUp).await;
-    fleet.admin.sees_availability("s1", Availability::Online).await;
+    fleet
+        .admin
+        .sees_availability("s2", Availability::WarmingUp)
+        .await;
+    fleet
+        .admin
+        .sees_availability("s1", Availability::Online)
+        .await;
     assert_eq!(fleet.admin.events_of("s2", "NodeUnreachable").await, []);
     assert_eq!(fleet.admin.events_of("s1", "NodeSuspect").await, []);
 }
@@ -219,14 +308,26 @@ async fn while_the_store_stalls_beats_go_on_and_no_verdict_is_given() {
     quiet.pause();
     // Longer than it takes to become unreachable.
     tokio::time::sleep(Duration::from_secs(4)).await;
-    assert_eq!(fleet.admin.node("s2").await.availability(), Availability::Online);
+    assert_eq!(
+        fleet.admin.node("s2").await.availability(),
+        Availability::Online
+    );
     still_heard(&fleet, "s1").await;
     assert!(session.is_open());
     fleet.store.set(Mode::Works);
-    soon("the write", write).await.expect("ran").expect("written");
+    soon("the write", write)
+        .await
+        .expect("ran")
+        .expect("written");
     // A full grace, then the truth.
-    fleet.admin.sees_availability("s2", Availability::WarmingUp).await;
-    fleet.admin.sees_availability("s2", Availability::Unreachable).await;
+    fleet
+        .admin
+        .sees_availability("s2", Availability::WarmingUp)
+        .await;
+    fleet
+        .admin
+        .sees_availability("s2", Availability::Unreachable)
+        .await;
     assert_eq!(fleet.admin.events_of("s2", "NodeSuspect").await, []);
     assert_eq!(fleet.admin.events_of("s1", "NodeSuspect").await, []);
 }
@@ -238,14 +339,22 @@ async fn a_session_opens_while_the_store_stalls() {
     let server = fleet.enrolled("s1").await;
     fleet.store.set(Mode::Stalls);
     let _session = server.session().await.expect("a session").beating(BEAT);
-    fleet.admin.sees("s1", "heard", |n| n.last_seen.is_some()).await;
+    fleet
+        .admin
+        .sees("s1", "heard", |n| n.last_seen.is_some())
+        .await;
     still_heard(&fleet, "s1").await;
     let clock: &dyn h8lio_coordinator::clock::Clock = fleet.clock.as_ref();
     let health = &fleet.running().services.health;
     // The session gave up waiting for its write; the stall did not end with that.
     assert!(health.stalled_for(clock.mono()) > Duration::from_secs(4));
     fleet.store.set(Mode::Works);
-    fleet.admin.sees_availability("s1", Availability::Online).await;
-    until("the store counts as well again", || async { health.failure().is_none().then_some(()) })
+    fleet
+        .admin
+        .sees_availability("s1", Availability::Online)
         .await;
+    until("the store counts as well again", || async {
+        health.failure().is_none().then_some(())
+    })
+    .await;
 }

@@ -20,13 +20,26 @@ async fn a_ban_cuts_a_live_stream_at_once_and_keeps_the_node_out_until_it_ends()
     let other = bystander.session().await.expect("a session").beating(BEAT);
     let mut session = server.session().await.expect("a session").beating(BEAT);
     fleet.admin.ban("s1").await.expect("banned");
-    let end = tokio::time::timeout(SOON, session.end()).await.expect("cut within 5 s");
+    let end = tokio::time::timeout(SOON, session.end())
+        .await
+        .expect("cut within 5 s");
     assert_eq!(end.code(), Code::PermissionDenied);
     says(end.message(), &["banned by admin", "it misbehaves"]);
     let refused = server.session().await.refused();
     assert_eq!(refused.code(), Code::PermissionDenied);
-    says(refused.message(), &["s1", "banned by admin", "it misbehaves", "h8lctl node unban"]);
-    says(server.renew_and_lose().await.refused().message(), &["banned"]);
+    says(
+        refused.message(),
+        &[
+            "s1",
+            "banned by admin",
+            "it misbehaves",
+            "h8lctl node unban",
+        ],
+    );
+    says(
+        server.renew_and_lose().await.refused().message(),
+        &["banned"],
+    );
     assert!(other.is_open());
     fleet.admin.unban("s1").await.expect("unbanned");
     server.session().await.expect("let in again");
@@ -53,8 +66,14 @@ async fn a_banned_node_cannot_reattest_nor_be_approved_nor_enroll_with_its_key()
     let mut server = fleet.server("s1");
     server.enroll(&token).await.expect("answered").issued();
     fleet.admin.ban("s1").await.expect("banned");
-    says(server.reattest().await.refused().message(), &["banned", "no certificate"]);
-    says(server.enroll(&token).await.refused().message(), &["banned", "no certificate"]);
+    says(
+        server.reattest().await.refused().message(),
+        &["banned", "no certificate"],
+    );
+    says(
+        server.enroll(&token).await.refused().message(),
+        &["banned", "no certificate"],
+    );
     let refused = fleet.admin.approve("s1").await.refused();
     says(refused.message(), &["s1 is banned", "h8lctl node unban s1"]);
 }
@@ -67,9 +86,15 @@ async fn decommissioning_cuts_the_stream_and_is_final_and_frees_the_name() {
     let mut server = fleet.server("s1");
     server.enroll(&token).await.expect("answered").issued();
     let mut session = server.session().await.expect("a session").beating(BEAT);
-    let gone = fleet.admin.decommission("s1").await.expect("decommissioned");
+    let gone = fleet
+        .admin
+        .decommission("s1")
+        .await
+        .expect("decommissioned");
     assert_eq!(gone.admission(), Admission::Decommissioned);
-    let end = tokio::time::timeout(SOON, session.end()).await.expect("cut within 5 s");
+    let end = tokio::time::timeout(SOON, session.end())
+        .await
+        .expect("cut within 5 s");
     assert_eq!(end.code(), Code::PermissionDenied);
     for refused in [
         server.session().await.refused(),
@@ -77,35 +102,63 @@ async fn decommissioning_cuts_the_stream_and_is_final_and_frees_the_name() {
         server.reattest().await.refused(),
         server.enroll(&token).await.refused(),
     ] {
-        says(refused.message(), &["s1", "decommissioned", "never accepted again"]);
+        says(
+            refused.message(),
+            &["s1", "decommissioned", "never accepted again"],
+        );
     }
     for refused in [
         fleet.admin.approve(&gone.id).await.refused(),
         fleet.admin.ban(&gone.id).await.refused(),
     ] {
-        says(refused.message(), &["decommissioned", "enroll the server anew"]);
+        says(
+            refused.message(),
+            &["decommissioned", "enroll the server anew"],
+        );
     }
     // The same server with a fresh key is a new node of the same name.
-    fleet.enrolled("s1").await.session().await.expect("a session");
+    fleet
+        .enrolled("s1")
+        .await
+        .session()
+        .await
+        .expect("a session");
 }
 
 #[tokio::test]
 async fn decommissioning_a_node_again_does_not_free_the_name_of_its_successor() {
     let mut fleet = Fleet::start().await;
     fleet.enrolled("s1").await;
-    let old = fleet.admin.decommission("s1").await.expect("decommissioned");
+    let old = fleet
+        .admin
+        .decommission("s1")
+        .await
+        .expect("decommissioned");
     let successor = fleet.enrolled("s1").await;
-    fleet.admin.decommission(&old.id).await.expect("it may be repeated");
+    fleet
+        .admin
+        .decommission(&old.id)
+        .await
+        .expect("it may be repeated");
     let id = fleet.admin.node("s1").await.id;
     // What counts is what the store says: a coordinator that starts anew reads it from there.
     fleet.restart().await;
     assert_eq!(fleet.admin.node("s1").await.id, id);
     let token = fleet.token().expecting_serial("S1").create().await;
     let mut twin = fleet.server("s1");
-    says(twin.enroll(&token).await.refused().message(), &["s1 exists"]);
+    says(
+        twin.enroll(&token).await.refused().message(),
+        &["s1 exists"],
+    );
     drop(successor);
     let key = h8lio_coordinator::registry::records::name_key(&"s1".parse().expect("a name"));
-    let stored = fleet.running().services.store.get(&key).await.expect("read");
+    let stored = fleet
+        .running()
+        .services
+        .store
+        .get(&key)
+        .await
+        .expect("read");
     assert_eq!(stored.expect("the name is taken").value, id.as_bytes());
 }
 
@@ -114,8 +167,14 @@ async fn what_does_not_exist_is_said_with_where_to_look() {
     let fleet = Fleet::start().await;
     let refused = fleet.admin.ban("nobody").await.refused();
     assert_eq!(refused.code(), Code::NotFound);
-    says(refused.message(), &["node nobody is not known", "h8lctl node list"]);
-    let request = v1::BanNodeRequest { node: "nobody".to_owned(), change: None };
+    says(
+        refused.message(),
+        &["node nobody is not known", "h8lctl node list"],
+    );
+    let request = v1::BanNodeRequest {
+        node: "nobody".to_owned(),
+        change: None,
+    };
     let refused = fleet.admin.nodes().await.ban_node(request).await.refused();
     assert_eq!(refused.code(), Code::InvalidArgument);
 }

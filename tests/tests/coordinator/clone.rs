@@ -12,7 +12,9 @@ use std::time::Duration;
 const BEAT: Duration = Duration::from_millis(200);
 
 fn is_quarantined(node: &Node) -> bool {
-    node.restriction.as_ref().is_some_and(|r| r.kind() == Kind::Quarantined)
+    node.restriction
+        .as_ref()
+        .is_some_and(|r| r.kind() == Kind::Quarantined)
 }
 
 /// scenario: 35 (integration)
@@ -25,10 +27,16 @@ async fn two_live_sessions_from_two_boots_quarantine_that_identity_alone() {
     let refused = original.copy().session().await.refused();
     assert_eq!(refused.code(), Code::PermissionDenied);
     let node = fleet.admin.sees("s1", "quarantined", is_quarantined).await;
-    assert!(node.conditions.iter().any(|c| c.r#type == "IdentityCloned"), "{node:?}");
+    assert!(
+        node.conditions.iter().any(|c| c.r#type == "IdentityCloned"),
+        "{node:?}"
+    );
     let alert = fleet.admin.sees_event("s1", "IdentityCloned").await;
     assert!(is_alert(&alert), "{alert:?}");
-    says(&alert.message, &["s1", "find the copy", "h8lctl node approve s1"]);
+    says(
+        &alert.message,
+        &["s1", "find the copy", "h8lctl node approve s1"],
+    );
     // The session that is there goes on beating and is told.
     there
         .hears("the restriction", |m| match m {
@@ -37,7 +45,10 @@ async fn two_live_sessions_from_two_boots_quarantine_that_identity_alone() {
         })
         .await;
     assert!(there.is_open());
-    fleet.admin.sees_availability("s1", Availability::Online).await;
+    fleet
+        .admin
+        .sees_availability("s1", Availability::Online)
+        .await;
     // Nobody else is touched.
     assert!(other.is_open());
     assert_eq!(fleet.admin.node("s2").await.restriction, None);
@@ -52,15 +63,26 @@ async fn a_quarantined_identity_gets_no_certificate_and_its_reports_are_not_beli
     original.copy().session().await.refused();
     drop(there);
     let refused = original.renew_and_lose().await.refused();
-    says(refused.message(), &["quarantined", "no certificate", "operator"]);
+    says(
+        refused.message(),
+        &["quarantined", "no certificate", "operator"],
+    );
     let mut session = original.session().await.expect("it may still beat");
     let told = session.welcome.restricted.clone().expect("told");
     says(&told.explanation, &["quarantined"]);
-    session.report(h8lio_model::section::SectionKind::Conditions, b"[]").await;
+    session
+        .report(h8lio_model::section::SectionKind::Conditions, b"[]")
+        .await;
     let receipt = session.receipt().await;
-    assert_eq!((receipt.received.len(), receipt.refused.len()), (0, 1), "{receipt:?}");
+    assert_eq!(
+        (receipt.received.len(), receipt.refused.len()),
+        (0, 1),
+        "{receipt:?}"
+    );
     fleet.admin.approve("s1").await.expect("approved");
-    session.report(h8lio_model::section::SectionKind::Conditions, b"[]").await;
+    session
+        .report(h8lio_model::section::SectionKind::Conditions, b"[]")
+        .await;
     assert_eq!(session.receipt().await.received.len(), 1);
 }
 
@@ -92,10 +114,16 @@ async fn a_rebooted_server_whose_old_session_is_silent_is_no_clone() {
     server.reboot();
     let new = server.session().await.expect("let in").beating(BEAT);
     assert!(new.is_open());
-    let node = fleet.admin.sees("s1", "rebooted", |n| n.boot_id == server.boot.to_string()).await;
+    let node = fleet
+        .admin
+        .sees("s1", "rebooted", |n| n.boot_id == server.boot.to_string())
+        .await;
     assert_eq!(node.restriction, None);
     fleet.admin.sees_event("s1", "NodeRebooted").await;
-    fleet.admin.sees_availability("s1", Availability::Online).await;
+    fleet
+        .admin
+        .sees_availability("s1", Availability::Online)
+        .await;
 }
 
 /// scenario: 35 (integration)
@@ -115,16 +143,29 @@ async fn a_restarted_agent_takes_over_from_itself() {
 async fn power_lost_between_issue_and_first_use_is_no_clone() {
     let fleet = Fleet::start().await;
     let mut server = fleet.enrolled("s1").await;
-    server.session().await.expect("a session").goodbye(Reason::Shutdown).await;
+    server
+        .session()
+        .await
+        .expect("a session")
+        .goodbye(Reason::Shutdown)
+        .await;
     let lost = server.renew_and_lose().await.expect("issued");
     assert_eq!(lost.rotation().0, 2);
     server.reboot();
-    server.session().await.expect("let in with the old one").goodbye(Reason::Restart).await;
+    server
+        .session()
+        .await
+        .expect("let in with the old one")
+        .goodbye(Reason::Restart)
+        .await;
     // Saved but not used yet, and a later one lost.
     server.renew().await.expect("issued");
     server.renew_and_lose().await.expect("issued");
     server.reboot();
-    server.session().await.expect("let in with the one that was saved");
+    server
+        .session()
+        .await
+        .expect("let in with the one that was saved");
     assert_eq!(fleet.admin.node("s1").await.restriction, None);
 }
 
@@ -138,7 +179,10 @@ async fn a_certificate_older_than_one_already_used_is_a_copy() {
     let there = original.session().await.expect("a session").beating(BEAT);
     let refused = image.session().await.refused();
     assert_eq!(refused.code(), Code::PermissionDenied);
-    says(refused.message(), &["rotation 1", "rotation 2", "copy of this identity"]);
+    says(
+        refused.message(),
+        &["rotation 1", "rotation 2", "copy of this identity"],
+    );
     fleet.admin.sees("s1", "quarantined", is_quarantined).await;
     assert!(there.is_open(), "the server that is there is left alone");
 }
@@ -150,9 +194,17 @@ async fn an_old_copy_cannot_renew_itself_past_the_original() {
     let mut original = fleet.enrolled("s1").await;
     let mut image = original.copy();
     original.renew().await.expect("issued");
-    original.session().await.expect("a session").goodbye(Reason::Restart).await;
+    original
+        .session()
+        .await
+        .expect("a session")
+        .goodbye(Reason::Restart)
+        .await;
     let refused = image.renew().await.refused();
-    says(refused.message(), &["rotation 1", "rotation 2", "copy of this identity"]);
+    says(
+        refused.message(),
+        &["rotation 1", "rotation 2", "copy of this identity"],
+    );
     fleet.admin.sees("s1", "quarantined", is_quarantined).await;
 }
 
@@ -163,9 +215,17 @@ async fn an_old_copy_cannot_reattest_past_the_original() {
     let mut original = fleet.enrolled("s1").await;
     let mut image = original.copy();
     original.renew().await.expect("issued");
-    original.session().await.expect("a session").goodbye(Reason::Restart).await;
+    original
+        .session()
+        .await
+        .expect("a session")
+        .goodbye(Reason::Restart)
+        .await;
     fleet.pass(Duration::from_secs(2 * 86_400));
     let refused = image.reattest().await.refused();
-    says(refused.message(), &["rotation 1", "rotation 2", "copy of this identity"]);
+    says(
+        refused.message(),
+        &["rotation 1", "rotation 2", "copy of this identity"],
+    );
     fleet.admin.sees("s1", "quarantined", is_quarantined).await;
 }

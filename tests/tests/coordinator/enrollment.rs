@@ -17,7 +17,10 @@ async fn a_server_that_its_token_expects_is_let_in_at_once() {
     assert_eq!(identity.rotation().0, 1);
     let node = fleet.admin.node("s1").await;
     assert_eq!(node.admission(), Admission::Enrolled);
-    assert_eq!(identity.spiffe().to_string(), format!("spiffe://test/node/{}", node.id));
+    assert_eq!(
+        identity.spiffe().to_string(),
+        format!("spiffe://test/node/{}", node.id)
+    );
     fleet.admin.sees_event("s1", "NodeEnrolled").await;
     server.session().await.expect("a session");
 }
@@ -28,7 +31,10 @@ async fn a_server_that_nobody_expects_waits_for_a_person() {
     let token = fleet.token().expecting_nothing().create().await;
     let mut server = fleet.server("s1");
     let why = server.enroll(&token).await.expect("answered").pending();
-    says(&why, &["expects no particular server", "h8lctl node approve"]);
+    says(
+        &why,
+        &["expects no particular server", "h8lctl node approve"],
+    );
     assert_eq!(fleet.admin.node("s1").await.admission(), Admission::Pending);
     assert_eq!(fleet.admin.node("s1").await.availability_reason, why);
     server.enroll(&token).await.expect("asked again").pending();
@@ -56,9 +62,15 @@ async fn asking_again_answers_for_the_same_node_and_costs_no_further_use() {
     let first = server.enroll(&token).await.expect("answered").issued();
     let again = server.enroll(&token).await.expect("asked again").issued();
     assert_eq!(first.spiffe(), again.spiffe());
-    assert!(again.rotation() > first.rotation(), "no rotation is given twice");
+    assert!(
+        again.rotation() > first.rotation(),
+        "no rotation is given twice"
+    );
     let entries = fleet.admin.audit().await;
-    assert_eq!(entries.iter().filter(|e| e.action == "node.enroll").count(), 1);
+    assert_eq!(
+        entries.iter().filter(|e| e.action == "node.enroll").count(),
+        1
+    );
     server.session().await.expect("the newer certificate works");
 }
 
@@ -75,7 +87,15 @@ async fn of_two_servers_with_one_token_one_wins_and_the_other_raises_an_alert() 
     };
     won.issued();
     assert_eq!(lost.code(), Code::PermissionDenied);
-    says(lost.message(), &[token.id.as_str(), "used up", "somebody else", "h8lctl event list"]);
+    says(
+        lost.message(),
+        &[
+            token.id.as_str(),
+            "used up",
+            "somebody else",
+            "h8lctl event list",
+        ],
+    );
     let alert = fleet.admin.sees_event("", "TokenMisused").await;
     assert!(is_alert(&alert), "{alert:?}");
     says(&alert.message, &[token.id.as_str(), "127.0.0.1"]);
@@ -107,14 +127,30 @@ async fn a_token_of_another_fleet_or_with_a_wrong_secret_gets_one_answer() {
     let token = fleet.token().for_anybody().create().await;
     let mut server = fleet.server("s1");
     let channel = fleet.admin.channel().await;
-    let refused = server.ask(channel.clone(), server.request(&foreign)).await.refused();
+    let refused = server
+        .ask(channel.clone(), server.request(&foreign))
+        .await
+        .refused();
     assert_eq!(refused.code(), Code::PermissionDenied);
-    says(refused.message(), &[foreign.id.as_str(), "not known to this coordinator", "another fleet"]);
+    says(
+        refused.message(),
+        &[
+            foreign.id.as_str(),
+            "not known to this coordinator",
+            "another fleet",
+        ],
+    );
     let mut request = server.request(&token);
     request.token_secret[0] ^= 1;
     let wrong = server.ask(channel, request).await.refused();
-    let same = refused.message().replace(foreign.id.as_str(), token.id.as_str());
-    assert_eq!(wrong.message(), same, "a guesser learns nothing about which ids exist");
+    let same = refused
+        .message()
+        .replace(foreign.id.as_str(), token.id.as_str());
+    assert_eq!(
+        wrong.message(),
+        same,
+        "a guesser learns nothing about which ids exist"
+    );
 }
 
 #[tokio::test]
@@ -125,14 +161,31 @@ async fn an_expired_and_a_revoked_token_are_told_apart() {
         id: revoked.id.to_string(),
         change: h8lio_tests::harness::change("leaked"),
     };
-    fleet.admin.fleet().await.revoke_token(request).await.expect("revoked");
+    fleet
+        .admin
+        .fleet()
+        .await
+        .revoke_token(request)
+        .await
+        .expect("revoked");
     let mut server = fleet.server("s1");
     let refused = server.enroll(&revoked).await.refused();
-    says(refused.message(), &[revoked.id.as_str(), "was revoked", "h8lctl token create"]);
-    let short = fleet.token().for_anybody().living(Duration::from_secs(60)).create().await;
+    says(
+        refused.message(),
+        &[revoked.id.as_str(), "was revoked", "h8lctl token create"],
+    );
+    let short = fleet
+        .token()
+        .for_anybody()
+        .living(Duration::from_secs(60))
+        .create()
+        .await;
     fleet.pass(Duration::from_secs(61));
     let refused = server.enroll(&short).await.refused();
-    says(refused.message(), &[short.id.as_str(), "expired at", "h8lctl token create"]);
+    says(
+        refused.message(),
+        &[short.id.as_str(), "expired at", "h8lctl token create"],
+    );
 }
 
 #[tokio::test]
@@ -140,10 +193,20 @@ async fn a_coordinator_without_the_pin_of_the_token_is_not_asked() {
     let fleet = Fleet::start().await;
     let token = fleet.token().for_anybody().create().await;
     let wrong = Trust::Pin(SpkiPin([7; 32]));
-    let refused = dial_as(&fleet.dial, wrong, None).await.expect_err("not trusted");
-    says(&refused.to_string(), &["pin", "another fleet", "in the coordinator's place"]);
+    let refused = dial_as(&fleet.dial, wrong, None)
+        .await
+        .expect_err("not trusted");
+    says(
+        &refused.to_string(),
+        &["pin", "another fleet", "in the coordinator's place"],
+    );
     // The true pin of that token works, so it was the pin.
-    fleet.server("s1").enroll(&token).await.expect("answered").issued();
+    fleet
+        .server("s1")
+        .enroll(&token)
+        .await
+        .expect("answered")
+        .issued();
 }
 
 #[tokio::test]
@@ -155,7 +218,10 @@ async fn a_name_that_is_taken_is_said_so_and_the_token_keeps_its_use() {
     twin.claims.serial = "S9".to_owned();
     let refused = twin.enroll(&token).await.refused();
     assert_eq!(refused.code(), Code::FailedPrecondition);
-    says(refused.message(), &["s1 exists", "h8lctl node decommission s1", "--name"]);
+    says(
+        refused.message(),
+        &["s1 exists", "h8lctl node decommission s1", "--name"],
+    );
     twin.claims.hostname = "s9".to_owned();
     twin.enroll(&token).await.expect("answered").issued();
 }
@@ -170,12 +236,21 @@ async fn guessing_tokens_is_slowed_and_says_so() {
     request.token_secret = vec![0; 32];
     let mut codes = Vec::new();
     for _ in 0..40 {
-        codes.push(server.ask(channel.clone(), request.clone()).await.refused().code());
+        codes.push(
+            server
+                .ask(channel.clone(), request.clone())
+                .await
+                .refused()
+                .code(),
+        );
     }
     assert_eq!(codes.first(), Some(&Code::PermissionDenied));
     assert_eq!(codes.last(), Some(&Code::ResourceExhausted));
     let refused = server.enroll(&token).await.refused();
-    says(refused.message(), &["too many failed attempts", "wait a minute"]);
+    says(
+        refused.message(),
+        &["too many failed attempts", "wait a minute"],
+    );
     fleet.clock.skip(Duration::from_secs(60));
     server.enroll(&token).await.expect("answered").issued();
 }

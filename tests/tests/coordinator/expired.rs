@@ -14,7 +14,10 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// Certificates of a day, accepted for re-attestation up to ten days later.
 async fn ten_days() -> Fleet {
-    Fleet::builder().with(|s| s.certificates.recovery_limit = DAY * 10).start().await
+    Fleet::builder()
+        .with(|s| s.certificates.recovery_limit = DAY * 10)
+        .start()
+        .await
 }
 
 async fn back(server: &mut Server) {
@@ -26,7 +29,11 @@ async fn back(server: &mut Server) {
 async fn noted(fleet: &Fleet) {
     until("the sign of life", || async {
         let store = &fleet.running().services.store;
-        let kv = store.get("/h8lio/meta/outages").await.expect("read").expect("there");
+        let kv = store
+            .get("/h8lio/meta/outages")
+            .await
+            .expect("read")
+            .expect("there");
         let note: serde_json::Value = serde_json::from_slice(&kv.value).expect("JSON");
         let alive: Timestamp = note["aliveAt"].as_str()?.parse().ok()?;
         let age = fleet.clock.now().duration_since(alive);
@@ -45,7 +52,10 @@ async fn an_expired_node_has_no_session_and_regains_its_certificate() {
     let refused = server.session().await.refused();
     assert_eq!(refused.code(), Code::Unauthenticated);
     says(refused.message(), &["expired at", "re-attest"]);
-    assert_eq!(server.renew_and_lose().await.refused().code(), Code::Unauthenticated);
+    assert_eq!(
+        server.renew_and_lose().await.refused().code(),
+        Code::Unauthenticated
+    );
     let before = server.identity().rotation();
     back(&mut server).await;
     assert!(server.identity().rotation() > before);
@@ -60,15 +70,33 @@ async fn past_the_recovery_limit_a_person_decides() {
     fleet.pass(DAY * 12);
     let refused = server.reattest().await.refused();
     assert_eq!(refused.code(), Code::FailedPrecondition);
-    says(refused.message(), &["s1", "11 days ago", "10 days", "h8lctl node allow-recovery s1"]);
+    says(
+        refused.message(),
+        &[
+            "s1",
+            "11 days ago",
+            "10 days",
+            "h8lctl node allow-recovery s1",
+        ],
+    );
     fleet.admin.sees_event("s1", "RecoveryRefused").await;
-    let until = fleet.clock.now().checked_add(SignedDuration::from_hours(1)).expect("in range");
+    let until = fleet
+        .clock
+        .now()
+        .checked_add(SignedDuration::from_hours(1))
+        .expect("in range");
     let request = v1::AllowRecoveryRequest {
         node: "s1".to_owned(),
         until: Some(timestamp(until)),
         change: change("was in storage"),
     };
-    fleet.admin.nodes().await.allow_recovery(request).await.expect("allowed");
+    fleet
+        .admin
+        .nodes()
+        .await
+        .allow_recovery(request)
+        .await
+        .expect("allowed");
     back(&mut server).await;
 }
 
@@ -78,15 +106,28 @@ async fn what_a_person_allowed_ends_when_it_says() {
     let fleet = ten_days().await;
     let mut server = fleet.enrolled("s1").await;
     fleet.pass(DAY * 12);
-    let until = fleet.clock.now().checked_add(SignedDuration::from_hours(1)).expect("in range");
+    let until = fleet
+        .clock
+        .now()
+        .checked_add(SignedDuration::from_hours(1))
+        .expect("in range");
     let request = v1::AllowRecoveryRequest {
         node: "s1".to_owned(),
         until: Some(timestamp(until)),
         change: change("was in storage"),
     };
-    fleet.admin.nodes().await.allow_recovery(request).await.expect("allowed");
+    fleet
+        .admin
+        .nodes()
+        .await
+        .allow_recovery(request)
+        .await
+        .expect("allowed");
     fleet.pass(HOUR * 2);
-    assert_eq!(server.reattest().await.refused().code(), Code::FailedPrecondition);
+    assert_eq!(
+        server.reattest().await.refused().code(),
+        Code::FailedPrecondition
+    );
 }
 
 /// scenario: 36 (integration)
@@ -106,7 +147,10 @@ async fn time_without_a_coordinator_does_not_count_against_the_limit() {
     // Over for 11 days that count.
     fleet.pass(DAY * 2);
     late.follow(&fleet);
-    says(late.reattest().await.refused().message(), &["11 days ago", "10 days"]);
+    says(
+        late.reattest().await.refused().message(),
+        &["11 days ago", "10 days"],
+    );
 }
 
 /// scenario: 36 (integration)
@@ -134,7 +178,10 @@ async fn not_yet_valid_is_told_apart_from_expired() {
     let mut server = fleet.enrolled("s1").await;
     // The coordinator's clock a day ahead: the certificate looks expired, and the way back works.
     fleet.clock.jump_wall(SignedDuration::from_hours(25));
-    says(server.session().await.refused().message(), &["expired at", "re-attest"]);
+    says(
+        server.session().await.refused().message(),
+        &["expired at", "re-attest"],
+    );
     back(&mut server).await;
     fleet.clock.jump_wall(SignedDuration::from_hours(-25));
     // Right again: the new certificate begins in the future by this clock.

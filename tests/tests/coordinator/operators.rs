@@ -13,8 +13,11 @@ const DAY: Duration = Duration::from_secs(86_400);
 async fn a_viewer_sees_everything_and_changes_nothing_and_the_attempt_is_on_record() {
     let fleet = Fleet::start().await;
     fleet.enrolled("s1").await;
-    let viewer =
-        fleet.admin.create_operator("vera", OperatorRole::Viewer, None).await.expect("made");
+    let viewer = fleet
+        .admin
+        .create_operator("vera", OperatorRole::Viewer, None)
+        .await
+        .expect("made");
     assert_eq!(viewer.status().await.expect("a status").caller, "vera");
     assert_eq!(viewer.node("s1").await.name, "s1");
     let before = fleet.admin.audit().await.len();
@@ -24,7 +27,13 @@ async fn a_viewer_sees_everything_and_changes_nothing_and_the_attempt_is_on_reco
         (viewer.revoke_operator("admin").await.refused(), "admin"),
     ] {
         assert_eq!(refused.code(), Code::PermissionDenied);
-        says(refused.message(), &["operator vera has the role viewer", &format!("needs {least}")]);
+        says(
+            refused.message(),
+            &[
+                "operator vera has the role viewer",
+                &format!("needs {least}"),
+            ],
+        );
     }
     let entries = fleet.admin.audit().await;
     assert_eq!(entries.len(), before + 3);
@@ -39,40 +48,70 @@ async fn a_viewer_sees_everything_and_changes_nothing_and_the_attempt_is_on_reco
 async fn an_operator_may_label_and_not_ban_an_approver_may_ban_and_make_no_operators() {
     let fleet = Fleet::start().await;
     fleet.enrolled("s1").await;
-    let operator =
-        fleet.admin.create_operator("olaf", OperatorRole::Operator, None).await.expect("made");
+    let operator = fleet
+        .admin
+        .create_operator("olaf", OperatorRole::Operator, None)
+        .await
+        .expect("made");
     operator.label("s1", "a", "b").await.expect("labelled");
-    assert_eq!(operator.ban("s1").await.refused().code(), Code::PermissionDenied);
-    let approver =
-        fleet.admin.create_operator("anna", OperatorRole::Approver, None).await.expect("made");
+    assert_eq!(
+        operator.ban("s1").await.refused().code(),
+        Code::PermissionDenied
+    );
+    let approver = fleet
+        .admin
+        .create_operator("anna", OperatorRole::Approver, None)
+        .await
+        .expect("made");
     approver.ban("s1").await.expect("banned");
-    let refused = approver.create_operator("x", OperatorRole::Viewer, None).await.refused();
-    says(refused.message(), &["operator anna has the role approver", "needs admin"]);
+    let refused = approver
+        .create_operator("x", OperatorRole::Viewer, None)
+        .await
+        .refused();
+    says(
+        refused.message(),
+        &["operator anna has the role approver", "needs admin"],
+    );
 }
 
 #[tokio::test]
 async fn a_replaced_certificate_stops_working_and_says_what_to_do() {
     let fleet = Fleet::start().await;
-    let older = fleet.admin.create_operator("olaf", OperatorRole::Operator, None).await;
+    let older = fleet
+        .admin
+        .create_operator("olaf", OperatorRole::Operator, None)
+        .await;
     let older = older.expect("made");
-    let newer = fleet.admin.create_operator("olaf", OperatorRole::Operator, None).await;
+    let newer = fleet
+        .admin
+        .create_operator("olaf", OperatorRole::Operator, None)
+        .await;
     newer.expect("made").status().await.expect("a status");
     let refused = older.status().await.refused();
     assert_eq!(refused.code(), Code::PermissionDenied);
-    says(refused.message(), &["olaf", "replaced", "import the newer context"]);
+    says(
+        refused.message(),
+        &["olaf", "replaced", "import the newer context"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revoked_operator_is_out_at_once_on_open_connections_too() {
     let fleet = Fleet::start().await;
-    let olaf = fleet.admin.create_operator("olaf", OperatorRole::Operator, None).await;
+    let olaf = fleet
+        .admin
+        .create_operator("olaf", OperatorRole::Operator, None)
+        .await;
     let olaf = olaf.expect("made");
     let mut open = olaf.fleet().await;
     let follow = open.follow_events(v1::FollowEventsRequest::default()).await;
     let mut events = follow.expect("followed").into_inner();
     fleet.admin.revoke_operator("olaf").await.expect("revoked");
     let refused = open.get_status(v1::GetStatusRequest {}).await.refused();
-    says(refused.message(), &["olaf", "revoked", "h8lctl operator create"]);
+    says(
+        refused.message(),
+        &["olaf", "revoked", "h8lctl operator create"],
+    );
     // Something happens, and the one who was revoked does not see it.
     fleet.enrolled("s1").await;
     let end = loop {
@@ -93,20 +132,43 @@ async fn the_last_admin_stays() {
     let fleet = Fleet::start().await;
     let refused = fleet.admin.revoke_operator("admin").await.refused();
     assert_eq!(refused.code(), Code::FailedPrecondition);
-    says(refused.message(), &["admin is the last admin", "h8lctl operator create"]);
-    let refused = fleet.admin.create_operator("admin", OperatorRole::Viewer, None).await.refused();
+    says(
+        refused.message(),
+        &["admin is the last admin", "h8lctl operator create"],
+    );
+    let refused = fleet
+        .admin
+        .create_operator("admin", OperatorRole::Viewer, None)
+        .await
+        .refused();
     says(refused.message(), &["the last admin"]);
     let entries = fleet.admin.audit().await;
-    assert!(entries.last().is_some_and(|e| e.refused.contains("the last admin")), "{entries:?}");
-    let second = fleet.admin.create_operator("ada", OperatorRole::Admin, None).await;
-    second.expect("made").revoke_operator("admin").await.expect("not the last any more");
+    assert!(
+        entries
+            .last()
+            .is_some_and(|e| e.refused.contains("the last admin")),
+        "{entries:?}"
+    );
+    let second = fleet
+        .admin
+        .create_operator("ada", OperatorRole::Admin, None)
+        .await;
+    second
+        .expect("made")
+        .revoke_operator("admin")
+        .await
+        .expect("not the last any more");
 }
 
 #[tokio::test]
 async fn an_admin_whose_certificate_is_over_does_not_count() {
     let fleet = Fleet::start().await;
     let ttl = Some(DAY);
-    fleet.admin.create_operator("ada", OperatorRole::Admin, ttl).await.expect("made");
+    fleet
+        .admin
+        .create_operator("ada", OperatorRole::Admin, ttl)
+        .await
+        .expect("made");
     fleet.pass(DAY * 2);
     let refused = fleet.admin.revoke_operator("admin").await.refused();
     says(refused.message(), &["admin is the last admin"]);
@@ -115,15 +177,23 @@ async fn an_admin_whose_certificate_is_over_does_not_count() {
 #[tokio::test]
 async fn an_expired_operator_is_told_so_by_the_handshake() {
     let fleet = Fleet::start().await;
-    let olaf = fleet.admin.create_operator("olaf", OperatorRole::Operator, Some(DAY)).await;
+    let olaf = fleet
+        .admin
+        .create_operator("olaf", OperatorRole::Operator, Some(DAY))
+        .await;
     let olaf = olaf.expect("made");
     let mut open = olaf.fleet().await;
-    open.get_status(v1::GetStatusRequest {}).await.expect("a status");
+    open.get_status(v1::GetStatusRequest {})
+        .await
+        .expect("a status");
     fleet.pass(DAY * 2);
     // On a connection from before.
     let refused = open.get_status(v1::GetStatusRequest {}).await.refused();
     assert_eq!(refused.code(), Code::Unauthenticated);
-    says(refused.message(), &["olaf", "expired at", "h8lctl operator create"]);
+    says(
+        refused.message(),
+        &["olaf", "expired at", "h8lctl operator create"],
+    );
     // And on a new one.
     let told = match dial(&olaf.dial, Some(&olaf.identity)).await {
         Err(e) => e.to_string(),
@@ -142,7 +212,10 @@ async fn a_change_without_a_reason_is_refused() {
     fleet.enrolled("s1").await;
     let mut nodes = fleet.admin.nodes().await;
     for change in [None, Some(v1::Change::default())] {
-        let request = v1::BanNodeRequest { node: "s1".to_owned(), change };
+        let request = v1::BanNodeRequest {
+            node: "s1".to_owned(),
+            change,
+        };
         let refused = nodes.ban_node(request).await.refused();
         assert_eq!(refused.code(), Code::InvalidArgument);
         says(refused.message(), &["reason"]);

@@ -16,7 +16,10 @@ async fn writes_are_refused_and_reads_go_on(mode: Mode, parts: &[&str]) {
     let fleet = Fleet::start().await;
     let server = fleet.enrolled("s1").await;
     let session = server.session().await.expect("a session").beating(BEAT);
-    fleet.admin.sees_availability("s1", Availability::Online).await;
+    fleet
+        .admin
+        .sees_availability("s1", Availability::Online)
+        .await;
     let token = fleet.token().for_anybody().create().await;
     let entries = fleet.admin.audit().await;
     fleet.store.set(mode);
@@ -26,7 +29,10 @@ async fn writes_are_refused_and_reads_go_on(mode: Mode, parts: &[&str]) {
         fleet.server("s2").enroll(&token).await.refused(),
     ] {
         assert_eq!(refused.code(), Code::Unavailable);
-        says(refused.message(), &["so it was not done", "cannot write to the store"]);
+        says(
+            refused.message(),
+            &["so it was not done", "cannot write to the store"],
+        );
         says(refused.message(), parts);
     }
     assert!(session.is_open(), "nobody was banned");
@@ -43,7 +49,12 @@ async fn writes_are_refused_and_reads_go_on(mode: Mode, parts: &[&str]) {
     })
     .await;
     fleet.admin.label("s1", "a", "b").await.expect("labelled");
-    fleet.server("s2").enroll(&token).await.expect("the token kept its use").issued();
+    fleet
+        .server("s2")
+        .enroll(&token)
+        .await
+        .expect("the token kept its use")
+        .issued();
     assert_eq!(fleet.admin.verify().await.faults, [""; 0]);
     assert!(other.is_open());
 }
@@ -65,14 +76,21 @@ async fn a_sqlite_file_that_may_not_grow_is_full_and_nothing_accepted_is_lost() 
     let mut accepted = 0;
     let value = "v".repeat(60);
     let refused = loop {
-        match fleet.admin.label("s1", &format!("key{accepted}"), &value).await {
+        match fleet
+            .admin
+            .label("s1", &format!("key{accepted}"), &value)
+            .await
+        {
             Ok(_) => accepted += 1,
             Err(status) => break status,
         }
         assert!(accepted < 5_000, "never full");
     };
     assert_eq!(refused.code(), Code::Unavailable);
-    says(refused.message(), &["node.update", "no space left", "coordinator.db"]);
+    says(
+        refused.message(),
+        &["node.update", "no space left", "coordinator.db"],
+    );
     fleet.restart().await;
     let node = fleet.admin.node("s1").await;
     assert_eq!(node.labels.len(), accepted);
@@ -83,9 +101,14 @@ async fn a_sqlite_file_that_may_not_grow_is_full_and_nothing_accepted_is_lost() 
 async fn a_second_coordinator_on_the_same_file_says_who_has_it() {
     let fleet = Fleet::start().await;
     let clock = Arc::new(SystemClock::new());
-    let refused = app::start(fleet.settings().clone(), clock).await.expect_err("in use");
+    let refused = app::start(fleet.settings().clone(), clock)
+        .await
+        .expect_err("in use");
     let pid = format!("pid {}", std::process::id());
-    says(&format!("{refused:#}"), &["in use by another coordinator", &pid, "coordinator.db"]);
+    says(
+        &format!("{refused:#}"),
+        &["in use by another coordinator", &pid, "coordinator.db"],
+    );
     // The first one does not notice.
     fleet.enrolled("s1").await;
 }
@@ -100,7 +123,14 @@ async fn a_port_that_is_in_use_is_named_and_the_store_is_let_go() {
     let clock = Arc::new(SystemClock::new());
     let refused = app::start(settings, clock).await.expect_err("in use");
     let address = first.dial.address.to_string();
-    says(&format!("{refused:#}"), &[&address, "another program listens there", "ss -ltnp"]);
+    says(
+        &format!("{refused:#}"),
+        &[&address, "another program listens there", "ss -ltnp"],
+    );
     second.start_again().await;
-    second.admin.status().await.expect("it runs on its own port");
+    second
+        .admin
+        .status()
+        .await
+        .expect("it runs on its own port");
 }
