@@ -65,6 +65,15 @@ async fn other_admins_are_those_who_can_still_act() {
     .await;
     assert_eq!(all.other_admins(&name("ada"), Timestamp::UNIX_EPOCH), 2);
     assert_eq!(all.other_admins(&name("cyd"), Timestamp::UNIX_EPOCH), 3);
+    let end = Timestamp::from_second(1_000).expect("in range");
+    let ended = Operator {
+        expires_at: end,
+        ..operator("ada", OperatorRole::Admin, false)
+    };
+    let one = load(&[ended]).await;
+    let after = Timestamp::from_second(1_001).expect("in range");
+    assert_eq!(one.other_admins(&name("bob"), end), 1);
+    assert_eq!(one.other_admins(&name("bob"), after), 0);
     let lone = load(&[operator("ada", OperatorRole::Admin, false)]).await;
     assert_eq!(lone.other_admins(&name("ada"), Timestamp::UNIX_EPOCH), 0);
 }
@@ -126,4 +135,21 @@ async fn a_reading_that_was_overtaken_brings_no_revoked_operator_back() {
     operators.take(read_at(7, None));
     let refusal = operators.check(&name, "01").expect_err("revoked");
     assert_eq!(refusal, Refusal::Revoked(name.clone()));
+}
+
+#[tokio::test]
+async fn an_older_reading_does_not_bring_back_who_was_revoked_meanwhile() {
+    let all = load(&[operator("ada", OperatorRole::Admin, false)]).await;
+    let held = all.get(&name("ada")).expect("known").revision;
+    let reading = |revoked, revision| {
+        let value = operator("ada", OperatorRole::Admin, revoked);
+        HashMap::from([(name("ada"), Versioned { value, revision })])
+    };
+    all.take(reading(true, held.next()));
+    all.take(reading(false, held));
+    all.take(reading(false, held.next()));
+    let revoked = Err(Refusal::Revoked(name("ada")));
+    assert_eq!(all.check(&name("ada"), "0a"), revoked);
+    all.take(reading(false, held.next().next()));
+    assert_eq!(all.check(&name("ada"), "0a"), Ok(()), "created anew");
 }

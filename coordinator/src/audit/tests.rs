@@ -293,3 +293,30 @@ async fn a_refused_effect_fails_alone() {
     assert!(matches!(source(big), StoreError::ValueTooLarge { .. }));
     assert_eq!(log.read(1, 9).await.expect("reads").len(), 1);
 }
+
+#[tokio::test]
+async fn a_reading_longer_than_a_page_is_whole_in_order_and_ends_at_its_limit() {
+    let store = store();
+    let log = log(&store).await;
+    for n in 1..=300 {
+        let done = log.append(draft(&n.to_string()), vec![], vec![]).await;
+        assert_eq!(done.expect("recorded").head.seq, n);
+    }
+    let seqs = async |from, limit| {
+        let read = log.read(from, limit).await.expect("reads");
+        read.iter().map(|e| e.seq).collect::<Vec<_>>()
+    };
+    for (from, limit, want) in [
+        (1, 0, 1..1),
+        (1, 256, 1..257),
+        (1, 290, 1..291),
+        (1, 1000, 1..301),
+        (290, 5, 290..295),
+        (299, 1000, 299..301),
+        (301, 1000, 301..301),
+    ] {
+        let want: Vec<u64> = want.collect();
+        assert_eq!(seqs(from, limit).await, want, "{limit} from {from}");
+    }
+    assert_eq!(log.verify(vec![]).await, Ok(vec![]));
+}

@@ -33,22 +33,46 @@ async fn stage() -> Stage {
         .await;
     let server = fleet.enrolled("honest").await;
     let honest = server.session().await.expect("a session").beating(BEAT);
-    fleet.admin.sees_availability("honest", Availability::Online).await;
+    fleet
+        .admin
+        .sees_availability("honest", Availability::Online)
+        .await;
     let attacker = fleet.enrolled("attacker").await;
-    Stage { fleet, honest, attacker }
+    Stage {
+        fleet,
+        honest,
+        attacker,
+    }
 }
 
 impl Stage {
     /// The honest node is heard, was never doubted, and operators are answered.
     async fn others_get_on(&self) {
-        let before = self.fleet.admin.node("honest").await.last_seen.expect("heard");
+        let before = self
+            .fleet
+            .admin
+            .node("honest")
+            .await
+            .last_seen
+            .expect("heard");
         let later = |n: &v1::Node| {
-            n.last_seen.is_some_and(|t| (t.seconds, t.nanos) > (before.seconds, before.nanos))
+            n.last_seen
+                .is_some_and(|t| (t.seconds, t.nanos) > (before.seconds, before.nanos))
         };
-        self.fleet.admin.sees("honest", "heard meanwhile", later).await;
+        self.fleet
+            .admin
+            .sees("honest", "heard meanwhile", later)
+            .await;
         assert!(self.honest.is_open());
-        assert_eq!(self.fleet.admin.events_of("honest", "NodeSuspect").await, []);
-        self.fleet.admin.label("honest", "a", "b").await.expect("a change gets through");
+        assert_eq!(
+            self.fleet.admin.events_of("honest", "NodeSuspect").await,
+            []
+        );
+        self.fleet
+            .admin
+            .label("honest", "a", "b")
+            .await
+            .expect("a change gets through");
     }
 
     /// TLS as the attacker, with nothing said yet.
@@ -59,16 +83,28 @@ impl Stage {
             &self.fleet.dial.bundle,
             Some(self.attacker.identity()),
         );
-        let tcp = TcpStream::connect(self.fleet.dial.address).await.expect("connected");
+        let tcp = TcpStream::connect(self.fleet.dial.address)
+            .await
+            .expect("connected");
         let name = ServerName::try_from("coordinator.h8lio").expect("a name");
-        TlsConnector::from(config.expect("a configuration")).connect(name, tcp).await.expect("TLS")
+        TlsConnector::from(config.expect("a configuration"))
+            .connect(name, tcp)
+            .await
+            .expect("TLS")
     }
 
     /// HTTP/2 as the attacker, without any of gRPC's manners.
-    async fn http2(&self) -> (h2::client::SendRequest<Bytes>, tokio::task::JoinHandle<Result<(), h2::Error>>) {
+    async fn http2(
+        &self,
+    ) -> (
+        h2::client::SendRequest<Bytes>,
+        tokio::task::JoinHandle<Result<(), h2::Error>>,
+    ) {
         let mut builder = h2::client::Builder::new();
         // The client's own care must not stand in the way.
-        builder.max_header_list_size(64 << 20).initial_max_send_streams(100_000);
+        builder
+            .max_header_list_size(64 << 20)
+            .initial_max_send_streams(100_000);
         let (send, connection) = builder.handshake(self.tls().await).await.expect("HTTP/2");
         (send, tokio::spawn(connection))
     }
@@ -88,7 +124,9 @@ async fn slow_peers_are_cut_and_keep_nobody_out() {
     let stage = stage().await;
     let mut slow = Vec::new();
     for n in 0..100 {
-        let mut tcp = TcpStream::connect(stage.fleet.dial.address).await.expect("connected");
+        let mut tcp = TcpStream::connect(stage.fleet.dial.address)
+            .await
+            .expect("connected");
         if n % 2 == 0 {
             // The beginning of a TLS record, and then nothing.
             tcp.write_all(&[22, 3, 1, 2]).await.expect("sent");
@@ -96,12 +134,19 @@ async fn slow_peers_are_cut_and_keep_nobody_out() {
         slow.push(tcp);
     }
     let mut silent = stage.tls().await;
-    silent.write_all(b"PRI * HTTP/2").await.expect("half a preface");
+    silent
+        .write_all(b"PRI * HTTP/2")
+        .await
+        .expect("half a preface");
     stage.others_get_on().await;
     for tcp in &mut slow {
         let _ = soon("the cut of a slow peer", tcp.read(&mut [0; 64])).await;
     }
-    let _ = soon("the cut of a silent peer", silent.read_to_end(&mut Vec::new())).await;
+    let _ = soon(
+        "the cut of a silent peer",
+        silent.read_to_end(&mut Vec::new()),
+    )
+    .await;
     stage.others_get_on().await;
 }
 
@@ -116,7 +161,10 @@ async fn a_message_that_announces_a_gibibyte_is_refused_before_it_comes() {
     announced.extend_from_slice(&(1u32 << 30).to_be_bytes());
     announced.extend_from_slice(&[0; 64]);
     body.send_data(announced.into(), false).expect("sent");
-    let mut answer = soon("the answer", answer).await.expect("answered").into_body();
+    let mut answer = soon("the answer", answer)
+        .await
+        .expect("answered")
+        .into_body();
     let trailers = soon("the end of the stream", async {
         while let Some(data) = answer.data().await {
             data.expect("nothing but the end");
@@ -125,7 +173,10 @@ async fn a_message_that_announces_a_gibibyte_is_refused_before_it_comes() {
     })
     .await;
     let code = i32::from(Code::OutOfRange).to_string();
-    assert_eq!(trailers.get("grpc-status").and_then(|v| v.to_str().ok()), Some(code.as_str()));
+    assert_eq!(
+        trailers.get("grpc-status").and_then(|v| v.to_str().ok()),
+        Some(code.as_str())
+    );
     stage.others_get_on().await;
     connection.abort();
 }
@@ -139,7 +190,10 @@ async fn a_message_larger_than_allowed_ends_the_session_with_the_reason() {
     session.report(SectionKind::Conditions, &body).await;
     let end = session.end().await;
     assert_eq!(end.code(), Code::OutOfRange, "{end}");
-    says(end.message(), &["4194304 bytes", "limits.message_bytes", "session is closed"]);
+    says(
+        end.message(),
+        &["4194304 bytes", "limits.message_bytes", "session is closed"],
+    );
     stage.others_get_on().await;
 }
 
@@ -152,7 +206,10 @@ async fn a_report_larger_than_allowed_is_refused_and_the_session_goes_on() {
     session.report(SectionKind::Conditions, &body).await;
     let receipt = session.receipt().await;
     assert_eq!((receipt.received.len(), receipt.refused.len()), (0, 1));
-    says(&receipt.refused[0].why, &["2097152 are taken", "send it in parts"]);
+    says(
+        &receipt.refused[0].why,
+        &["2097152 are taken", "send it in parts"],
+    );
     session.report(SectionKind::Conditions, b"[]").await;
     assert_eq!(session.receipt().await.received.len(), 1);
 }
@@ -163,17 +220,36 @@ async fn junk_in_reports_is_refused_section_by_section() {
     let stage = stage().await;
     let mut session = stage.attacker.session().await.expect("a session");
     let deep = [b"[".repeat(100_000), b"]".repeat(100_000)].concat();
-    let junk: [&[u8]; 6] = [b"", b"\xff\xfe\x00", b"{", b"null", b"[{\"type\":\"NoSuchThing\"}]", &deep];
+    let junk: [&[u8]; 6] = [
+        b"",
+        b"\xff\xfe\x00",
+        b"{",
+        b"null",
+        b"[{\"type\":\"NoSuchThing\"}]",
+        &deep,
+    ];
     for body in junk {
         session.report(SectionKind::Conditions, body).await;
         let receipt = session.receipt().await;
-        assert_eq!((receipt.received.len(), receipt.refused.len()), (0, 1), "{receipt:?}");
+        assert_eq!(
+            (receipt.received.len(), receipt.refused.len()),
+            (0, 1),
+            "{receipt:?}"
+        );
     }
     let mut lie = section(SectionKind::Conditions, b"[]");
     lie.digest = Digest::of(b"another").0.to_vec();
-    let strange = v1::Section { kind: 99, ..section(SectionKind::Conditions, b"[]") };
+    let strange = v1::Section {
+        kind: 99,
+        ..section(SectionKind::Conditions, b"[]")
+    };
     let sections = vec![lie, strange];
-    session.say(Up::Report(v1::Report { sections, confirmed: Vec::new() })).await;
+    session
+        .say(Up::Report(v1::Report {
+            sections,
+            confirmed: Vec::new(),
+        }))
+        .await;
     let receipt = session.receipt().await;
     let why: Vec<&str> = receipt.refused.iter().map(|r| r.why.as_str()).collect();
     assert_eq!(why.len(), 2, "{why:?}");
@@ -196,7 +272,10 @@ async fn a_flood_of_beats_ends_the_floods_own_session() {
     };
     let end = soon("the end of the flood", flood).await;
     assert_eq!(end.code(), Code::ResourceExhausted, "{end}");
-    says(end.message(), &["more messages than the 20 a second", "session is closed"]);
+    says(
+        end.message(),
+        &["more messages than the 20 a second", "session is closed"],
+    );
     stage.others_get_on().await;
 }
 
@@ -214,7 +293,10 @@ async fn a_flood_of_bytes_ends_the_floods_own_session() {
     };
     let end = soon("the end of the flood", flood).await;
     assert_eq!(end.code(), Code::ResourceExhausted, "{end}");
-    says(end.message(), &["16 MiB of reports a minute", "session is closed"]);
+    says(
+        end.message(),
+        &["16 MiB of reports a minute", "session is closed"],
+    );
     stage.others_get_on().await;
 }
 
@@ -249,7 +331,9 @@ async fn a_bomb_of_headers_is_refused() {
     for n in 0..64 {
         head = head.header(format!("x-bomb-{n}"), "b".repeat(4 << 10));
     }
-    let (answer, _) = send.send_request(head.body(()).expect("a request"), true).expect("sent");
+    let (answer, _) = send
+        .send_request(head.body(()).expect("a request"), true)
+        .expect("sent");
     let answer = soon("the answer", answer).await;
     let refused = match &answer {
         Err(_) => true,
@@ -270,14 +354,18 @@ async fn who_opens_and_resets_streams_without_end_loses_the_connection() {
             let ready = send.clone().ready().await;
             let Ok(mut open) = ready else { return };
             let head = request(CONNECT).body(()).expect("a request");
-            let Ok((_, mut stream)) = open.send_request(head, false) else { return };
+            let Ok((_, mut stream)) = open.send_request(head, false) else {
+                return;
+            };
             stream.send_reset(h2::Reason::CANCEL);
             send = open;
         }
         panic!("100,000 resets were taken");
     };
     soon("the end of the attack", attack).await;
-    let error = soon("the end of the connection", connection).await.expect("ran");
+    let error = soon("the end of the connection", connection)
+        .await
+        .expect("ran");
     let error = error.expect_err("closed by the coordinator");
     // The coordinator's word may be lost behind the attacker's own unread writes.
     let told = error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
@@ -355,8 +443,9 @@ async fn a_thousand_streams_are_not_open_at_once() {
     let answered = soon("the first answer", answered_streams(&mut tls, 1)).await;
     assert_eq!(answered, 1, "one stream is a call like any other");
     let more = 1..1_000;
-    let attack: Vec<u8> =
-        more.flat_map(|n| frame(1, END_HEADERS, 2 * n + 1, &connect_headers())).collect();
+    let attack: Vec<u8> = more
+        .flat_map(|n| frame(1, END_HEADERS, 2 * n + 1, &connect_headers()))
+        .collect();
     // The connection may be gone before all is written.
     let _ = soon("room for the attack", tls.write_all(&attack)).await;
     let answered = soon("the answers", answered_streams(&mut tls, 999)).await;
@@ -381,16 +470,29 @@ async fn junk_in_calls_of_operators_is_one_line() {
         change: h8lio_tests::harness::change("x"),
         ..Default::default()
     };
-    let revoke = v1::RevokeTokenRequest { id: long, change: h8lio_tests::harness::change("x") };
+    let revoke = v1::RevokeTokenRequest {
+        id: long,
+        change: h8lio_tests::harness::change("x"),
+    };
     for refused in [
         nodes.get_node(get).await.refused(),
         nodes.update_node(update).await.refused(),
-        calls.create_token(v1::CreateTokenRequest::default()).await.refused(),
+        calls
+            .create_token(v1::CreateTokenRequest::default())
+            .await
+            .refused(),
         calls.revoke_token(revoke).await.refused(),
-        calls.create_operator(v1::CreateOperatorRequest::default()).await.refused(),
+        calls
+            .create_operator(v1::CreateOperatorRequest::default())
+            .await
+            .refused(),
     ] {
         says(refused.message(), &[]);
-        assert!(refused.message().len() < 1_000, "{} bytes", refused.message().len());
+        assert!(
+            refused.message().len() < 1_000,
+            "{} bytes",
+            refused.message().len()
+        );
         let expected = matches!(refused.code(), Code::InvalidArgument | Code::NotFound);
         assert!(expected, "{refused}");
     }
