@@ -247,3 +247,6 @@ fn describe(node: &Node, t: Transition) -> Option<(Severity, &'static str, Strin
         Availability::WarmingUp | Availability::Fenced => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;
