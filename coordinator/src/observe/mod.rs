@@ -255,3 +255,6 @@ fn describe(node: &Node, t: Transition) -> Option<(Severity, &'static str, Strin
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod round_tests;

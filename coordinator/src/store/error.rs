@@ -106,6 +106,21 @@ fn pid(holder: &Option<u32>) -> String {
 }
 
 impl StoreError {
+    /// Whether the store is well and what it was asked for was wrong.
+    pub const fn is_callers_fault(&self) -> bool {
+        matches!(
+            self,
+            Self::TooManyOps { .. }
+                | Self::TooManyKeys { .. }
+                | Self::ValueTooLarge { .. }
+                | Self::TxnTooLarge { .. }
+                | Self::BadKey { .. }
+                | Self::DuplicateKey { .. }
+                | Self::LeaseNotFound { .. }
+                | Self::Compacted { .. }
+        )
+    }
+
     /// Whether trying again can help.
     pub const fn class(&self) -> ErrorClass {
         match self {

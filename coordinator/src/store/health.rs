@@ -37,7 +37,8 @@ impl StoreHealth {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(&self, now: Duration) -> u64 {
+    /// A write begins; the answer is for [`StoreHealth::end`].
+    pub(crate) fn begin(&self, now: Duration) -> u64 {
         let mut inner = self.lock();
         inner.next += 1;
         let ticket = inner.next;
@@ -45,16 +46,17 @@ impl StoreHealth {
         ticket
     }
 
-    fn end(&self, ticket: u64, now: Duration, outcome: Outcome) {
+    /// A write came to an end.
+    pub(crate) fn end(&self, ticket: u64, now: Duration, outcome: Outcome) {
         self.transactions.fetch_add(1, Ordering::Relaxed);
         let mut inner = self.lock();
         let began = inner.waiting.remove(&ticket).unwrap_or(now);
         let (since, why) = match outcome {
-            Outcome::Written => {
+            Outcome::Answered => {
                 inner.failing = None;
                 return;
             }
-            Outcome::Refused(why) => (now, why),
+            Outcome::Failed(why) => (now, why),
             // A caller may leave for reasons of its own; one that waited long did not.
             Outcome::GivenUp if now.saturating_sub(began) < SLOW => return,
             Outcome::GivenUp => (began, "the store does not answer writes".to_owned()),
@@ -120,9 +122,10 @@ struct Ticket<'a> {
 
 /// What became of a write.
 #[derive(Debug)]
-enum Outcome {
-    Written,
-    Refused(String),
+pub(crate) enum Outcome {
+    /// Done, or refused for what it asked for: the store is well.
+    Answered,
+    Failed(String),
     /// Its caller stopped waiting: whether the store writes is not known.
     GivenUp,
 }
@@ -159,8 +162,8 @@ impl Store for WatchedStore {
         };
         let result = self.inner.txn(txn).await;
         ticket.outcome = match &result {
-            Ok(_) => Outcome::Written,
-            Err(e) => Outcome::Refused(e.to_string()),
+            Err(e) if !e.is_callers_fault() => Outcome::Failed(e.to_string()),
+            Ok(_) | Err(_) => Outcome::Answered,
         };
         result
     }
@@ -187,5 +190,54 @@ impl Store for WatchedStore {
 
     async fn tick(&self) -> Result<(), StoreError> {
         self.inner.tick().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_write_that_waits_is_a_stall_until_it_is_answered() {
+        let health = StoreHealth::default();
+        let write = health.begin(at(10));
+        assert_eq!(health.stalled_for(at(15)), at(5));
+        health.end(write, at(16), Outcome::Answered);
+        assert_eq!((health.stalled_for(at(17)), health.failure()), (at(0), None));
+    }
+
+    #[test]
+    fn a_stall_does_not_end_with_the_patience_of_its_caller() {
+        let health = StoreHealth::default();
+        let write = health.begin(at(10));
+        health.end(write, at(15), Outcome::GivenUp);
+        assert_eq!(health.stalled_for(at(16)), at(6));
+        assert!(health.failure().is_some());
+        let probe = health.begin(at(16));
+        health.end(probe, at(16), Outcome::Answered);
+        assert_eq!((health.stalled_for(at(17)), health.failure()), (at(0), None));
+    }
+
+    #[test]
+    fn a_caller_that_leaves_at_once_says_nothing_about_the_store() {
+        let health = StoreHealth::default();
+        let write = health.begin(at(10));
+        health.end(write, at(10), Outcome::GivenUp);
+        assert_eq!((health.stalled_for(at(90)), health.failure()), (at(0), None));
+    }
+
+    #[test]
+    fn failing_counts_from_the_first_failure() {
+        let health = StoreHealth::default();
+        for second in [10, 20] {
+            let write = health.begin(at(second));
+            health.end(write, at(second), Outcome::Failed("full".to_owned()));
+        }
+        assert_eq!(health.stalled_for(at(25)), at(15));
+        assert_eq!(health.counts(), (2, 2));
     }
 }

@@ -119,7 +119,6 @@ async fn a_rebooted_server_whose_old_session_is_silent_is_no_clone() {
         .sees("s1", "rebooted", |n| n.boot_id == server.boot.to_string())
         .await;
     assert_eq!(node.restriction, None);
-    fleet.admin.sees_event("s1", "NodeRebooted").await;
     fleet
         .admin
         .sees_availability("s1", Availability::Online)
