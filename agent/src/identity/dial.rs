@@ -19,18 +19,28 @@ impl TokenAuthority {
     async fn reach(&self, token: &JoinToken) -> Result<RemoteAuthority, AuthorityError> {
         let unreached = |cause| AuthorityError::Unreached { cause };
         let mut causes = Vec::new();
+        let mut all_strangers = true;
         for address in self.addresses.iter().chain(&token.addresses) {
             let tls =
                 client::bootstrap_config(token.pin).map_err(|e| unreached(crate::chain(&e)))?;
             match client::connect(address, tls, ConnectOptions::default()).await {
                 Ok(channel) => return Ok(RemoteAuthority::new(channel)),
-                Err(e) => causes.push(e.to_string()),
+                Err(e) => {
+                    all_strangers &= e.is_not_ours();
+                    causes.push(e.to_string());
+                }
             }
         }
         if causes.is_empty() {
             causes.push("the join token names no coordinator".to_owned());
         }
-        Err(unreached(causes.join("; ")))
+        let cause = causes.join("; ");
+        if all_strangers {
+            // Each was reached, and none is of the token's fleet: waiting changes nothing.
+            let code = tonic::Code::FailedPrecondition;
+            return Err(AuthorityError::Refused { why: cause, code });
+        }
+        Err(unreached(cause))
     }
 }
 
