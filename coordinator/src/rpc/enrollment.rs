@@ -268,16 +268,16 @@ impl EnrollmentServer {
             )));
         }
         self.refuse_restricted(node)?;
-        if r.current.is_some() {
-            // A crash between answer and disk comes before the first use. Whoever asks later has
-            // a copy of the key, or would get around the recovery limit.
-            return Err(Status::permission_denied(format!(
-                "node {} has used its certificate already and renews with that; to join anew, decommission it (h8lctl node decommission {}) and use a fresh key and token",
-                r.name, r.name
-            )));
-        }
         let answer = match r.admission {
             Admission::Pending => self.pending(r),
+            Admission::Enrolled if r.current.is_some() => {
+                // A crash between answer and disk comes before the first use. Whoever asks later has
+                // a copy of the key, or would get around the recovery limit.
+                return Err(Status::permission_denied(format!(
+                    "node {} has used its certificate already and renews with that; to join anew, decommission it (h8lctl node decommission {}) and use a fresh key and token",
+                    r.name, r.name
+                )));
+            }
             Admission::Enrolled => Answer::Issued(self.issued(&self.issue(node, &wish.key).await?)),
             Admission::Decommissioned => {
                 return Err(Status::permission_denied(format!(
