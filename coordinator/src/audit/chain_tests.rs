@@ -5,7 +5,7 @@ use super::*;
 fn pending(effect: Vec<Op>, compares: Vec<Compare>) -> Pending {
     let draft = AuditDraft {
         at: jiff::Timestamp::UNIX_EPOCH,
-        actor: "a".repeat(1),
+        actor: "a".to_string(),
         action: "b".repeat(2),
         target: "c".repeat(4),
         reason: "d".repeat(8),

@@ -192,6 +192,10 @@ impl Drop for Agent {
         if self.child.is_some() {
             self.kill();
         }
+        #[expect(
+            clippy::print_stderr,
+            reason = "a test that fails shows what its agent said"
+        )]
         if std::thread::panicking() {
             eprintln!("log of the agent {}:\n{}", self.sim.display(), self.log());
         }

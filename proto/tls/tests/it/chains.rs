@@ -87,7 +87,8 @@ fn servers_and_operators_of_the_fleet_are_no_coordinators() {
     for name in [NODE, "spiffe://f/operator/ada/admin"] {
         let leaf = ca.leaf(&[uri(name)]).certificate;
         for v in [of_fleet(&ca), verifier(Trust::Pin(ca.pin()))] {
-            let e = verify(&v, &leaf, &[ca.root.clone()], in_2001()).expect_err("refused");
+            let e =
+                verify(&v, &leaf, std::slice::from_ref(&ca.root), in_2001()).expect_err("refused");
             assert_eq!(ours(&e), Some(&NotOurs::NotACoordinator(name.into())));
         }
     }

@@ -73,6 +73,7 @@ async fn session(member: &Member, shared: &Shared, memory: &mut Memory) -> anyho
         up.try_send(v1::ConnectRequest {
             message: Some(message),
         })
+        .map_err(|e| anyhow::anyhow!("the stream takes nothing: {e}"))
     };
     send(Up::Hello(hello(member, memory, control.round)?)).context("cannot greet")?;
     let call = SessionServiceClient::new(channel)

@@ -47,6 +47,10 @@ const GENERATED_TYPES_IN: &[(&str, &str)] = &[
         "the status has no other form than the answer itself",
     ),
     (
+        "coordinator/tests/attack/",
+        "callers who hang up speak the wire's own words",
+    ),
+    (
         "coordinator/ctl/tests/",
         "a fake coordinator answers in the wire's own words",
     ),
