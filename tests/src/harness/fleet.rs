@@ -254,6 +254,15 @@ impl Fleet {
         self.running = Some(running);
     }
 
+    /// Stops it and starts it on the same port, where agents look for it.
+    ///
+    /// # Panics
+    /// As [`Fleet::start_again`]; also when somebody else took the port meanwhile.
+    pub async fn restart_in_place(&mut self) {
+        self.settings.listen = self.dial.address;
+        self.restart().await;
+    }
+
     /// Stops and starts it.
     pub async fn restart(&mut self) {
         self.stop().await;

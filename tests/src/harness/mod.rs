@@ -5,6 +5,7 @@
 //! store be made to fail. Servers are played by hand ([`Server`], [`Session`]), so that a test
 //! decides what an agent says and when; waits are bounded and look at the state, never at the time.
 
+mod agent;
 mod client;
 mod clock;
 mod fleet;
@@ -15,6 +16,7 @@ mod store;
 mod tokens;
 mod wait;
 
+pub use agent::Agent;
 pub use client::{Dial, dial, dial_as};
 pub use clock::TestClock;
 pub use fleet::{FLEET, Fleet, FleetBuilder};

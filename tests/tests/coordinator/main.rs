@@ -1,6 +1,7 @@
 //! The real coordinator under bad input, bad luck and bad intent, over real sockets and files.
 
 mod abuse;
+mod agents;
 mod audit;
 mod availability;
 mod ban;
