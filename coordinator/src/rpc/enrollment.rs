@@ -268,7 +268,8 @@ impl EnrollmentServer {
             )));
         }
         self.refuse_restricted(node)?;
-        if r.current.is_some() {
+        // Decommissioning is the answer to what follows, so it is looked at before.
+        if r.current.is_some() && r.admission != Admission::Decommissioned {
             // A crash between answer and disk comes before the first use. Whoever asks later has
             // a copy of the key, or would get around the recovery limit.
             return Err(Status::permission_denied(format!(
