@@ -51,7 +51,10 @@ async fn watched() -> Watched {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new(as_clock()));
     let record = record(1, "s1");
     let (compares, ops) = Registry::create_ops(&record);
-    store.txn(Txn::when(compares).then(ops)).await.expect("written");
+    store
+        .txn(Txn::when(compares).then(ops))
+        .await
+        .expect("written");
     let registry = Registry::load(store, clock.now()).await.expect("loaded");
     let registry = Arc::new(registry);
     let node = registry.by_id(record.id).expect("there");
@@ -60,7 +63,14 @@ async fn watched() -> Watched {
     let timing = Timing::for_beat(BEAT);
     let (observer, notifier) =
         Observer::new(registry, feed, as_clock(), Arc::clone(&health), timing);
-    Watched { clock, health, timing, node, observer, _notifier: notifier }
+    Watched {
+        clock,
+        health,
+        timing,
+        node,
+        observer,
+        _notifier: notifier,
+    }
 }
 
 impl Watched {
@@ -107,7 +117,10 @@ async fn silence_is_suspect_first_and_unreachable_later() {
 async fn a_closed_stream_needs_no_round_and_goodbye_is_no_alarm() {
     let mut w = Watched::online().await;
     w.observer.notice(Notice::Closed(w.node.id));
-    assert_eq!((w.is(), w.why()), (Availability::Suspect, Why::StreamClosed));
+    assert_eq!(
+        (w.is(), w.why()),
+        (Availability::Suspect, Why::StreamClosed)
+    );
     let mut w = Watched::online().await;
     w.observer.notice(Notice::Goodbye(w.node.id));
     assert_eq!((w.is(), w.why()), (Availability::Suspect, Why::Restarting));
@@ -124,7 +137,10 @@ async fn a_beat_heard_before_the_stream_closed_does_not_undo_the_end() {
     w.node.live.heard(w.clock.mono());
     w.observer.notice(Notice::Closed(w.node.id));
     w.watch(BEAT / 4, false);
-    assert_eq!((w.is(), w.why()), (Availability::Suspect, Why::StreamClosed));
+    assert_eq!(
+        (w.is(), w.why()),
+        (Availability::Suspect, Why::StreamClosed)
+    );
 }
 
 #[tokio::test]
@@ -196,5 +212,8 @@ async fn a_node_that_never_came_is_given_up_after_the_grace_and_no_sooner() {
     w.watch(w.timing.warm_up - BEAT, false);
     assert_eq!(w.is(), Availability::WarmingUp);
     w.watch(BEAT * 2, false);
-    assert_eq!((w.is(), w.why()), (Availability::Unreachable, Why::NotHeardSinceStart));
+    assert_eq!(
+        (w.is(), w.why()),
+        (Availability::Unreachable, Why::NotHeardSinceStart)
+    );
 }

@@ -207,7 +207,10 @@ mod tests {
         let write = health.begin(at(10));
         assert_eq!(health.stalled_for(at(15)), at(5));
         health.end(write, at(16), Outcome::Answered);
-        assert_eq!((health.stalled_for(at(17)), health.failure()), (at(0), None));
+        assert_eq!(
+            (health.stalled_for(at(17)), health.failure()),
+            (at(0), None)
+        );
     }
 
     #[test]
@@ -219,7 +222,10 @@ mod tests {
         assert!(health.failure().is_some());
         let probe = health.begin(at(16));
         health.end(probe, at(16), Outcome::Answered);
-        assert_eq!((health.stalled_for(at(17)), health.failure()), (at(0), None));
+        assert_eq!(
+            (health.stalled_for(at(17)), health.failure()),
+            (at(0), None)
+        );
     }
 
     #[test]
@@ -227,7 +233,10 @@ mod tests {
         let health = StoreHealth::default();
         let write = health.begin(at(10));
         health.end(write, at(10), Outcome::GivenUp);
-        assert_eq!((health.stalled_for(at(90)), health.failure()), (at(0), None));
+        assert_eq!(
+            (health.stalled_for(at(90)), health.failure()),
+            (at(0), None)
+        );
     }
 
     #[test]

@@ -27,7 +27,14 @@ fn program() -> &'static Path {
         let target = profile.parent().expect("a target folder");
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = command(cargo.as_ref())
-            .args(["build", "--quiet", "--locked", "--package", "h8lio-agent", "--bin"])
+            .args([
+                "build",
+                "--quiet",
+                "--locked",
+                "--package",
+                "h8lio-agent",
+                "--bin",
+            ])
             .args(["h8lio-agent", "--target-dir"])
             .arg(target)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -38,7 +45,10 @@ fn program() -> &'static Path {
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "starts the project's own programs")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "starts the project's own programs"
+)]
 fn command(program: &Path) -> Command {
     Command::new(program)
 }
@@ -53,7 +63,11 @@ impl Agent {
         let sim = sample.join(name).with_extension("toml");
         assert!(sim.exists(), "{} is missing", sim.display());
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let agent = Self { dir, sim, child: None };
+        let agent = Self {
+            dir,
+            sim,
+            child: None,
+        };
         std::fs::create_dir(agent.state_dir()).expect("a folder");
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         std::fs::set_permissions(agent.state_dir(), mode).expect("private");
@@ -75,7 +89,12 @@ impl Agent {
 
     fn command(&self, verb: &str) -> Command {
         let mut command = command(program());
-        command.arg("--config").arg(self.config()).arg(verb).arg("--sim").arg(&self.sim);
+        command
+            .arg("--config")
+            .arg(self.config())
+            .arg(verb)
+            .arg("--sim")
+            .arg(&self.sim);
         command.stdin(Stdio::null());
         command
     }
@@ -94,7 +113,9 @@ impl Agent {
         command.arg("--token-file").arg(file);
         let mut command = tokio::process::Command::from(command);
         command.kill_on_drop(true);
-        let output = soon("h8lio-agent enroll", command.output()).await.expect("started");
+        let output = soon("h8lio-agent enroll", command.output())
+            .await
+            .expect("started");
         if output.status.success() {
             return Ok(());
         }
@@ -133,7 +154,10 @@ impl Agent {
     pub fn fault(&self, line: &str) {
         use std::io::Write as _;
         let mut options = std::fs::OpenOptions::new();
-        let file = options.create(true).append(true).open(self.state_dir().join("faults"));
+        let file = options
+            .create(true)
+            .append(true)
+            .open(self.state_dir().join("faults"));
         writeln!(file.expect("opened"), "{line}").expect("written");
     }
 
@@ -151,7 +175,9 @@ impl Agent {
         for entry in std::fs::read_dir(self.state_dir()).expect("read") {
             let entry = entry.expect("read");
             // What the simulation keeps there is the server, not its disk.
-            let simulated = ["boot.json", "faults"].iter().any(|f| entry.file_name() == *f);
+            let simulated = ["boot.json", "faults"]
+                .iter()
+                .any(|f| entry.file_name() == *f);
             if entry.file_type().expect("known").is_file() && !simulated {
                 std::fs::copy(entry.path(), copy.state_dir().join(entry.file_name()))
                     .expect("copied");
@@ -161,6 +187,7 @@ impl Agent {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "shown with a test that failed")]
 impl Drop for Agent {
     fn drop(&mut self) {
         if self.child.is_some() {

@@ -10,10 +10,16 @@ use h8lio_tests::harness::{Agent, Fleet, says};
 /// An agent of the sample rack that is enrolled and online.
 async fn online(fleet: &Fleet, name: &str) -> Agent {
     let mut agent = Agent::of_sample(name);
-    let token = fleet.token().expecting_serial(&format!("SIM-{}", name.to_uppercase())).create();
+    let token = fleet
+        .token()
+        .expecting_serial(&format!("SIM-{}", name.to_uppercase()))
+        .create();
     agent.enroll(&token.await).await.expect("enrolled");
     agent.run();
-    fleet.admin.sees_availability(name, Availability::Online).await;
+    fleet
+        .admin
+        .sees_availability(name, Availability::Online)
+        .await;
     agent
 }
 
@@ -25,19 +31,25 @@ fn has(kind: &'static str) -> impl Fn(&Node) -> bool {
 async fn a_server_is_enrolled_and_shown_with_its_disks() {
     let fleet = Fleet::start().await;
     let _agent = online(&fleet, "r1-1").await;
-    let request = v1::GetNodeRequest { node: "r1-1".to_owned() };
+    let request = v1::GetNodeRequest {
+        node: "r1-1".to_owned(),
+    };
     let mut nodes = fleet.admin.nodes().await;
     h8lio_tests::harness::until("its disks", || {
         let (mut nodes, request) = (nodes.clone(), request.clone());
         async move {
             let shown = nodes.get_node(request).await.expect("a node").into_inner();
-            let facts: serde_json::Value =
-                serde_json::from_slice(&shown.inventory).expect("JSON");
+            let facts: serde_json::Value = serde_json::from_slice(&shown.inventory).expect("JSON");
             (facts["disks"].as_array()?.len() > 1 && facts["os"]["id"] == "debian").then_some(())
         }
     })
     .await;
-    let node = nodes.get_node(request).await.expect("a node").into_inner().node;
+    let node = nodes
+        .get_node(request)
+        .await
+        .expect("a node")
+        .into_inner()
+        .node;
     assert!(node.is_some_and(|n| n.certificate_expires_at.is_some()));
 }
 
@@ -54,10 +66,16 @@ async fn a_killed_agent_is_noticed_by_its_stream_and_comes_back_as_itself() {
         .await;
     let mut agent = online(&fleet, "r1-1").await;
     agent.kill();
-    let node = fleet.admin.sees_availability("r1-1", Availability::Suspect).await;
+    let node = fleet
+        .admin
+        .sees_availability("r1-1", Availability::Suspect)
+        .await;
     says(&node.availability_reason, &["stream closed"]);
     agent.run();
-    let node = fleet.admin.sees_availability("r1-1", Availability::Online).await;
+    let node = fleet
+        .admin
+        .sees_availability("r1-1", Availability::Online)
+        .await;
     assert_eq!(node.restriction, None);
 }
 
@@ -67,7 +85,10 @@ async fn an_agent_whose_clock_jumps_a_day_is_reported_and_stays_online() {
     let fleet = Fleet::start().await;
     let agent = online(&fleet, "r1-1").await;
     agent.fault("clock.jump +1d");
-    fleet.admin.sees("r1-1", "unsynchronized", has("ClockUnsynchronized")).await;
+    fleet
+        .admin
+        .sees("r1-1", "unsynchronized", has("ClockUnsynchronized"))
+        .await;
     // And back, and a day too far.
     agent.fault("clock.jump -2d");
     let behind = |n: &Node| n.conditions.iter().any(|c| c.message.contains("behind"));
@@ -84,11 +105,24 @@ async fn a_server_without_space_beats_and_reports_just_that() {
     let agent = online(&fleet, "r1-1").await;
     agent.fault("var.fill 100");
     agent.fault("statedir.full");
-    fleet.admin.sees("r1-1", "full", has("FilesystemPressure")).await;
-    fleet.admin.sees("r1-1", "without a state directory", has("StateDirUnwritable")).await;
+    fleet
+        .admin
+        .sees("r1-1", "full", has("FilesystemPressure"))
+        .await;
+    fleet
+        .admin
+        .sees(
+            "r1-1",
+            "without a state directory",
+            has("StateDirUnwritable"),
+        )
+        .await;
     // What changes afterwards is still reported.
     agent.fault("var.fill 10");
-    fleet.admin.sees("r1-1", "no longer full", |n| !has("FilesystemPressure")(n)).await;
+    fleet
+        .admin
+        .sees("r1-1", "no longer full", |n| !has("FilesystemPressure")(n))
+        .await;
     assert!(has("StateDirUnwritable")(&fleet.admin.node("r1-1").await));
     let node = fleet.admin.node("r1-1").await;
     assert_eq!(node.availability(), Availability::Online);
@@ -102,9 +136,15 @@ async fn a_rebooted_server_is_itself() {
     let agent = online(&fleet, "r1-1").await;
     let before = fleet.admin.node("r1-1").await.boot_id;
     agent.fault("reboot 1s");
-    let node = fleet.admin.sees("r1-1", "rebooted", |n| n.boot_id != before).await;
+    let node = fleet
+        .admin
+        .sees("r1-1", "rebooted", |n| n.boot_id != before)
+        .await;
     assert_eq!(node.restriction, None);
-    fleet.admin.sees_availability("r1-1", Availability::Online).await;
+    fleet
+        .admin
+        .sees_availability("r1-1", Availability::Online)
+        .await;
 }
 
 /// scenario: 35 (integration)
@@ -115,10 +155,17 @@ async fn a_copied_disk_in_a_second_server_is_quarantined_and_the_rack_goes_on() 
     let _bystander = online(&fleet, "r2-2").await;
     let mut copy = original.copy_to("r1-3");
     copy.run();
-    let quarantined =
-        |n: &Node| n.restriction.as_ref().is_some_and(|r| r.kind() == Kind::Quarantined);
+    let quarantined = |n: &Node| {
+        n.restriction
+            .as_ref()
+            .is_some_and(|r| r.kind() == Kind::Quarantined)
+    };
     let node = fleet.admin.sees("r1-1", "quarantined", quarantined).await;
-    assert_eq!(node.availability(), Availability::Online, "it beats and is left alone");
+    assert_eq!(
+        node.availability(),
+        Availability::Online,
+        "it beats and is left alone"
+    );
     fleet.admin.sees_event("r1-1", "IdentityCloned").await;
     let bystander = fleet.admin.node("r2-2").await;
     assert_eq!(bystander.restriction, None);
@@ -136,7 +183,10 @@ async fn certificates_are_renewed_in_time_and_nobody_notices() {
     let first = ends(&fleet.admin.node("r1-1").await);
     for _ in 0..2 {
         let before = ends(&fleet.admin.node("r1-1").await);
-        fleet.admin.sees("r1-1", "renewed", |n| ends(n) > before).await;
+        fleet
+            .admin
+            .sees("r1-1", "renewed", |n| ends(n) > before)
+            .await;
     }
     let node = fleet.admin.node("r1-1").await;
     assert!(ends(&node) > first);
@@ -149,9 +199,16 @@ async fn a_restarted_coordinator_is_found_again_and_the_agent_bears_witness() {
     let mut fleet = Fleet::start().await;
     let agent = online(&fleet, "r1-1").await;
     fleet.restart_in_place().await;
-    fleet.admin.sees_availability("r1-1", Availability::Online).await;
+    fleet
+        .admin
+        .sees_availability("r1-1", Availability::Online)
+        .await;
     let verified = fleet.admin.verify().await;
-    assert_eq!((verified.witnesses, verified.faults.len()), (1, 0), "{verified:?}");
+    assert_eq!(
+        (verified.witnesses, verified.faults.len()),
+        (1, 0),
+        "{verified:?}"
+    );
     assert_eq!(fleet.admin.events_of("r1-1", "NodeUnreachable").await, []);
     drop(agent);
 }
@@ -166,9 +223,18 @@ async fn an_agent_with_a_token_of_no_use_says_why_in_one_line() {
         id: revoked.id.to_string(),
         change: h8lio_tests::harness::change("leaked"),
     };
-    fleet.admin.fleet().await.revoke_token(request).await.expect("revoked");
+    fleet
+        .admin
+        .fleet()
+        .await
+        .revoke_token(request)
+        .await
+        .expect("revoked");
     let told = agent.enroll(&revoked).await.expect_err("refused");
-    says(&told, &[revoked.id.as_str(), "revoked", "h8lctl token create"]);
+    says(
+        &told,
+        &[revoked.id.as_str(), "revoked", "h8lctl token create"],
+    );
     // A token of another fleet that leads here by its addresses.
     let mut astray = other.token().for_anybody().create().await;
     astray.addresses = vec![fleet.dial.address.to_string()];
