@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use h8lio_model::ids::FleetName;
 use hyper_util::rt::TokioIo;
-use rustls::CertificateError;
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -18,7 +17,7 @@ use tower::service_fn;
 use crate::bundle::TrustBundle;
 use crate::identity::Identity;
 use crate::pin::SpkiPin;
-use crate::verify::{CoordinatorVerifier, NotOurs, Trust};
+use crate::verify::{CoordinatorVerifier, Trust};
 
 /// Why a TLS configuration cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -39,22 +38,6 @@ pub enum ConnectError {
     },
     #[error("cannot connect to the coordinator at {address}: no answer within {} s", .after.as_secs())]
     TimedOut { address: String, after: Duration },
-}
-
-impl ConnectError {
-    /// Whether somebody answered who is provably not the coordinator that was expected: trying
-    /// again does not help.
-    pub fn is_not_ours(&self) -> bool {
-        let Self::Connect { source, .. } = self else {
-            return false;
-        };
-        let Some(rustls::Error::InvalidCertificate(CertificateError::Other(why))) =
-            crate::cause::find_tls(source)
-        else {
-            return false;
-        };
-        why.0.downcast_ref::<NotOurs>().is_some()
-    }
 }
 
 /// How to connect.

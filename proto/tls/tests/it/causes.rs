@@ -41,7 +41,8 @@ fn each_alert_and_each_certificate_error_has_its_own_words() {
     for (error, words) in [
         (CertificateError::UnknownIssuer, "not signed by the CA"),
         (CertificateError::InvalidPurpose, "extended key usage"),
-        (CertificateError::BadSignature, "bad certificate: "),
+        (CertificateError::BadSignature, "not signed by the CA"),
+        (CertificateError::Revoked, "bad certificate: "),
     ] {
         let text = explain_tls(&Error::InvalidCertificate(error));
         assert!(text.contains(words), "{text}");
