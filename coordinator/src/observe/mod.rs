@@ -5,6 +5,8 @@
 //! stream wakes the observer at once. When the coordinator itself was not watching (it just
 //! started, was paused, or its store stalled) every node gets a full grace.
 
+mod wave;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use h8lio_model::ids::NodeId;
 use h8lio_model::lifecycle::{Admission, Availability};
 use tokio::sync::mpsc;
 
+use self::wave::Wave;
 use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::registry::{Node, Registry, Verdict};
@@ -59,6 +62,8 @@ pub struct Observer {
     watches: HashMap<NodeId, Watch>,
     notices: mpsc::UnboundedReceiver<Notice>,
     last_tick: Duration,
+    /// Nodes that return after the coordinator's start, pause or stall.
+    wave: Wave,
     /// The store stalled; verdicts wait until it answers.
     frozen: bool,
 }
@@ -83,6 +88,7 @@ impl Observer {
             watches: HashMap::new(),
             notices,
             last_tick,
+            wave: Wave::begin(last_tick),
             frozen: false,
         };
         (observer, Notifier(send))
@@ -140,6 +146,7 @@ impl Observer {
                 "every node gets a fresh grace of {:?}",
                 self.timing.warm_up
             );
+            self.wave = Wave::begin(now);
             for node in &nodes {
                 if node.record().value.admission == Admission::Enrolled {
                     self.apply(node, Input::Amnesty, now);
@@ -150,14 +157,23 @@ impl Observer {
         if self.frozen {
             return;
         }
+        let returning = self.wave.goes_on(now, &self.timing);
         for node in &nodes {
             if node.record().value.admission == Admission::Enrolled {
+                if returning && self.not_heard_yet(node) {
+                    continue;
+                }
                 self.apply(node, Input::Tick, now);
             } else {
                 // A node that is approved later begins with a full grace.
                 self.watches.remove(&node.id);
             }
         }
+    }
+
+    fn not_heard_yet(&self, node: &Node) -> bool {
+        let watch = self.watches.get(&node.id);
+        watch.is_some_and(|w| w.state() == Availability::WarmingUp)
     }
 
     /// Why the coordinator could not watch until just now, if so. While the store stalls no
@@ -190,6 +206,9 @@ impl Observer {
             .entry(node.id)
             .or_insert_with(|| Watch::new(now, &timing));
         let transition = watch.apply(input, now, &timing);
+        if transition.is_some_and(|t| t.from == Availability::WarmingUp && input == Input::Heard) {
+            self.wave.returned(now);
+        }
         let before = node.verdict();
         if transition.is_none() && before.why == watch.why() {
             return;

@@ -217,3 +217,17 @@ async fn a_node_that_never_came_is_given_up_after_the_grace_and_no_sooner() {
         (Availability::Unreachable, Why::NotHeardSinceStart)
     );
 }
+
+#[tokio::test]
+async fn who_stands_in_line_is_not_judged_while_others_return() {
+    let mut w = watched().await;
+    let end = w.clock.mono() + w.timing.warm_up * 2;
+    while w.clock.mono() < end {
+        w.watch(BEAT, false);
+        // Another node of a large fleet is heard for the first time.
+        w.observer.wave.returned(w.clock.mono());
+        assert_eq!(w.is(), Availability::WarmingUp);
+    }
+    w.watch(w.timing.suspect_after + BEAT, false);
+    assert_eq!(w.is(), Availability::Unreachable, "the wave is over");
+}
