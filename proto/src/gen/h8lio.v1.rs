@@ -9,7 +9,7 @@ pub struct Change {
     /// Ticket or change number, where policy asks for one.
     #[prost(string, tag = "2")]
     pub ticket: ::prost::alloc::string::String,
-    /// Chosen by the caller. A repeated request with the same id is not audited twice.
+    /// Chosen by the caller and kept in the audit entry, to find a request again.
     #[prost(string, tag = "3")]
     pub request_id: ::prost::alloc::string::String,
 }
