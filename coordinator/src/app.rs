@@ -33,7 +33,6 @@ use crate::metrics;
 use crate::observe::Observer;
 use crate::operators::{self, Operators};
 use crate::outage::{NOTE_EVERY, Outages};
-use crate::pki::AuthorityCell;
 use crate::pki::acknowledge;
 use crate::pki::live::LivePki;
 use crate::quarantine::Quarantine;
@@ -462,11 +461,6 @@ impl Running {
     pub fn renew_own(&self) -> anyhow::Result<()> {
         self.live.renew_own()?;
         Ok(())
-    }
-
-    /// The cell of the authority.
-    pub fn authority(&self) -> AuthorityCell {
-        Arc::clone(&self.services.authority)
     }
 
     /// Waits until a part ends by itself, which none should.
