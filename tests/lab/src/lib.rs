@@ -5,6 +5,13 @@
 //! nothing of it is seen by the machine's other programs and nothing survives its end.
 
 pub mod cache;
+pub mod checks;
+pub mod cli;
 pub mod clock;
+pub mod image;
+pub mod lab;
 pub mod process;
+pub mod server;
 pub mod space;
+pub mod ssh;
+pub mod stages;
