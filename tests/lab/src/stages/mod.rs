@@ -1,6 +1,7 @@
 //! What `lab test` runs. A stage is one function over an empty lab of its own; a later stage is a
 //! file here and a line in [`ALL`].
 
+mod bmc;
 mod lab;
 
 use std::path::Path;
@@ -29,10 +30,16 @@ pub struct Stage {
 }
 
 /// Every stage, the quick ones first.
-pub const ALL: &[Stage] = &[Stage {
-    name: "lab",
-    run: lab::run,
-}];
+pub const ALL: &[Stage] = &[
+    Stage {
+        name: "bmc",
+        run: bmc::run,
+    },
+    Stage {
+        name: "lab",
+        run: lab::run,
+    },
+];
 
 /// Runs the stage of this name, or the core of all; each in a fresh lab below `folder`, which
 /// ends with it. With `keep` the lab stays up, for a person to look at, until the next run.
