@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::log::log;
 
-/// Longer than ipmitool waits before it sends again (2 s), shorter than it waits in all.
-pub const SLOW: Duration = Duration::from_secs(3);
+/// Slow enough to be felt, and below the second after which ipmitool sends a message again: above
+/// it, it never gets a session.
+pub const SLOW: Duration = Duration::from_millis(700);
 
 /// The longest delay that can be asked for.
 const SLOWEST: Duration = Duration::from_secs(3600);

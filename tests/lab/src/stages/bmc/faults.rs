@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::signal::Signal;
 
 use super::Bench;
+use crate::bmc::mode::SLOW;
 use crate::bmc::{Mode, Power};
 use crate::checks::Checks;
 use crate::clock::{now, until};
@@ -110,15 +111,12 @@ fn silence(checks: &mut Checks, bench: &Bench<'_>) {
     );
     checks.check("a slow BMC obeys both protocols, late", || {
         bench.set(Power::On)?;
-        bench.bmc.set_mode(Mode::Slow(Duration::from_millis(700)))?;
+        bench.bmc.set_mode(Mode::Slow(SLOW))?;
         let late = |what: &str, work: &dyn Fn() -> Result<String>| {
             let began = now();
             work()?;
             let took = began.elapsed();
-            ensure!(
-                took >= Duration::from_millis(700),
-                "{what} took {took:?} only"
-            );
+            ensure!(took >= SLOW, "{what} took {took:?} only");
             Ok(format!("{what} {:.1} s", took.as_secs_f64()))
         };
         let one = late("ipmitool", &|| clients.ipmitool("power off")?.ended(0))?;
