@@ -81,15 +81,18 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab) -> Result<()> {
         bmc.set_mode(Mode::Normal)?;
         clients.ipmitool("power status")?.says("Power is on")
     });
-    checks.check("a server outlives its BMC, also the BMC that started it", || {
-        let bmc = Bmc::open(lab, &server.name())?;
-        let before = machine.pid()?;
-        bmc.stop()?;
-        bmc.start()?;
-        clients.ipmitool("power status")?.says("Power is on")?;
-        ensure!(machine.pid()? == before, "QEMU went with it");
-        Ok(format!("pid {before:?} runs on"))
-    });
+    checks.check(
+        "a server outlives its BMC, also the BMC that started it",
+        || {
+            let bmc = Bmc::open(lab, &server.name())?;
+            let before = machine.pid()?;
+            bmc.stop()?;
+            bmc.start()?;
+            clients.ipmitool("power status")?.says("Power is on")?;
+            ensure!(machine.pid()? == before, "QEMU went with it");
+            Ok(format!("pid {before:?} runs on"))
+        },
+    );
     Ok(())
 }
 
