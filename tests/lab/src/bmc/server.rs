@@ -35,7 +35,7 @@ impl ServerSwitch {
     fn tell(&self, command: &str) -> Result<()> {
         let server = self.server()?;
         if server.power()? == Power::On {
-            Qmp::connect(&server.places().second_monitor())?.call(command, json!({}))?;
+            Qmp::connect(&server.places().second_monitor())?.call(command, &json!({}))?;
         }
         Ok(())
     }
