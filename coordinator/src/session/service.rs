@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use h8lio_model::audit::AuditHead;
 use h8lio_model::ids::{AgentInstance, BootId, Incarnation, Rotation};
 use h8lio_model::lifecycle::Restriction;
@@ -82,7 +82,7 @@ pub struct SessionServer(pub Arc<Sessions>);
 
 #[tonic::async_trait]
 impl SessionService for SessionServer {
-    type ConnectStream = Pin<Box<dyn Stream<Item = Down> + Send>>;
+    type ConnectStream = Pin<Box<dyn Stream<Item = Result<v1::ConnectResponse, Status>> + Send>>;
 
     async fn connect(
         &self,
@@ -95,10 +95,11 @@ impl SessionService for SessionServer {
         tokio::spawn(async move {
             if let Err(status) = sessions.run(caller, up, &send).await {
                 // The agent may be gone already.
-                let _ = send.try_send(Err(status));
+                let _ = send.try_send(Box::new(Err(status)));
             }
         });
-        Ok(Response::new(Box::pin(ReceiverStream::new(receive))))
+        let receive = ReceiverStream::new(receive).map(|down| *down);
+        Ok(Response::new(Box::pin(receive)))
     }
 }
 

@@ -15,14 +15,15 @@ use tonic::Status;
 
 use super::admit::Claim;
 
-/// What goes down to an agent; an error ends the stream with that status.
-pub type Down = Result<ConnectResponse, Status>;
+/// What goes down to an agent; an error ends the stream with that status. Boxed: a queue has room
+/// for 32 of them from its first message on, and they are large and rare.
+pub type Down = Box<Result<ConnectResponse, Status>>;
 
 /// Wraps a message for the way down.
 pub fn down(message: Message) -> Down {
-    Ok(ConnectResponse {
+    Box::new(Ok(ConnectResponse {
         message: Some(message),
-    })
+    }))
 }
 
 /// Why a session is ended by the coordinator.

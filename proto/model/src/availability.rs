@@ -18,7 +18,8 @@ pub struct Timing {
     pub beat: Duration,
     /// Silence after which a node becomes `Suspect`. Default 2.5 beats: one lost beat is no news.
     pub suspect_after: Duration,
-    /// Silence after which it becomes `Unreachable`. Default 4 beats at 1 s (design §13: ≤ 4 s).
+    /// Silence after which it becomes `Unreachable`. Default 3.5 beats: two lost in a row are no
+    /// outage yet, and with the observer's tick it is said within 4 s at a beat of 1 s.
     pub unreachable_after: Duration,
     /// A node that was `Suspect` or `Unreachable` must be heard for this long without a gap
     /// before it is `Online` again, so that one flapping 5 s/5 s never counts as well.
@@ -33,7 +34,7 @@ impl Timing {
         Self {
             beat,
             suspect_after: beat * 5 / 2,
-            unreachable_after: (beat * 4).max(Duration::from_secs(4)),
+            unreachable_after: (beat * 7 / 2).max(Duration::from_millis(3_500)),
             stable_for: (beat * 6).max(Duration::from_secs(6)),
             warm_up: (beat * 10).max(Duration::from_secs(15)),
         }

@@ -212,7 +212,7 @@ fn the_timings_follow_the_beat_and_have_floors_for_fast_beats() {
         ];
         all.map(|d| d.as_millis())
     };
-    assert_eq!(of(100), [250, 4_000, 6_000, 15_000]);
-    assert_eq!(of(1_000), [2_500, 4_000, 6_000, 15_000]);
-    assert_eq!(of(2_000), [5_000, 8_000, 12_000, 20_000]);
+    assert_eq!(of(100), [250, 3_500, 6_000, 15_000]);
+    assert_eq!(of(1_000), [2_500, 3_500, 6_000, 15_000]);
+    assert_eq!(of(2_000), [5_000, 7_000, 12_000, 20_000]);
 }
