@@ -40,6 +40,7 @@ use crate::registry::{Registry, records};
 use crate::rpc::authz::bundle_to_wire;
 use crate::rpc::enrollment::EnrollmentServer;
 use crate::rpc::fleet::FleetServer;
+use crate::rpc::gate;
 use crate::rpc::nodes::NodeServer;
 use crate::rpc::services::{Facts, Services};
 use crate::rpc::to_the_end::ToTheEnd;
@@ -342,25 +343,32 @@ async fn serve(
         .set_serving::<SessionServiceServer<SessionServer>>()
         .await;
     health.set_serving::<NodeServiceServer<NodeServer>>().await;
+    let small = gate::SMALL_REQUEST_BYTES;
+    let health_service = health_service.max_decoding_message_size(small);
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
-        .context("cannot set up reflection")?;
+        .context("cannot set up reflection")?
+        .max_decoding_message_size(small);
     let most = settings.limits.message_bytes;
+    let of_operators = gate::OPERATOR_REQUEST_BYTES;
+    let nodes = NodeServiceServer::new(NodeServer(Arc::clone(&services)))
+        .max_decoding_message_size(of_operators);
+    let fleet = FleetServiceServer::new(FleetServer(Arc::clone(&services)))
+        .max_decoding_message_size(of_operators);
     http2::server(&settings.limits)
+        .layer(gate::GateLayer)
         .add_service(
             SessionServiceServer::new(SessionServer(sessions)).max_decoding_message_size(most),
         )
         .add_service(
-            EnrollmentServiceServer::new(EnrollmentServer::new(Arc::clone(&services)))
+            EnrollmentServiceServer::new(EnrollmentServer::new(services))
                 // A CSR and some claims.
                 .max_decoding_message_size(64 << 10),
         )
-        .add_service(ToTheEnd(NodeServiceServer::new(NodeServer(Arc::clone(
-            &services,
-        )))))
-        .add_service(ToTheEnd(FleetServiceServer::new(FleetServer(services))))
+        .add_service(ToTheEnd(nodes))
+        .add_service(ToTheEnd(fleet))
         .add_service(health_service)
         .add_service(reflection)
         .serve_with_incoming_shutdown(acceptor.incoming(), async move {

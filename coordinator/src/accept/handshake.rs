@@ -15,6 +15,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::Reason;
+use super::calls::Calls;
 use super::counters::Counters;
 use super::pending::{Caps, Pending, Room};
 use super::quiet::Quiet;
@@ -28,6 +29,9 @@ use crate::pki::verifier::with_verdict;
 /// How long a connection without a certificate may last: enough to present a join token many
 /// times over, and the agent dials again while it waits for approval.
 const ANONYMOUS_LIFE: Duration = Duration::from_secs(120);
+
+/// Calls under way on a connection without a certificate: presenting a token is one.
+const ANONYMOUS_CALLS: usize = 4;
 
 /// Pause when the process has no file descriptor left for another connection.
 const OUT_OF_DESCRIPTORS_PAUSE: Duration = Duration::from_millis(100);
@@ -264,12 +268,14 @@ impl Shared {
     ) -> Option<Accepted> {
         let mut permits = vec![place];
         let mut then = None;
+        let mut most = self.limits.streams_per_connection as usize;
         if caller == Caller::Anonymous {
             match Arc::clone(&self.anonymous).try_acquire_owned() {
                 Ok(permit) => permits.push(permit),
                 Err(_) => return self.refuse(address, Reason::AnonymousFull, None),
             }
             then = Some(Box::pin(tokio::time::sleep(ANONYMOUS_LIFE)));
+            most = ANONYMOUS_CALLS;
         }
         let by = Box::pin(tokio::time::sleep(self.limits.handshake_timeout));
         self.counters.count_accepted(resumed);
@@ -279,6 +285,7 @@ impl Shared {
             peer: Peer {
                 address,
                 caller: Arc::new(caller),
+                calls: Calls::new(most),
             },
             end: End::Preface { by, read: 0, then },
             counters: Arc::clone(&self.counters),

@@ -13,6 +13,7 @@ use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
+use super::calls::Calls;
 use super::counters::Counters;
 use crate::pki::caller::Caller;
 
@@ -22,6 +23,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// From the certificate alone.
     pub caller: Arc<Caller>,
+    /// What the connection has under way.
+    pub calls: Arc<Calls>,
 }
 
 impl Peer {

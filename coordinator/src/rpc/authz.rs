@@ -37,6 +37,20 @@ fn caller<T>(request: &Request<T>) -> Caller {
     Peer::of(request).map_or(Caller::Anonymous, |p| (*p.caller).clone())
 }
 
+/// What somebody else is told who calls as if he were an agent.
+pub fn not_a_node() -> Status {
+    Status::unauthenticated(
+        "this call needs a node certificate of this fleet; enroll the server first (h8lio-agent enroll)",
+    )
+}
+
+/// What somebody else is told who calls as if he were an operator.
+pub fn not_an_operator() -> Status {
+    Status::unauthenticated(
+        "this call needs an operator certificate of this fleet; import a context (h8lctl context import)",
+    )
+}
+
 /// The enrolled node behind the connection.
 ///
 /// # Errors
@@ -107,9 +121,7 @@ fn known_node<T>(request: &Request<T>, registry: &Registry) -> Result<NodeCaller
         ..
     } = caller(request)
     else {
-        return Err(Status::unauthenticated(
-            "this call needs a node certificate of this fleet; enroll the server first (h8lio-agent enroll)",
-        ));
+        return Err(not_a_node());
     };
     let node = registry.by_id(id).ok_or_else(|| {
         Status::not_found(format!("node {id} is not known to this coordinator; was its store restored from an older backup?"))
@@ -140,9 +152,7 @@ pub fn operator<T>(
         not_after,
     } = caller(request)
     else {
-        return Err(Status::unauthenticated(
-            "this call needs an operator certificate of this fleet; import a context (h8lctl context import)",
-        ));
+        return Err(not_an_operator());
     };
     // A connection may outlive the certificate that it was made with.
     if now > not_after {

@@ -30,6 +30,7 @@ fn from(caller: Caller) -> Request<()> {
     request.extensions_mut().insert(Peer {
         address: ([127, 0, 0, 1], 1).into(),
         caller: Arc::new(caller),
+        calls: crate::accept::Calls::new(1),
     });
     request
 }

@@ -6,6 +6,7 @@ pub mod attempts;
 pub mod authz;
 pub mod enrollment;
 pub mod fleet;
+pub mod gate;
 pub mod nodes;
 pub mod roles;
 pub mod services;

@@ -11,3 +11,4 @@ mod expired;
 mod identity;
 mod operators;
 mod store;
+mod strangers;
