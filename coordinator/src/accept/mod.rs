@@ -11,6 +11,7 @@ mod handshake;
 pub mod http2;
 mod listen;
 mod pending;
+mod places;
 mod quiet;
 mod reason;
 mod stream;

@@ -283,6 +283,12 @@ fn limits(s: &Settings) -> Vec<Rule> {
             1,
             l.connections,
         ),
+        number(
+            "limits.anonymous_connections_per_source",
+            l.anonymous_connections_per_source,
+            1,
+            1_000_000,
+        ),
         number("limits.message_bytes", l.message_bytes, 64 << 10, 64 << 20),
         number(
             "limits.report_bytes",

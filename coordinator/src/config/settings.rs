@@ -99,6 +99,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections without a certificate (servers that join).
     pub anonymous_connections: usize,
+    /// Of those, from one address.
+    pub anonymous_connections_per_source: usize,
     /// Largest message that is decoded, bytes.
     pub message_bytes: usize,
     /// Largest report of one agent, bytes.
@@ -217,6 +219,7 @@ impl Default for Limits {
             pending_handshakes_per_source: 256,
             connections: 20_000,
             anonymous_connections: 1_024,
+            anonymous_connections_per_source: 64,
             message_bytes: 4 << 20,
             report_bytes: 2 << 20,
             streams_per_connection: 64,

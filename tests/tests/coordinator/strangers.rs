@@ -140,3 +140,24 @@ async fn a_message_that_never_arrives_is_given_up() {
     let said = answer.headers().get("grpc-status").map(|v| v.as_bytes());
     assert_eq!(said, Some(code.as_bytes()), "{answer:?}");
 }
+
+/// scenario: 42 (integration)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_full_of_strangers_keeps_no_server_from_joining() {
+    let fleet = Fleet::start().await;
+    let share = fleet.settings().limits.anonymous_connections_per_source;
+    let mut held = Vec::new();
+    for _ in 0..share {
+        held.push(http2(&fleet).await);
+    }
+    let token = fleet.token().expecting_serial("S1").create().await;
+    // Young connections are not given up: the server dials again, as its agent does.
+    until("a place", || async {
+        let mut server = fleet.server("s1");
+        let channel = server.strangers_channel(&token).await.ok()?;
+        let request = server.request(&token);
+        server.ask(channel, request).await.ok()
+    })
+    .await
+    .issued();
+}
