@@ -9,11 +9,6 @@ use jiff::Timestamp;
 use crate::clock::Clock;
 use crate::registry::Node;
 
-/// A wall clock further from the coordinator's than this is a condition, milliseconds. Well above
-/// any network delay, well below what hurts certificates or Ceph (0.05 s is monitored by Ceph
-/// itself).
-const CLOCK_LIMIT_MS: u64 = 2_000;
-
 /// The view of a node at this moment.
 pub fn view(node: &Node, clock: &dyn Clock) -> NodeView {
     let record = node.record();
@@ -102,8 +97,7 @@ fn conditions(node: &Node, now: Timestamp) -> Vec<Condition> {
             *at,
         ));
     }
-    let offset = node.live.offset();
-    if node.live.last_heard().is_some() && offset.unsigned_abs() > CLOCK_LIMIT_MS {
+    if let Some((offset, since)) = node.live.clock_off() {
         let way = if offset > 0 { "ahead of" } else { "behind" };
         let message = format!(
             "the server's clock is {:.1} s {way} the coordinator's; set it (chronyc makestep) and look at its time source",
@@ -114,7 +108,7 @@ fn conditions(node: &Node, now: Timestamp) -> Vec<Condition> {
             ConditionType::ClockUnsynchronized,
             "OffsetFromCoordinator",
             message,
-            now,
+            since,
         ));
     }
     carry_since(&[], all)

@@ -298,8 +298,8 @@ impl Sessions {
     }
 
     fn note_clock(&self, node: &Node, wall_ms: i64) {
-        node.live
-            .set_offset(wall_ms.saturating_sub(self.clock.now().as_millisecond()));
+        let now = self.clock.now().as_millisecond();
+        node.live.set_offset(wall_ms.saturating_sub(now), now);
     }
 
     fn welcome(&self, node: &Node, g: &Greeting) -> v1::Welcome {
