@@ -1,6 +1,7 @@
 //! Sessions: who is connected, and what becomes of a second session of one identity.
 
 pub mod admit;
+mod contest;
 pub mod counters;
 pub mod limits;
 pub mod service;

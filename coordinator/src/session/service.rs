@@ -11,6 +11,7 @@ use h8lio_model::audit::AuditHead;
 use h8lio_model::ids::{AgentInstance, BootId, Incarnation, Rotation};
 use h8lio_model::lifecycle::Restriction;
 use h8lio_model::section::{Section, SectionKind};
+use h8lio_model::session::STORE_BEFORE_WELCOME;
 use h8lio_proto::convert::{
     self, Invalid, duration, read_section_digests, read_timestamp, timestamp,
 };
@@ -25,6 +26,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::admit::{Admit, Claim, admit};
+use super::contest::{SETTLED_WITHIN, still_beats};
 use super::counters::Counters;
 use super::limits::SessionLimits;
 use super::table::{Cut, Down, Open, SessionTable, down};
@@ -165,7 +167,8 @@ impl Sessions {
         let greeting = read_hello(hello, caller.serial.rotation())?;
         let node = Arc::clone(&caller.node);
         let (open, cut) = Open::new(greeting.claim, send.clone());
-        self.settle(&node, &open).await?;
+        let settled = tokio::time::timeout(SETTLED_WITHIN, self.settle(&node, &open));
+        settled.await.unwrap_or_else(|_| Err(unsettled()))?;
         if let Err(barred) = authz::may_speak(&node) {
             self.table.remove(node.id, &open);
             return Err(barred);
@@ -213,7 +216,7 @@ impl Sessions {
                 }
                 Admit::Contest => {
                     if let Some(old) = &present
-                        && self.still_beats(old).await
+                        && still_beats(old, self.settings.beat).await
                     {
                         let why = format!(
                             "two servers use this identity at the same time (boots {} and {})",
@@ -239,25 +242,7 @@ impl Sessions {
                 return Ok(());
             }
         }
-        Err(Status::unavailable(
-            "sessions of this identity come and go too fast; try again",
-        ))
-    }
-
-    /// Whether the old session of another boot still lives: two beats' time is given, and what
-    /// was under way when the new session came does not count.
-    async fn still_beats(&self, old: &Arc<Open>) -> bool {
-        let beat = self.settings.beat;
-        tokio::time::sleep(beat / 2).await;
-        let before = old.beats.load(Ordering::Relaxed);
-        // Polled in small steps, so that a clone is answered at its first beat.
-        for _ in 0..25 {
-            tokio::time::sleep(beat / 10).await;
-            if old.beats.load(Ordering::Relaxed) > before {
-                return true;
-            }
-        }
-        false
+        Err(unsettled())
     }
 
     /// Stores that the certificate was used, and what the session says of itself. A store that
@@ -286,7 +271,7 @@ impl Sessions {
                 .await?;
             Ok::<_, crate::registry::RegistryError>(())
         };
-        match tokio::time::timeout(Duration::from_secs(5), work).await {
+        match tokio::time::timeout(STORE_BEFORE_WELCOME, work).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!(node = %node.record().value.name, %error, "cannot store the start of a session");
@@ -495,6 +480,10 @@ impl Sessions {
             End::Cut(Cut::Stopping) => Err(Status::unavailable("the coordinator stops")),
         }
     }
+}
+
+fn unsettled() -> Status {
+    Status::unavailable("sessions of this identity come and go too fast; try again")
 }
 
 /// How a session ended.
