@@ -147,7 +147,9 @@ impl EnrollmentService for EnrollmentServer {
     ) -> Result<Response<v1::RenewResponse>, Status> {
         let caller = authz::node(&request, &self.services.registry, self.services.clock.now())?;
         self.refuse_restricted(&caller.node)?;
-        self.refuse_copy(&caller).await?;
+        refuse_outdated(&caller).inspect_err(|refusal| {
+            tracing::warn!(why = refusal.message(), "renewal refused");
+        })?;
         let key = read_csr(&request.into_inner().csr)?;
         let issued = self.issue(&caller.node, &key).await?;
         Ok(Response::new(v1::RenewResponse {
@@ -444,20 +446,17 @@ impl EnrollmentServer {
         }
     }
 
-    /// Quarantines an identity of which an older certificate is shown than one that was used: its
-    /// owner has the newer one, and a copy could otherwise renew itself past the owner.
+    /// Quarantines an identity whose ended certificate is older than one that was used: its owner
+    /// has the newer one and would show that.
     async fn refuse_copy(&self, caller: &NodeCaller) -> Result<(), Status> {
-        let acknowledged = caller.node.record().value.acknowledged();
-        if caller.serial.rotation() >= acknowledged {
+        let Err(refusal) = refuse_outdated(caller) else {
             return Ok(());
-        }
-        let why = format!(
-            "a certificate with rotation {} was shown for another one after rotation {} had been used: a copy of this identity exists",
-            caller.serial.rotation().0,
-            acknowledged.0
-        );
-        self.services.quarantine.set(&caller.node, &why).await;
-        Err(Status::permission_denied(why))
+        };
+        self.services
+            .quarantine
+            .set(&caller.node, refusal.message())
+            .await;
+        Err(refusal)
     }
 
     fn refuse_restricted(&self, node: &Node) -> Result<(), Status> {
@@ -542,6 +541,21 @@ impl EnrollmentServer {
             rotation: issued.serial.rotation().0,
         }
     }
+}
+
+/// Refuses whoever shows an older certificate than one that was used: a copy could otherwise renew
+/// itself past the owner. For a renewal that is enough. It proves no copy: the owner's own request
+/// may be on its way over the old connection while its new certificate is welcomed on another.
+fn refuse_outdated(caller: &NodeCaller) -> Result<(), Status> {
+    let acknowledged = caller.node.record().value.acknowledged();
+    if caller.serial.rotation() >= acknowledged {
+        return Ok(());
+    }
+    Err(Status::permission_denied(format!(
+        "a certificate with rotation {} was shown for another one after rotation {} had been used: this is a copy, or the agent has a newer one",
+        caller.serial.rotation().0,
+        acknowledged.0
+    )))
 }
 
 fn issued_record(issued: &Issued) -> IssuedRecord {

@@ -188,7 +188,7 @@ async fn a_certificate_older_than_one_already_used_is_a_copy() {
 
 /// scenario: 35 (integration)
 #[tokio::test]
-async fn an_old_copy_cannot_renew_itself_past_the_original() {
+async fn an_old_copy_cannot_renew_itself_past_the_original_which_goes_on() {
     let fleet = Fleet::start().await;
     let mut original = fleet.enrolled("s1").await;
     let mut image = original.copy();
@@ -200,11 +200,10 @@ async fn an_old_copy_cannot_renew_itself_past_the_original() {
         .goodbye(Reason::Restart)
         .await;
     let refused = image.renew().await.refused();
-    says(
-        refused.message(),
-        &["rotation 1", "rotation 2", "copy of this identity"],
-    );
-    fleet.admin.sees("s1", "quarantined", is_quarantined).await;
+    says(refused.message(), &["rotation 1", "rotation 2", "a copy"]);
+    // The original's own request may come late over its old connection: that is no proof.
+    assert_eq!(fleet.admin.node("s1").await.restriction, None);
+    original.renew().await.expect("issued");
 }
 
 /// scenario: 35 (integration)
@@ -222,9 +221,6 @@ async fn an_old_copy_cannot_reattest_past_the_original() {
         .await;
     fleet.pass(Duration::from_secs(2 * 86_400));
     let refused = image.reattest().await.refused();
-    says(
-        refused.message(),
-        &["rotation 1", "rotation 2", "copy of this identity"],
-    );
+    says(refused.message(), &["rotation 1", "rotation 2", "a copy"]);
     fleet.admin.sees("s1", "quarantined", is_quarantined).await;
 }
