@@ -15,7 +15,7 @@ fn session() -> Arc<Open> {
         instance: AgentInstance(Uuid::from_u128(1)),
         rotation: Rotation(1),
     };
-    Open::new(claim, mpsc::channel(1).0).0
+    Open::new(claim, 0, mpsc::channel(1).0).0
 }
 
 /// Beats of `session`, the first one after `first`.

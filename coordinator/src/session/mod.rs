@@ -4,6 +4,7 @@ pub mod admit;
 mod contest;
 pub mod counters;
 pub mod limits;
+mod remains;
 pub mod service;
 pub mod table;
 pub mod witness;

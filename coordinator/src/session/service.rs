@@ -29,6 +29,7 @@ use super::admit::{Admit, Claim, admit};
 use super::contest::{SETTLED_WITHIN, still_beats};
 use super::counters::Counters;
 use super::limits::SessionLimits;
+use super::remains::Remains;
 use super::table::{Cut, Down, Open, SessionTable, down};
 use super::witness::Witnesses;
 use crate::audit::AuditLog;
@@ -166,7 +167,8 @@ impl Sessions {
         };
         let greeting = read_hello(hello, caller.serial.rotation())?;
         let node = Arc::clone(&caller.node);
-        let (open, cut) = Open::new(greeting.claim, send.clone());
+        let greeted_ms = greeting.wall_clock.as_millisecond();
+        let (open, cut) = Open::new(greeting.claim, greeted_ms, send.clone());
         let settled = tokio::time::timeout(SETTLED_WITHIN, self.settle(&node, &open));
         settled.await.unwrap_or_else(|_| Err(unsettled()))?;
         if let Err(barred) = authz::may_speak(&node) {
@@ -218,12 +220,7 @@ impl Sessions {
                     if let Some(old) = &present
                         && still_beats(old, self.settings.beat).await
                     {
-                        let why = format!(
-                            "two servers use this identity at the same time (boots {} and {})",
-                            old.claim.boot_id, open.claim.boot_id
-                        );
-                        self.quarantine.set(node, &why).await;
-                        return Err(Status::permission_denied(why));
+                        return Err(self.two_servers(node, old, open).await);
                     }
                 }
             }
@@ -346,14 +343,77 @@ impl Sessions {
                     Err(e) => return End::Refused(self.unreadable(&e)),
                 },
                 _ = cut.changed() => {
-                    let why = cut.borrow().clone();
-                    return End::Cut(why.unwrap_or(Cut::Stopping));
+                    let why = cut.borrow().clone().unwrap_or(Cut::Stopping);
+                    if why == Cut::Replaced
+                        && let Some(end) = self.listen_on(node, open, &mut limits, &mut up).await
+                    {
+                        return end;
+                    }
+                    return End::Cut(why);
                 }
                 () = &mut expiry => return End::Refused(Status::unauthenticated(
                     "the certificate of this connection has expired; connect with the renewed one",
                 )),
             }
         }
+    }
+
+    /// Listens to a session whose place was taken, in case a second server goes on there; `None`
+    /// when it is as it should be.
+    async fn listen_on(
+        &self,
+        node: &Arc<Node>,
+        open: &Arc<Open>,
+        limits: &mut SessionLimits,
+        up: &mut Streaming<v1::ConnectRequest>,
+    ) -> Option<End> {
+        let newer = self.table.get(node.id).filter(|n| !Arc::ptr_eq(n, open))?;
+        let beat = self.settings.beat;
+        let mut remains = Remains::new(newer.greeted_ms, beat, self.clock.mono());
+        loop {
+            // Cancel-safe: `message` buffers in the stream.
+            let said = tokio::time::timeout(beat / 2, up.message()).await;
+            let beats = newer.beats.load(Ordering::Relaxed);
+            let now = self.clock.mono();
+            let present = self.table.get(node.id);
+            let stays = present.is_some_and(|p| Arc::ptr_eq(&p, &newer));
+            // A ban holds for every session of the identity.
+            if !stays || remains.is_over(beats, now) || authz::may_speak(node).is_err() {
+                return None;
+            }
+            let message = match said {
+                Err(_) => continue,
+                Ok(Ok(Some(message))) => message,
+                Ok(Ok(None)) => return Some(End::Moved),
+                Ok(Err(_)) => return None,
+            };
+            if limits.count(message.encoded_len(), now).is_err() {
+                return None;
+            }
+            match message.message {
+                Some(Up::Goodbye(_)) => return Some(End::Moved),
+                Some(Up::Beat(b)) => {
+                    node.live.heard(now);
+                    if remains.beat(b.wall_clock_ms, beats, now) {
+                        return Some(End::Refused(self.two_servers(node, open, &newer).await));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Quarantines an identity of which two servers are heard.
+    async fn two_servers(&self, node: &Node, old: &Open, new: &Open) -> Status {
+        let (a, b) = (old.claim.boot_id, new.claim.boot_id);
+        let boots = if a == b {
+            format!("both of boot {a}: a restored snapshot, or a copied container")
+        } else {
+            format!("boots {a} and {b}")
+        };
+        let why = format!("two servers use this identity at the same time ({boots})");
+        self.quarantine.set(node, &why).await;
+        Status::permission_denied(why)
     }
 
     fn take(
