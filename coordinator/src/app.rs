@@ -134,7 +134,7 @@ pub async fn start_on(
         operators: Arc::new(Operators::load(Arc::clone(&store)).await?),
         events: EventLog::new(Arc::clone(&store), KEEP_EVENTS),
         authority: live.cell(),
-        outages: Arc::new(Outages::start(Arc::clone(&store), now).await?),
+        outages: Arc::new(Outages::start(Arc::clone(&store), Arc::clone(&clock)).await?),
         facts: Facts {
             fleet: settings.fleet.clone(),
             coordinator: settings.name.to_string(),
@@ -386,7 +386,7 @@ async fn beat_store(services: Arc<Services>) {
         if now.saturating_sub(noted) >= NOTE_EVERY || failing {
             // While writes fail this is also the probe that notices their return.
             noted = now;
-            if let Err(error) = services.outages.note(services.clock.now()).await {
+            if let Err(error) = services.outages.note().await {
                 tracing::warn!(%error, "the store takes no writes; reading goes on");
                 tokio::time::sleep(Duration::from_secs(2)).await;
             }
