@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use h8lio_model::event::Severity;
-use h8lio_model::lifecycle::Restriction;
+use h8lio_model::lifecycle::Quarantined;
 
 use crate::clock::Clock;
 use crate::feed::Feed;
@@ -21,20 +21,20 @@ pub struct Quarantine {
 }
 
 impl Quarantine {
-    /// Quarantines `node` and tells everybody, once: an identity that is restricted already keeps
+    /// Quarantines `node` and tells everybody, once: an identity that is quarantined already keeps
     /// its first reason, and a copy that keeps knocking does not fill the event log.
     pub async fn set(&self, node: &Node, why: &str) {
-        if node.record().value.restriction.is_some() {
+        if node.record().value.quarantined.is_some() {
             return;
         }
         let at = self.clock.now();
         let result = self
             .registry
             .update(node.id, at, |r| {
-                if r.restriction.is_some() {
+                if r.quarantined.is_some() {
                     return false;
                 }
-                r.restriction = Some(Restriction::Quarantined {
+                r.quarantined = Some(Quarantined {
                     reason: why.to_owned(),
                     at,
                 });

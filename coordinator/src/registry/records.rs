@@ -3,7 +3,7 @@
 use h8lio_model::audit::AuditHead;
 use h8lio_model::ids::{BootId, NodeId, NodeName, Rotation, TokenId};
 use h8lio_model::labels::Labels;
-use h8lio_model::lifecycle::{Admission, Restriction, Scheduling};
+use h8lio_model::lifecycle::{Admission, Ban, Quarantined, Restriction, Scheduling};
 use h8lio_model::role::Role;
 use h8lio_model::section::{Digest, SectionKind};
 use h8lio_model::token::{Claims, Token};
@@ -70,7 +70,11 @@ pub struct NodeRecord {
     pub name: NodeName,
     pub admission: Admission,
     pub scheduling: Scheduling,
-    pub restriction: Option<Restriction>,
+    #[serde(default)]
+    pub banned: Option<Ban>,
+    /// A fact of its own: the end of a ban does not make a clone go away.
+    #[serde(default)]
+    pub quarantined: Option<Quarantined>,
     pub roles: Vec<Role>,
     pub topology: Option<Topology>,
     pub labels: Labels,
@@ -92,6 +96,12 @@ pub struct NodeRecord {
 }
 
 impl NodeRecord {
+    /// What holds the node back: a ban before a quarantine.
+    pub fn restriction(&self) -> Option<Restriction> {
+        let ban = self.banned.clone().map(Restriction::from);
+        ban.or_else(|| self.quarantined.clone().map(Restriction::from))
+    }
+
     /// The highest rotation that the node has proved to hold.
     pub fn acknowledged(&self) -> Rotation {
         self.current.as_ref().map_or(Rotation(0), |c| c.rotation)

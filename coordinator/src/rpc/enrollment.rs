@@ -318,7 +318,8 @@ impl EnrollmentServer {
             name,
             admission: Admission::Pending,
             scheduling: Scheduling::Active,
-            restriction: None,
+            banned: None,
+            quarantined: None,
             roles: token.roles.clone(),
             topology: token.topology.clone(),
             labels: Default::default(),
@@ -460,11 +461,11 @@ impl EnrollmentServer {
     }
 
     fn refuse_restricted(&self, node: &Node) -> Result<(), Status> {
-        match &node.record().value.restriction {
+        match node.record().value.restriction() {
             None => Ok(()),
             Some(r) => Err(Status::permission_denied(format!(
                 "{}; no certificate is issued until an operator ends it",
-                crate::session::service::restricted(r).explanation
+                crate::session::service::restricted(&r).explanation
             ))),
         }
     }

@@ -2,7 +2,7 @@
 
 use h8lio_model::availability::Why;
 use h8lio_model::condition::{Condition, ConditionType, Status, carry_since};
-use h8lio_model::lifecycle::{Admission, Availability, Restriction};
+use h8lio_model::lifecycle::{Admission, Availability, Quarantined};
 use h8lio_model::node::NodeView;
 use jiff::Timestamp;
 
@@ -29,7 +29,7 @@ pub fn view(node: &Node, clock: &dyn Clock) -> NodeView {
             Admission::Enrolled => reason(node, verdict.availability, verdict.why, clock),
         },
         availability_since: enrolled.then_some(verdict.since),
-        restriction: r.restriction.clone(),
+        restriction: r.restriction(),
         roles: r.roles.clone(),
         topology: r.topology.clone(),
         labels: r.labels.clone(),
@@ -88,7 +88,7 @@ fn conditions(node: &Node, now: Timestamp) -> Vec<Condition> {
         since,
         observed_at: now,
     };
-    if let Some(Restriction::Quarantined { reason, at }) = &node.record().value.restriction {
+    if let Some(Quarantined { reason, at }) = &node.record().value.quarantined {
         let message = format!("{reason}; find the copy, then approve the node");
         all.push(own(
             ConditionType::IdentityCloned,
