@@ -127,6 +127,7 @@ pub async fn start_on(
         table: Arc::clone(&table),
         feed: Arc::clone(&feed),
         clock: Arc::clone(&clock),
+        audit: Arc::clone(&audit),
     });
     let (stop, stopping) = watch::channel(false);
     let services = Arc::new(Services {

@@ -49,6 +49,11 @@ async fn two_live_sessions_from_two_boots_quarantine_that_identity_alone() {
         .admin
         .sees_availability("s1", Availability::Online)
         .await;
+    let entries = fleet.admin.audit().await;
+    let entry = entries.last().expect("it is on record");
+    let what = [&entry.actor, &entry.action, &entry.target].map(String::as_str);
+    assert_eq!(what, ["coordinator", "node.quarantine", "node/s1"]);
+    says(&entry.reason, &["two servers use this identity"]);
     // Nobody else is touched.
     assert!(other.is_open());
     assert_eq!(fleet.admin.node("s2").await.restriction, None);
@@ -101,6 +106,9 @@ async fn a_copy_that_keeps_knocking_raises_one_alert() {
     fleet.admin.ban("s1").await.expect("banned");
     fleet.admin.sees_event("s1", "NodeBanned").await;
     assert_eq!(fleet.admin.events_of("s1", "IdentityCloned").await.len(), 1);
+    let entries = fleet.admin.audit().await;
+    let quarantines = entries.iter().filter(|e| e.action == "node.quarantine");
+    assert_eq!(quarantines.count(), 1);
 }
 
 /// scenario: 35 (integration)
