@@ -368,6 +368,10 @@ impl Sessions {
         up: &mut Streaming<v1::ConnectRequest>,
     ) -> Option<End> {
         let newer = self.table.get(node.id).filter(|n| !Arc::ptr_eq(n, open))?;
+        if newer.claim.rotation > open.claim.rotation {
+            // Moved to a renewed certificate: whoever comes back with the old one is a copy.
+            return None;
+        }
         let beat = self.settings.beat;
         let mut remains = Remains::new(newer.greeted_ms, beat, self.clock.mono());
         loop {
