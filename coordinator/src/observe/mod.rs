@@ -32,6 +32,8 @@ pub enum Notice {
     Closed(NodeId),
     /// A session ended with goodbye: the agent returns.
     Goodbye(NodeId),
+    /// A session ended because the server goes down.
+    GoingDown(NodeId),
 }
 
 /// The handle of the sessions.
@@ -116,6 +118,7 @@ impl Observer {
             Notice::Opened(id) => (id, Input::Heard),
             Notice::Closed(id) => (id, Input::StreamClosed),
             Notice::Goodbye(id) => (id, Input::Goodbye),
+            Notice::GoingDown(id) => (id, Input::GoingDown),
         };
         let Some(node) = self.registry.by_id(id) else {
             return;
@@ -252,6 +255,7 @@ fn describe(node: &Node, t: Transition) -> Option<(Severity, &'static str, Strin
             let cause = match t.why {
                 Why::StreamClosed => "its stream closed",
                 Why::Restarting => "its agent said that it restarts",
+                Why::GoingDown => "its agent said that the server goes down",
                 Why::Stabilizing => "it is heard again and has to stay for a while",
                 _ => "its beats are late",
             };
@@ -261,6 +265,13 @@ fn describe(node: &Node, t: Transition) -> Option<(Severity, &'static str, Strin
                 format!("node {name} is suspect: {cause}"),
             )
         }
+        Availability::Unreachable if t.why == Why::GoingDown => (
+            Severity::Warning,
+            "NodeUnreachable",
+            format!(
+                "node {name} is unreachable, as its agent announced: the server went down (nothing is moved or fenced without proof)"
+            ),
+        ),
         Availability::Unreachable => (
             Severity::Alert,
             "NodeUnreachable",

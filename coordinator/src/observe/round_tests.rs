@@ -129,6 +129,21 @@ async fn a_closed_stream_needs_no_round_and_goodbye_is_no_alarm() {
     assert_eq!(w.is(), Availability::Suspect, "a restart takes its time");
     w.observer.notice(Notice::Opened(w.node.id));
     assert_eq!(w.is(), Availability::Online);
+    // Who does not come back is missed much sooner than after a start of the coordinator.
+    w.observer.notice(Notice::Goodbye(w.node.id));
+    w.watch(w.timing.restart_within + BEAT, false);
+    assert!(w.timing.restart_within + BEAT < w.timing.warm_up);
+    assert_eq!((w.is(), w.why()), (Availability::Unreachable, Why::Silent));
+}
+
+#[tokio::test]
+async fn a_server_that_goes_down_is_unreachable_no_later_than_another() {
+    let mut w = Watched::online().await;
+    w.observer.notice(Notice::GoingDown(w.node.id));
+    assert_eq!((w.is(), w.why()), (Availability::Suspect, Why::GoingDown));
+    w.watch(w.timing.unreachable_after + BEAT / 2, false);
+    let gone = (Availability::Unreachable, Why::GoingDown);
+    assert_eq!((w.is(), w.why()), gone);
 }
 
 #[tokio::test]

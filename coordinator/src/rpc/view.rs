@@ -68,6 +68,9 @@ fn reason(node: &Node, availability: Availability, why: Why, clock: &dyn Clock) 
         (Availability::Online, _) => "beats arrive".to_owned(),
         (_, Why::StreamClosed) => format!("its stream closed; {}", silent()),
         (_, Why::Restarting) => "its agent said that it restarts".to_owned(),
+        (_, Why::GoingDown) => {
+            format!("its agent said that the server goes down; {}", silent())
+        }
         (_, Why::Stabilizing) => "heard again; has to stay for a while".to_owned(),
         (Availability::WarmingUp, _) => {
             "the coordinator has just begun to watch; no verdict yet".to_owned()

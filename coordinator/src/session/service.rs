@@ -449,10 +449,11 @@ impl Sessions {
                 self.report(node, open, report, bytes)?;
                 Ok(None)
             }
-            Up::Goodbye(g) => {
-                let moved = g.reason == v1::goodbye::Reason::Moved as i32;
-                Ok(Some(if moved { End::Moved } else { End::Goodbye }))
-            }
+            Up::Goodbye(g) => Ok(Some(match g.reason() {
+                v1::goodbye::Reason::Moved => End::Moved,
+                v1::goodbye::Reason::Shutdown => End::GoingDown,
+                _ => End::Goodbye,
+            })),
             Up::Hello(_) => Err(Status::invalid_argument("Hello comes once, at the start")),
         }
     }
@@ -527,6 +528,7 @@ impl Sessions {
         let ours = self.table.remove(node.id, open);
         let notice = match &end {
             End::Goodbye => Some(Notice::Goodbye(node.id)),
+            End::GoingDown => Some(Notice::GoingDown(node.id)),
             End::Moved => None,
             End::Lost | End::Refused(_) | End::Cut(_) => Some(Notice::Closed(node.id)),
         };
@@ -535,7 +537,7 @@ impl Sessions {
             self.notifier.tell(notice);
         }
         match end {
-            End::Goodbye | End::Moved | End::Lost => Ok(()),
+            End::Goodbye | End::GoingDown | End::Moved | End::Lost => Ok(()),
             End::Refused(status) => Err(status),
             End::Cut(Cut::Replaced) => {
                 Err(Status::aborted("a newer session of this server took over"))
@@ -553,6 +555,7 @@ fn unsettled() -> Status {
 /// How a session ended.
 enum End {
     Goodbye,
+    GoingDown,
     Moved,
     Lost,
     Refused(Status),
