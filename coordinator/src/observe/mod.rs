@@ -123,10 +123,10 @@ impl Observer {
         let Some(node) = self.registry.by_id(id) else {
             return;
         };
-        if node.record().value.admission != Admission::Enrolled {
+        let now = self.clock.mono();
+        if !self.is_watched(&node, now) {
             return;
         }
-        let now = self.clock.mono();
         if input != Input::Heard {
             // What was heard before the end counts first.
             self.apply_beats(&node, now);
@@ -139,7 +139,8 @@ impl Observer {
         let now = self.clock.mono();
         let late = now.saturating_sub(self.last_tick);
         self.last_tick = now;
-        let nodes = self.registry.all();
+        let mut nodes = self.registry.all();
+        nodes.retain(|node| self.is_watched(node, now));
         for node in &nodes {
             self.apply_beats(node, now);
         }
@@ -151,9 +152,7 @@ impl Observer {
             );
             self.wave = Wave::begin(now);
             for node in &nodes {
-                if node.record().value.admission == Admission::Enrolled {
-                    self.apply(node, Input::Amnesty, now);
-                }
+                self.apply(node, Input::Amnesty, now);
             }
             return;
         }
@@ -162,16 +161,32 @@ impl Observer {
         }
         let returning = self.wave.goes_on(now, &self.timing);
         for node in &nodes {
-            if node.record().value.admission == Admission::Enrolled {
-                if returning && self.not_heard_yet(node) {
-                    continue;
-                }
-                self.apply(node, Input::Tick, now);
-            } else {
-                // A node that is approved later begins with a full grace.
-                self.watches.remove(&node.id);
+            if returning && self.not_heard_yet(node) {
+                continue;
             }
+            self.apply(node, Input::Tick, now);
         }
+    }
+
+    /// Whether anything is to be learnt from what is heard of a node. One that was not admitted, or
+    /// is banned, is not listened to: its silence is our doing. Once it may speak it begins with a
+    /// full grace.
+    fn is_watched(&mut self, node: &Node, now: Duration) -> bool {
+        let record = node.record();
+        if record.value.admission != Admission::Enrolled {
+            self.watches.remove(&node.id);
+            return false;
+        }
+        let was_banned = self
+            .watches
+            .get(&node.id)
+            .is_some_and(|w| w.why() == Why::Banned);
+        match (record.value.banned.is_some(), was_banned) {
+            (true, false) => self.apply(node, Input::Banned, now),
+            (false, true) => self.apply(node, Input::Amnesty, now),
+            (true, true) | (false, false) => {}
+        }
+        record.value.banned.is_none()
     }
 
     fn not_heard_yet(&self, node: &Node) -> bool {
@@ -251,6 +266,8 @@ fn describe(node: &Node, t: Transition) -> Option<(Severity, &'static str, Strin
             "NodeOnline",
             format!("node {name} is online"),
         ),
+        // The ban itself is the news.
+        Availability::Suspect if t.why == Why::Banned => return None,
         Availability::Suspect => {
             let cause = match t.why {
                 Why::StreamClosed => "its stream closed",

@@ -1,6 +1,6 @@
 //! The observer by hand: each round and each notice when the test says so.
 
-use h8lio_model::lifecycle::Scheduling;
+use h8lio_model::lifecycle::{Ban, Scheduling};
 use h8lio_model::section::Digest;
 use h8lio_model::token::Claims;
 use jiff::Timestamp;
@@ -19,6 +19,7 @@ struct Watched {
     clock: Arc<ManualClock>,
     health: Arc<StoreHealth>,
     timing: Timing,
+    registry: Arc<Registry>,
     node: Arc<Node>,
     observer: Observer,
     _notifier: Notifier,
@@ -62,9 +63,15 @@ async fn watched() -> Watched {
     let feed = Feed::new(as_clock());
     let health = Arc::new(StoreHealth::default());
     let timing = Timing::for_beat(BEAT);
-    let (observer, notifier) =
-        Observer::new(registry, feed, as_clock(), Arc::clone(&health), timing);
+    let (observer, notifier) = Observer::new(
+        Arc::clone(&registry),
+        feed,
+        as_clock(),
+        Arc::clone(&health),
+        timing,
+    );
     Watched {
+        registry,
         clock,
         health,
         timing,
@@ -134,6 +141,47 @@ async fn a_closed_stream_needs_no_round_and_goodbye_is_no_alarm() {
     w.watch(w.timing.restart_within + BEAT, false);
     assert!(w.timing.restart_within + BEAT < w.timing.warm_up);
     assert_eq!((w.is(), w.why()), (Availability::Unreachable, Why::Silent));
+}
+
+impl Watched {
+    async fn ban(&self, ban: Option<Ban>) {
+        let change = |r: &mut NodeRecord| {
+            r.banned.clone_from(&ban);
+            true
+        };
+        let now = self.clock.now();
+        let changed = self.registry.update(self.node.id, now, change).await;
+        changed.expect("changed");
+    }
+}
+
+/// scenario: 38 (unit)
+#[tokio::test]
+async fn a_banned_node_is_not_failed_whatever_is_heard_of_it_and_has_a_grace_afterwards() {
+    let mut w = Watched::online().await;
+    w.ban(Some(Ban {
+        reason: "it misbehaves".to_owned(),
+        by: "admin".to_owned(),
+        at: Timestamp::UNIX_EPOCH,
+    }))
+    .await;
+    let banned = (Availability::Suspect, Why::Banned);
+    w.observer.notice(Notice::Closed(w.node.id));
+    assert_eq!((w.is(), w.why()), banned);
+    w.watch(w.timing.unreachable_after * 10, false);
+    assert_eq!((w.is(), w.why()), banned);
+    // A beat that was under way, and a pause of the coordinator.
+    w.node.live.heard(w.clock.mono());
+    w.clock.advance(Duration::from_secs(60));
+    w.observer.tick();
+    assert_eq!((w.is(), w.why()), banned);
+    w.ban(None).await;
+    w.watch(BEAT, false);
+    assert_eq!(w.is(), Availability::WarmingUp);
+    w.watch(w.timing.warm_up - BEAT * 2, false);
+    assert_eq!(w.is(), Availability::WarmingUp, "the whole grace");
+    w.watch(BEAT * 2, false);
+    assert_eq!(w.is(), Availability::Unreachable);
 }
 
 #[tokio::test]

@@ -66,6 +66,10 @@ fn reason(node: &Node, availability: Availability, why: Why, clock: &dyn Clock) 
     };
     match (availability, why) {
         (Availability::Online, _) => "beats arrive".to_owned(),
+        (_, Why::Banned) => match &node.record().value.banned {
+            Some(ban) => format!("banned by {}, not failed: it is not listened to", ban.by),
+            None => "the ban has ended; it has not been heard yet".to_owned(),
+        },
         (_, Why::StreamClosed) => format!("its stream closed; {}", silent()),
         (_, Why::Restarting) => "its agent said that it restarts".to_owned(),
         (_, Why::GoingDown) => {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use h8lio_proto::v1;
-use h8lio_proto::v1::Admission;
 use h8lio_proto::v1::restriction::Kind;
+use h8lio_proto::v1::{Admission, Availability};
 use h8lio_tests::harness::{Fleet, Refused as _, says};
 use tonic::Code;
 
@@ -42,8 +42,26 @@ async fn a_ban_cuts_a_live_stream_at_once_and_keeps_the_node_out_until_it_ends()
         &["banned"],
     );
     assert!(other.is_open());
+    let node = fleet
+        .admin
+        .sees("s1", "not failed", |n| {
+            n.availability_reason.contains("not failed")
+        })
+        .await;
+    assert_eq!(node.availability(), Availability::Suspect);
+    says(&node.availability_reason, &["banned by admin"]);
+    // Twice as long as silence takes to become an alert.
+    let settings = fleet.settings().session.timing();
+    tokio::time::sleep(settings.unreachable_after * 2).await;
+    let node = fleet.admin.node("s1").await;
+    assert_eq!(node.availability(), Availability::Suspect, "{node:?}");
+    assert_eq!(fleet.admin.events_of("s1", "NodeUnreachable").await, []);
     fleet.admin.unban("s1").await.expect("unbanned");
-    server.session().await.expect("let in again");
+    let _back = server.session().await.expect("let in again").beating(BEAT);
+    fleet
+        .admin
+        .sees_availability("s1", Availability::Online)
+        .await;
 }
 
 /// scenario: 35, 38 (integration)
