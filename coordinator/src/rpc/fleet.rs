@@ -338,9 +338,11 @@ impl FleetService for FleetServer {
             request: json!({ "name": name, "role": role, "ttlSeconds": ttl.as_secs() }),
         };
         let act = Act::begin(s, &request, asked).await?;
-        if role < OperatorRole::Admin {
-            self.keep_an_admin(&act, &name).await?;
-        }
+        let admin = if role < OperatorRole::Admin {
+            self.keep_an_admin(&act, &name).await?
+        } else {
+            None
+        };
         let now = s.clock.now();
         let authority = s.authority.load();
         let issued = authority
@@ -361,7 +363,7 @@ impl FleetService for FleetServer {
             None => Compare::absent(store_key.clone()),
         };
         let op = Op::put(store_key, records::write(&operator));
-        self.commit_operator(&act, op, compare).await?;
+        self.commit_operator(&act, op, compare, admin).await?;
         Ok(Response::new(v1::CreateOperatorResponse {
             operator: Some(operator.into()),
             chain: issued.chain.iter().map(|c| c.to_vec()).collect(),
@@ -401,13 +403,13 @@ impl FleetService for FleetServer {
                 brief(&text)
             ))
         })?;
-        self.keep_an_admin(&act, &before.value.name).await?;
+        let admin = self.keep_an_admin(&act, &before.value.name).await?;
         let mut operator = before.value.clone();
         operator.revoked_at.get_or_insert(s.clock.now());
         let key = operators::key(&operator.name);
         let op = Op::put(key.clone(), records::write(&operator));
-        self.commit_operator(&act, op, Compare::modified_at(key, before.revision))
-            .await?;
+        let compare = Compare::modified_at(key, before.revision);
+        self.commit_operator(&act, op, compare, admin).await?;
         Ok(Response::new(v1::RevokeOperatorResponse {
             operator: Some(operator.into()),
         }))
@@ -433,21 +435,24 @@ impl FleetServer {
         })
     }
 
-    /// Refuses what would leave the fleet without an admin.
+    /// Refuses what would leave the fleet without an admin. The answer belongs into the transaction:
+    /// that another admin is still as they are now. Two who revoke each other at the same moment
+    /// each rely on the other, and only the first is done.
     async fn keep_an_admin(
         &self,
         act: &Act,
         name: &h8lio_model::ids::OperatorName,
-    ) -> Result<(), Status> {
-        if self.0.operators.other_admins(name, self.0.clock.now()) > 0 {
-            return Ok(());
-        }
-        let is_admin =
-            self.0.operators.get(name).is_some_and(|o| {
-                o.value.role == OperatorRole::Admin && o.value.revoked_at.is_none()
-            });
+    ) -> Result<Option<Compare>, Status> {
+        let operators = &self.0.operators;
+        let is_admin = operators
+            .get(name)
+            .is_some_and(|o| o.value.role == OperatorRole::Admin && o.value.revoked_at.is_none());
         if !is_admin {
-            return Ok(());
+            return Ok(None);
+        }
+        if let Some(other) = operators.other_admin(name, self.0.clock.now()) {
+            let key = operators::key(&other.value.name);
+            return Ok(Some(Compare::modified_at(key, other.revision)));
         }
         let refusal = Status::failed_precondition(format!(
             "operator {name} is the last admin; create another one first (h8lctl operator create)"
@@ -455,8 +460,15 @@ impl FleetServer {
         Err(act.refuse(&self.0, refusal).await)
     }
 
-    async fn commit_operator(&self, act: &Act, op: Op, compare: Compare) -> Result<(), Status> {
-        let done = act.commit(&self.0, vec![op], vec![compare]).await;
+    async fn commit_operator(
+        &self,
+        act: &Act,
+        op: Op,
+        compare: Compare,
+        admin: Option<Compare>,
+    ) -> Result<(), Status> {
+        let compares = [compare].into_iter().chain(admin).collect();
+        let done = act.commit(&self.0, vec![op], compares).await;
         self.0
             .operators
             .reload()
