@@ -29,6 +29,7 @@ use crate::events::EventLog;
 use crate::feed::Feed;
 use crate::gather::ingest::Ingest;
 use crate::init::BOOTSTRAP_OPERATOR;
+use crate::local_operator::{self, Notes};
 use crate::metrics;
 use crate::observe::Observer;
 use crate::operators::{self, Operators};
@@ -121,6 +122,13 @@ pub async fn start_on(
     let timing = settings.session.timing();
     let registry = Arc::new(Registry::load(Arc::clone(&store), now).await?);
     let feed = Feed::new(Arc::clone(&clock));
+    let notes = Notes::of(
+        &settings,
+        Arc::clone(&store),
+        Arc::clone(&audit),
+        Arc::clone(&feed),
+    );
+    notes.take_over().await;
     let table = Arc::new(SessionTable::default());
     let quarantine = Arc::new(Quarantine {
         registry: Arc::clone(&registry),
@@ -212,6 +220,7 @@ pub async fn start_on(
     tasks.spawn(endless(Arc::clone(&ingest).run()));
     tasks.spawn(endless(beat_store(Arc::clone(&services))));
     tasks.spawn(endless(publish_heads(Arc::clone(&services))));
+    tasks.spawn(endless(take_notes(Arc::clone(&services), notes)));
     tasks.spawn(endless(publish_bundles(
         Arc::clone(&services),
         live.subscribe_bundle(),
@@ -391,6 +400,18 @@ async fn beat_store(services: Arc<Services>) {
                 tracing::warn!(%error, "the store takes no writes; reading goes on");
                 tokio::time::sleep(Duration::from_secs(2)).await;
             }
+        }
+    }
+}
+
+/// Takes over operators that are made on this machine while the coordinator runs.
+async fn take_notes(services: Arc<Services>, notes: Notes) {
+    loop {
+        tokio::time::sleep(local_operator::LOOK_EVERY).await;
+        if notes.take_over().await
+            && let Err(error) = services.operators.reload().await
+        {
+            tracing::warn!(%error, "the operators cannot be read again");
         }
     }
 }

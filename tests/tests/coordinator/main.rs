@@ -9,5 +9,6 @@ mod clone;
 mod enrollment;
 mod expired;
 mod identity;
+mod local_operator;
 mod operators;
 mod store;
