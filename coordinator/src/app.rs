@@ -219,6 +219,7 @@ pub async fn start_on(
     tasks.spawn(endless(Arc::clone(&feed).run(services.events.clone())));
     tasks.spawn(endless(Arc::clone(&ingest).run()));
     tasks.spawn(endless(beat_store(Arc::clone(&services))));
+    tasks.spawn(endless(probe_store(Arc::clone(&services))));
     tasks.spawn(endless(publish_heads(Arc::clone(&services))));
     tasks.spawn(endless(take_notes(Arc::clone(&services), notes)));
     tasks.spawn(endless(publish_bundles(
@@ -400,6 +401,18 @@ async fn beat_store(services: Arc<Services>) {
                 tracing::warn!(%error, "the store takes no writes; reading goes on");
                 tokio::time::sleep(Duration::from_secs(2)).await;
             }
+        }
+    }
+}
+
+/// Writes when the observer wants to know whether the store still does. One that stalls keeps this
+/// write, which is how that is noticed.
+async fn probe_store(services: Arc<Services>) {
+    loop {
+        services.health.doubted().await;
+        if let Err(error) = services.outages.note().await {
+            tracing::debug!(%error, "the store was asked for a sign of life and gives none");
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 }

@@ -160,12 +160,30 @@ impl Observer {
             return;
         }
         let returning = self.wave.goes_on(now, &self.timing);
+        let proved = self.store_writes(&nodes, now);
         for node in &nodes {
-            if returning && self.not_heard_yet(node) {
+            if (returning && self.not_heard_yet(node)) || (!proved && self.is_doubtful(node, now)) {
                 continue;
             }
             self.apply(node, Input::Tick, now);
         }
+    }
+
+    /// Whether the store has shown lately that it writes; asks for that early enough when a verdict
+    /// may follow. A stall that no other write meets is noticed by this one.
+    fn store_writes(&self, nodes: &[Arc<Node>], now: Duration) -> bool {
+        let lately = self.timing.suspect_after;
+        if !self.health.answered_within(lately / 2, now)
+            && nodes.iter().any(|node| self.is_doubtful(node, now))
+        {
+            self.health.doubt();
+        }
+        self.health.answered_within(lately, now)
+    }
+
+    fn is_doubtful(&self, node: &Node, now: Duration) -> bool {
+        let watch = self.watches.get(&node.id);
+        watch.is_some_and(|w| w.is_doubtful(now, &self.timing))
     }
 
     /// Whether anything is to be learnt from what is heard of a node. One that was not admitted, or

@@ -22,6 +22,9 @@ struct Watched {
     registry: Arc<Registry>,
     node: Arc<Node>,
     observer: Observer,
+    /// The write that is asked for does not come back.
+    store_stalls: bool,
+    stalled: Vec<u64>,
     _notifier: Notifier,
 }
 
@@ -77,6 +80,8 @@ async fn watched() -> Watched {
         timing,
         node,
         observer,
+        store_stalls: false,
+        stalled: Vec::new(),
         _notifier: notifier,
     }
 }
@@ -91,6 +96,21 @@ impl Watched {
                 self.node.live.heard(self.clock.mono());
             }
             self.observer.tick();
+            self.probe();
+        }
+    }
+
+    /// Writes when the observer asks for it, as the coordinator does.
+    fn probe(&mut self) {
+        if !self.health.take_doubt() {
+            return;
+        }
+        let now = self.clock.mono();
+        let write = self.health.begin(now);
+        if self.store_stalls {
+            self.stalled.push(write);
+        } else {
+            self.health.end(write, now, Outcome::Answered);
         }
     }
 
@@ -256,6 +276,36 @@ async fn while_the_store_stalls_there_is_no_verdict_and_afterwards_a_grace() {
     w.watch(BEAT, false);
     assert_eq!(w.is(), Availability::WarmingUp);
     w.watch(w.timing.warm_up + BEAT, false);
+    assert_eq!(w.is(), Availability::Unreachable);
+}
+
+/// scenario: 9 (unit)
+#[tokio::test]
+async fn a_stall_that_no_other_write_meets_is_noticed_before_a_verdict() {
+    let mut w = Watched::online().await;
+    w.store_stalls = true;
+    w.watch(BEAT * 20, true);
+    assert_eq!(w.stalled.len(), 0, "nobody asks while all is quiet");
+    w.watch(Duration::from_secs(40), false);
+    assert_eq!(w.is(), Availability::Online, "the last verdict stands");
+    w.store_stalls = false;
+    let now = w.clock.mono();
+    assert!(!w.stalled.is_empty());
+    for write in w.stalled.drain(..) {
+        w.health.end(write, now, Outcome::Answered);
+    }
+    w.watch(BEAT, false);
+    assert_eq!(w.is(), Availability::WarmingUp, "a grace for all");
+    w.watch(w.timing.warm_up + BEAT, false);
+    assert_eq!(w.is(), Availability::Unreachable);
+}
+
+#[tokio::test]
+async fn proof_of_the_store_costs_a_verdict_no_time() {
+    let mut w = Watched::online().await;
+    w.watch(w.timing.suspect_after, false);
+    assert_eq!(w.is(), Availability::Suspect);
+    w.watch(w.timing.unreachable_after - w.timing.suspect_after, false);
     assert_eq!(w.is(), Availability::Unreachable);
 }
 

@@ -82,7 +82,7 @@ impl FleetService for FleetServer {
             epoch: s.facts.epoch,
             nodes,
             sessions: u32::try_from(s.table.len()).unwrap_or(u32::MAX),
-            store: s.health.failure().unwrap_or_else(|| "ok".to_owned()),
+            store: s.health.trouble(up).unwrap_or_else(|| "ok".to_owned()),
             store_revision: s.store.revision().await.map_err(|e| status::store(&e))?.0,
             audit_head: Some(head.into()),
             warming_up: if up < s.facts.warm_up {

@@ -141,6 +141,18 @@ impl Watch {
         self.last_heard
     }
 
+    /// Whether a verdict about silence may follow soon: what it would need must be there by then.
+    pub fn is_doubtful(&self, now: Mono, timing: &Timing) -> bool {
+        match self.state {
+            _ if self.why == Why::Banned => false,
+            Availability::Online | Availability::Suspect => {
+                now.saturating_sub(self.last_heard) >= timing.beat * 3 / 2
+            }
+            Availability::WarmingUp => now + timing.suspect_after >= self.grace_until,
+            Availability::Unreachable | Availability::Fenced => false,
+        }
+    }
+
     /// Applies one input at `now` and says whether the state changed.
     pub fn apply(&mut self, input: Input, now: Mono, timing: &Timing) -> Option<Transition> {
         let (to, why) = self.next(input, now, timing);

@@ -178,6 +178,21 @@ fn a_server_that_goes_down_is_unreachable_as_soon_as_any_other_and_it_shows_why(
 }
 
 #[test]
+fn doubt_comes_before_every_verdict_and_not_without_need() {
+    let doubtful =
+        |inputs: &[(u64, Input)], at: u64| story(inputs).is_doubtful(ms(START + at), &timing());
+    // A beat of 2 s may be one second late.
+    assert!(!doubtful(&[(0, Heard)], 2_999));
+    assert!(doubtful(&[(0, Heard)], 3_000));
+    assert!(!doubtful(&[(0, Heard), (0, StreamClosed)], 2_999));
+    assert!(doubtful(&[(0, Heard), (0, StreamClosed)], 3_000));
+    assert!(!doubtful(&[], 14_999), "the grace ends at 20 s");
+    assert!(doubtful(&[], 15_000));
+    assert!(!doubtful(&[(20_000, Tick)], 90_000), "the verdict is given");
+    assert!(!doubtful(&[(0, Heard), (0, Banned)], 90_000));
+}
+
+#[test]
 fn who_was_not_heard_since_the_start_is_judged_at_the_end_of_the_grace() {
     assert_eq!(after(&[(19_999, Tick)]), (WarmingUp, NotHeardSinceStart));
     assert_eq!(after(&[(20_000, Tick)]), (Unreachable, NotHeardSinceStart));

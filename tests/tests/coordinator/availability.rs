@@ -359,6 +359,32 @@ async fn while_the_store_stalls_beats_go_on_and_no_verdict_is_given() {
 
 /// scenario: 9 (integration)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stall_of_the_store_that_nobody_meets_is_noticed_before_a_verdict() {
+    let fleet = Fleet::start().await;
+    let (_server, session) = online(&fleet, "s1").await;
+    let timing = fleet.settings().session.timing();
+    fleet.store.set(Mode::Stalls);
+    session.pause();
+    // Longer than it takes to become unreachable.
+    tokio::time::sleep(timing.unreachable_after * 2).await;
+    let node = fleet.admin.node("s1").await;
+    assert_eq!(node.availability(), Availability::Online, "{node:?}");
+    let status = fleet.admin.status().await.expect("a status");
+    assert!(status.store.contains("has waited"), "{}", status.store);
+    fleet.store.set(Mode::Works);
+    fleet
+        .admin
+        .sees_availability("s1", Availability::WarmingUp)
+        .await;
+    fleet
+        .admin
+        .sees_availability("s1", Availability::Unreachable)
+        .await;
+    assert_eq!(fleet.admin.events_of("s1", "NodeSuspect").await, []);
+}
+
+/// scenario: 9 (integration)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_opens_while_the_store_stalls() {
     let fleet = Fleet::start().await;
     let server = fleet.enrolled("s1").await;
