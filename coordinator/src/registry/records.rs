@@ -19,6 +19,11 @@ pub const SEEN: &str = "/h8lio/seen/";
 pub const SECTIONS: &str = "/h8lio/section/";
 /// Prefix of join tokens.
 pub const TOKENS: &str = "/h8lio/token/";
+/// Prefix of the uses of join tokens.
+pub const TOKEN_USES: &str = "/h8lio/token-use/";
+/// Prefix of the keys that nodes asked to join with: one key a digest, its value the node id. Finds
+/// who asks again, and makes the keys unique.
+pub const KEYS: &str = "/h8lio/node-key/";
 /// Prefix of operators.
 pub const OPERATORS: &str = "/h8lio/operator/";
 /// Prefix of node names: one key a name, its value the node id. Makes names unique.
@@ -47,6 +52,16 @@ pub fn name_key(name: &NodeName) -> String {
 /// Key of a token.
 pub fn token_key(id: &TokenId) -> String {
     format!("{TOKENS}{id}")
+}
+
+/// Key of a node's use of a token.
+pub fn token_use_key(token: &TokenId, node: NodeId) -> String {
+    format!("{TOKEN_USES}{token}/{node}")
+}
+
+/// Key of a key that a node asked with.
+pub fn enrolled_key_key(key: Digest) -> String {
+    format!("{KEYS}{key}")
 }
 
 /// A certificate that was given to a node.
@@ -149,7 +164,12 @@ pub struct SeenRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenRecord {
+    /// Who used it stands below [`TOKEN_USES`], one key a node: a token for a whole fleet would grow
+    /// with each, and be written anew each time.
     pub token: Token,
+    /// How often it was used.
+    #[serde(default)]
+    pub uses: u32,
     /// SHA-256 of the secret.
     pub secret_hash: Digest,
 }

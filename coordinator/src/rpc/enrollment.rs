@@ -24,7 +24,9 @@ use crate::accept::Peer;
 use crate::audit::{AuditDraft, AuditError};
 use crate::pki::Issued;
 use crate::pki::csr::{self, PublicKey};
-use crate::registry::records::{self, IssuedRecord, NodeRecord, TokenRecord, token_key};
+use crate::registry::records::{
+    self, IssuedRecord, NodeRecord, TokenRecord, token_key, token_use_key,
+};
 use crate::registry::{Node, Registry, Versioned};
 use crate::store::{Compare, Op, Revision};
 
@@ -194,12 +196,14 @@ impl EnrollmentServer {
     ) -> Result<v1::EnrollResponse, Status> {
         let wish = read_wish(request)?;
         for _ in 0..TRIES {
-            let (token, revision) = self.token(&wish).await?;
-            self.catch_up(&token).await?;
-            if let Some(node) = self.by_key(Digest::of(&wish.key.spki())) {
-                return self.known(&node, &token, &wish).await;
+            let (record, revision) = self.token(&wish).await?;
+            let s = &self.services;
+            let key = Digest::of(&wish.key.spki());
+            let known = s.registry.by_enrolled_key(key, s.clock.now()).await;
+            if let Some(node) = known.map_err(|e| status::registry(&e))? {
+                return self.known(&node, &record.token, &wish).await;
             }
-            if let Some(answer) = self.admit(&wish, token, revision, peer).await? {
+            if let Some(answer) = self.admit(&wish, record, revision, peer).await? {
                 return Ok(answer);
             }
         }
@@ -209,7 +213,7 @@ impl EnrollmentServer {
     }
 
     /// The token, if the secret is right. An unknown token and a wrong secret are one answer.
-    async fn token(&self, wish: &Wish) -> Result<(Token, Revision), Status> {
+    async fn token(&self, wish: &Wish) -> Result<(TokenRecord, Revision), Status> {
         let key = token_key(&wish.token);
         let kv = self
             .services
@@ -224,34 +228,16 @@ impl EnrollmentServer {
             ))
         };
         let kv = kv.ok_or_else(foreign)?;
-        let record: TokenRecord =
+        let mut record: TokenRecord =
             records::read(&key, &kv.value).map_err(|e| status::registry(&e.into()))?;
+        // Earlier records name their users themselves.
+        let named = u32::try_from(record.token.used_by.len()).unwrap_or(u32::MAX);
+        record.uses = record.uses.max(named);
         // Hashes of 32 random bytes: comparing them in any time tells nothing about the secret.
         if record.secret_hash != wish.secret {
             return Err(foreign());
         }
-        Ok((record.token, kv.mod_revision))
-    }
-
-    /// Takes over nodes that the store has and memory lacks: their admission was written, and the
-    /// call that asked for it ended before it was told.
-    async fn catch_up(&self, token: &Token) -> Result<(), Status> {
-        let s = &self.services;
-        for id in &token.used_by {
-            if s.registry.by_id(*id).is_none() {
-                s.registry
-                    .refresh(*id, s.clock.now())
-                    .await
-                    .map_err(|e| status::registry(&e))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn by_key(&self, key: Digest) -> Option<Arc<Node>> {
-        let all = self.services.registry.all();
-        all.into_iter()
-            .find(|n| n.record().value.enrolled_key == key)
+        Ok((record, kv.mod_revision))
     }
 
     /// The server asked before: its present state.
@@ -295,13 +281,14 @@ impl EnrollmentServer {
     async fn admit(
         &self,
         wish: &Wish,
-        mut token: Token,
+        mut used: TokenRecord,
         revision: Revision,
         peer: IpAddr,
     ) -> Result<Option<v1::EnrollResponse>, Status> {
         let s = &self.services;
         let now = s.clock.now();
-        if let Err(refusal) = token.check(now) {
+        let token = used.token.clone();
+        if let Err(refusal) = token.check(used.uses, now) {
             self.tell_misuse(&refusal, wish, peer);
             return Err(Status::permission_denied(refusal.to_string()));
         }
@@ -344,11 +331,8 @@ impl EnrollmentServer {
                 Some(issued)
             }
         };
-        token.used_by.push(id);
-        if !self
-            .write_admission(&record, token, wish.secret, revision, peer)
-            .await?
-        {
+        used.uses += 1;
+        if !self.write_admission(&record, &used, revision, peer).await? {
             return Ok(None);
         }
         let node = s
@@ -368,11 +352,11 @@ impl EnrollmentServer {
     async fn write_admission(
         &self,
         record: &NodeRecord,
-        token: Token,
-        secret_hash: Digest,
+        used: &TokenRecord,
         revision: Revision,
         peer: IpAddr,
     ) -> Result<bool, Status> {
+        let token = &used.token;
         let key = token_key(&token.id);
         let request = serde_json::json!({
             "token": token.id, "name": record.name, "claims": record.claims, "peer": peer.to_string(),
@@ -389,10 +373,8 @@ impl EnrollmentServer {
         };
         let (mut compares, mut effect) = Registry::create_ops(record);
         compares.push(Compare::modified_at(key.clone(), revision));
-        effect.push(Op::put(
-            key,
-            records::write(&TokenRecord { token, secret_hash }),
-        ));
+        effect.push(Op::put(key, records::write(used)));
+        effect.push(Op::put(token_use_key(&token.id, record.id), Vec::new()));
         match self.services.audit.append(draft, effect, compares).await {
             Ok(_) => Ok(true),
             Err(AuditError::Conflict { .. }) => Ok(false),

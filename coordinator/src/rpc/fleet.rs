@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 use h8lio_model::condition::Status as ConditionStatus;
 use h8lio_model::event::Severity;
-use h8lio_model::ids::NodeId;
+use h8lio_model::ids::{NodeId, TokenId};
 use h8lio_model::lifecycle::Admission;
 use h8lio_model::operator::{Operator, OperatorRole};
 use h8lio_model::section::Digest;
@@ -30,7 +30,7 @@ use super::{authz, status, view};
 use crate::events::EventFilter;
 use crate::operators;
 use crate::pki::csr;
-use crate::registry::records::{self, TOKENS, TokenRecord, token_key};
+use crate::registry::records::{self, TOKEN_USES, TOKENS, TokenRecord, token_key};
 use crate::store::{self, Compare, KeyRange, Op};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -126,6 +126,7 @@ impl FleetService for FleetServer {
         let secret = random_secret()?;
         let record = TokenRecord {
             token: token.clone(),
+            uses: 0,
             secret_hash: Digest::of(&secret),
         };
         let key = token_key(&token.id);
@@ -156,7 +157,9 @@ impl FleetService for FleetServer {
         for kv in items {
             let record: TokenRecord =
                 records::read(&kv.key, &kv.value).map_err(|e| status::registry(&e.into()))?;
-            tokens.push(record.token);
+            let mut token = record.token;
+            token.used_by.extend(self.used_by(&token.id).await?);
+            tokens.push(token);
         }
         tokens.sort_by(|a, b| a.created_at.cmp(&b.created_at).then(a.id.cmp(&b.id)));
         Ok(Response::new(v1::ListTokensResponse {
@@ -197,8 +200,10 @@ impl FleetService for FleetServer {
         let op = Op::put(key, records::write(&record));
         act.commit(s, vec![op], vec![Compare::unchanged(&kv)])
             .await?;
+        let mut token = record.token;
+        token.used_by.extend(self.used_by(&token.id).await?);
         Ok(Response::new(v1::RevokeTokenResponse {
-            token: Some(record.token.into()),
+            token: Some(token.into()),
         }))
     }
 
@@ -433,6 +438,17 @@ impl FleetServer {
             node,
             at_least: (least > Severity::Info).then_some(least),
         })
+    }
+
+    /// The nodes that used a join token.
+    async fn used_by(&self, token: &TokenId) -> Result<Vec<NodeId>, Status> {
+        let prefix = format!("{TOKEN_USES}{token}/");
+        let range = KeyRange::prefix(&prefix);
+        let (items, _) = store::list(self.0.store.as_ref(), range)
+            .await
+            .map_err(|e| status::store(&e))?;
+        let nodes = items.iter().filter_map(|kv| kv.key.strip_prefix(&prefix));
+        Ok(nodes.filter_map(|id| id.parse().ok()).collect())
     }
 
     /// Refuses what would leave the fleet without an admin. The answer belongs into the transaction:
