@@ -34,7 +34,7 @@ pub fn view(node: &Node, clock: &dyn Clock) -> NodeView {
         topology: r.topology.clone(),
         labels: r.labels.clone(),
         clusters: node.clusters(),
-        conditions: conditions(node, now),
+        conditions: conditions(node, now).into_iter().map(Into::into).collect(),
         agent_version: seen.agent_version,
         boot_id: seen.boot_id,
         last_seen: last_seen(node, clock),
