@@ -12,28 +12,26 @@ use h8lio_model::ids::{NodeId, TokenId};
 use h8lio_model::lifecycle::Admission;
 use h8lio_model::operator::{Operator, OperatorRole};
 use h8lio_model::section::Digest;
-use h8lio_model::token::Token;
 use h8lio_proto::convert::{
-    non_empty, read_duration, read_operator_role, read_roles, read_severity, timestamp,
+    non_empty, read_duration, read_operator_role, read_severity, timestamp,
 };
 use h8lio_proto::v1;
 use h8lio_proto::v1::fleet_service_server::FleetService;
 use h8lio_tls::token::JoinToken;
-use jiff::Timestamp;
 use secrecy::SecretBox;
 use serde_json::json;
 use tonic::{Request, Response, Status};
 
 use super::act::{Act, Asked};
 use super::services::Services;
-use super::{authz, status, view};
+use super::{authz, status, token_wish, view};
 use crate::events::EventFilter;
 use crate::operators;
 use crate::pki::csr;
 use crate::registry::records::{self, TOKEN_USES, TOKENS, TokenRecord, token_key};
 use crate::store::{self, Compare, KeyRange, Op};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 /// Most entries in one answer.
 const MOST: u32 = 1_000;
@@ -105,7 +103,7 @@ impl FleetService for FleetServer {
         request: Request<v1::CreateTokenRequest>,
     ) -> Result<Response<v1::CreateTokenResponse>, Status> {
         let s = &self.0;
-        let wish = read_token_wish(request.get_ref())?;
+        let wish = token_wish::read(request.get_ref())?;
         let act = Act::begin(
             s,
             &request,
@@ -123,7 +121,7 @@ impl FleetService for FleetServer {
         .await?;
         let now = s.clock.now();
         let token = wish.token(&act, now)?;
-        let secret = random_secret()?;
+        let secret = token_wish::random_secret()?;
         let record = TokenRecord {
             token: token.clone(),
             uses: 0,
@@ -494,78 +492,6 @@ impl FleetServer {
     }
 }
 
-/// A checked [`v1::CreateTokenRequest`].
-struct TokenWish {
-    id: h8lio_model::ids::TokenId,
-    ttl: Duration,
-    max_uses: u32,
-    roles: Vec<h8lio_model::role::Role>,
-    topology: Option<h8lio_model::topology::Topology>,
-    node_name: Option<h8lio_model::ids::NodeName>,
-    expect: h8lio_model::token::Expectation,
-    auto_approve: bool,
-}
-
-fn read_token_wish(r: &v1::CreateTokenRequest) -> Result<TokenWish, Status> {
-    let ttl = read_duration("ttl", r.ttl)?;
-    if !(MINUTE..=30 * DAY).contains(&ttl) {
-        return Err(Status::invalid_argument(
-            "field ttl: a token lives 1 minute to 30 days",
-        ));
-    }
-    if !(1..=10_000).contains(&r.max_uses) {
-        return Err(Status::invalid_argument(
-            "field max_uses: a token has 1 to 10,000 uses",
-        ));
-    }
-    let node_name = non_empty(r.node_name.clone())
-        .map(|n| {
-            n.parse()
-                .map_err(|e| Status::invalid_argument(format!("{e}")))
-        })
-        .transpose()?;
-    if node_name.is_some() && r.max_uses != 1 {
-        return Err(Status::invalid_argument(
-            "field node_name: a token that names its node has exactly one use",
-        ));
-    }
-    let mut random = [0; 5];
-    aws_lc_rs::rand::fill(&mut random).map_err(|_| no_randomness())?;
-    Ok(TokenWish {
-        // Ten hexadecimal digits are a valid token id.
-        id: hex::encode(random).parse().map_err(|_| no_randomness())?,
-        ttl,
-        max_uses: r.max_uses,
-        roles: read_roles(&r.roles)?,
-        topology: r.topology.clone().map(TryInto::try_into).transpose()?,
-        node_name,
-        expect: r.expect.clone().map(Into::into).unwrap_or_default(),
-        auto_approve: r.auto_approve,
-    })
-}
-
-impl TokenWish {
-    fn token(self, act: &Act, now: Timestamp) -> Result<Token, Status> {
-        let expires_at = now
-            .checked_add(self.ttl)
-            .map_err(|_| Status::invalid_argument("field ttl: ends after the end of time"))?;
-        Ok(Token {
-            id: self.id,
-            created_at: now,
-            created_by: act.caller.name.to_string(),
-            expires_at,
-            max_uses: self.max_uses,
-            used_by: Vec::new(),
-            roles: self.roles,
-            topology: self.topology,
-            node_name: self.node_name,
-            expect: self.expect,
-            auto_approve: self.auto_approve,
-            revoked_at: None,
-        })
-    }
-}
-
 fn operator_ttl(wire: Option<prost_types::Duration>) -> Result<Duration, Status> {
     let ttl = match wire {
         None => Duration::ZERO,
@@ -574,22 +500,12 @@ fn operator_ttl(wire: Option<prost_types::Duration>) -> Result<Duration, Status>
     if ttl.is_zero() {
         return Ok(90 * DAY);
     }
-    if !(60 * MINUTE..=400 * DAY).contains(&ttl) {
+    if !(HOUR..=400 * DAY).contains(&ttl) {
         return Err(Status::invalid_argument(
             "field ttl: an operator certificate lives 1 hour to 400 days",
         ));
     }
     Ok(ttl)
-}
-
-fn random_secret() -> Result<Vec<u8>, Status> {
-    let mut secret = vec![0; 32];
-    aws_lc_rs::rand::fill(&mut secret).map_err(|_| no_randomness())?;
-    Ok(secret)
-}
-
-fn no_randomness() -> Status {
-    Status::internal("the operating system gives no randomness; look at the kernel's log")
 }
 
 /// What a caller wrote, cut to what fits a message: a status travels in HTTP/2 headers, and one

@@ -5,6 +5,7 @@ mod contest;
 pub mod counters;
 pub mod limits;
 mod remains;
+mod replaced;
 pub mod service;
 pub mod table;
 pub mod witness;
