@@ -29,6 +29,7 @@ use crate::events::EventLog;
 use crate::feed::Feed;
 use crate::gather::ingest::Ingest;
 use crate::init::BOOTSTRAP_OPERATOR;
+use crate::local_operator::{self, Notes};
 use crate::metrics;
 use crate::observe::Observer;
 use crate::operators::{self, Operators};
@@ -122,12 +123,20 @@ pub async fn start_on(
     let timing = settings.session.timing();
     let registry = Arc::new(Registry::load(Arc::clone(&store), now).await?);
     let feed = Feed::new(Arc::clone(&clock));
+    let notes = Notes::of(
+        &settings,
+        Arc::clone(&store),
+        Arc::clone(&audit),
+        Arc::clone(&feed),
+    );
+    notes.take_over().await;
     let table = Arc::new(SessionTable::default());
     let quarantine = Arc::new(Quarantine {
         registry: Arc::clone(&registry),
         table: Arc::clone(&table),
         feed: Arc::clone(&feed),
         clock: Arc::clone(&clock),
+        audit: Arc::clone(&audit),
     });
     let (stop, stopping) = watch::channel(false);
     let services = Arc::new(Services {
@@ -135,7 +144,7 @@ pub async fn start_on(
         operators: Arc::new(Operators::load(Arc::clone(&store)).await?),
         events: EventLog::new(Arc::clone(&store), KEEP_EVENTS),
         authority: live.cell(),
-        outages: Arc::new(Outages::start(Arc::clone(&store), now).await?),
+        outages: Arc::new(Outages::start(Arc::clone(&store), Arc::clone(&clock)).await?),
         facts: Facts {
             fleet: settings.fleet.clone(),
             coordinator: settings.name.to_string(),
@@ -211,7 +220,9 @@ pub async fn start_on(
     tasks.spawn(endless(Arc::clone(&feed).run(services.events.clone())));
     tasks.spawn(endless(Arc::clone(&ingest).run()));
     tasks.spawn(endless(beat_store(Arc::clone(&services))));
+    tasks.spawn(endless(probe_store(Arc::clone(&services))));
     tasks.spawn(endless(publish_heads(Arc::clone(&services))));
+    tasks.spawn(endless(take_notes(Arc::clone(&services), notes)));
     tasks.spawn(endless(publish_bundles(
         Arc::clone(&services),
         live.subscribe_bundle(),
@@ -394,10 +405,34 @@ async fn beat_store(services: Arc<Services>) {
         if now.saturating_sub(noted) >= NOTE_EVERY || failing {
             // While writes fail this is also the probe that notices their return.
             noted = now;
-            if let Err(error) = services.outages.note(services.clock.now()).await {
+            if let Err(error) = services.outages.note().await {
                 tracing::warn!(%error, "the store takes no writes; reading goes on");
                 tokio::time::sleep(Duration::from_secs(2)).await;
             }
+        }
+    }
+}
+
+/// Writes when the observer wants to know whether the store still does. One that stalls keeps this
+/// write, which is how that is noticed.
+async fn probe_store(services: Arc<Services>) {
+    loop {
+        services.health.doubted().await;
+        if let Err(error) = services.outages.note().await {
+            tracing::debug!(%error, "the store was asked for a sign of life and gives none");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+/// Takes over operators that are made on this machine while the coordinator runs.
+async fn take_notes(services: Arc<Services>, notes: Notes) {
+    loop {
+        tokio::time::sleep(local_operator::LOOK_EVERY).await;
+        if notes.take_over().await
+            && let Err(error) = services.operators.reload().await
+        {
+            tracing::warn!(%error, "the operators cannot be read again");
         }
     }
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::cli::{
-    CaCommand, Cli, Command, ConfigArgs, InitArgs, ManArgs, PlaceArgs, RotateCommand,
+    CaCommand, Cli, Command, ConfigArgs, InitArgs, ManArgs, OperatorCommand, OperatorCreateArgs,
+    PlaceArgs, RotateCommand,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Settings};
 use crate::init;
+use crate::local_operator::{self, Wish};
 use crate::pki::acknowledge::Acknowledgements;
 use crate::pki::rotation::{self, Status};
 
@@ -26,6 +28,7 @@ pub fn execute(command: Command, clock: &dyn Clock, out: &mut dyn Write) -> anyh
         Command::Init(args) => set_up(args, clock, out),
         Command::CheckConfig(args) => check_config(&args, out),
         Command::Ca(CaCommand::Rotate(step)) => rotate(step, clock, out),
+        Command::Operator(OperatorCommand::Create(args)) => create_operator(args, clock, out),
         Command::Version => {
             writeln!(out, "h8lio-coordinator {}", env!("CARGO_PKG_VERSION")).context("cannot print")
         }
@@ -58,6 +61,46 @@ keep {root_key} somewhere safe, off this machine: only `ca rotate` needs it
         root_key = pki.join(crate::pki::files::ROOT_KEY).display(),
     )
     .context("cannot print")
+}
+
+fn create_operator(
+    args: OperatorCreateArgs,
+    clock: &dyn Clock,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let settings = settings_of(&args.place)?;
+    let wish = Wish {
+        name: args.name,
+        by: who(),
+        reason: args.reason,
+        context_out: args.context_out,
+    };
+    let made = local_operator::create(&settings, &wish, clock.now())?;
+    write!(
+        out,
+        "\
+operator {name} (admin) is made, until {until}
+a coordinator that runs takes it over within seconds, one that is stopped at its start
+next:
+  h8lctl context import {context}
+",
+        name = made.name,
+        until = made.expires_at,
+        context = wish.context_out.display(),
+    )
+    .context("cannot print")
+}
+
+/// Who runs this, as far as the machine can tell: behind sudo the person, else the user.
+fn who() -> String {
+    let behind_sudo = std::env::var("SUDO_USER").ok();
+    let user = || {
+        let uid = nix::unistd::getuid();
+        let known = nix::unistd::User::from_uid(uid).ok().flatten();
+        known.map_or_else(|| format!("uid-{uid}"), |u| u.name)
+    };
+    let name = behind_sudo.filter(|n| !n.is_empty()).unwrap_or_else(user);
+    name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 fn check_config(args: &ConfigArgs, out: &mut dyn Write) -> anyhow::Result<()> {

@@ -31,6 +31,10 @@ const QUEUE: usize = 16;
 /// Largest message taken from a coordinator, bytes. A welcome with a bundle has a few KiB.
 const MESSAGE_MAX: usize = 1 << 20;
 
+/// How long a coordinator may take to open a stream: it does so without waiting for anything, so
+/// that one that hangs is told from one that has a contest to decide before its Welcome.
+const OPENED_WITHIN: Duration = Duration::from_secs(10);
+
 /// How long a goodbye may take to leave.
 const FAREWELL: Duration = Duration::from_millis(700);
 
@@ -136,7 +140,7 @@ impl Attempt {
         talk.step(Event::Opened);
         let mut client = SessionServiceClient::new(channel).max_decoding_message_size(MESSAGE_MAX);
         let opening = client.connect(ReceiverStream::new(outbox));
-        let wake = talk.machine.next_wake();
+        let wake = c.clock.now().steady + OPENED_WITHIN;
         let mut leave = talk.attempt.leave.clone();
         let inbound = tokio::select! {
             opened = opening => match opened {
@@ -144,7 +148,8 @@ impl Attempt {
                 Err(status) => return talk.over(&status),
             },
             () = sleep_until(c.clock.as_ref(), wake) => {
-                return Ended::Refused { why: End::NoWelcome.to_string(), certificate: false };
+                let why = format!("the coordinator did not open the stream within {} s", OPENED_WITHIN.as_secs());
+                return Ended::Refused { why, certificate: false };
             }
             _ = leave.wait_for(Option::is_some) => return Ended::Left,
         };

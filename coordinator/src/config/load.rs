@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use h8lio_model::session::LONGEST_BEAT;
+
 use super::duration::show;
 use super::{ConfigError, Settings};
 
@@ -197,7 +199,7 @@ fn session(s: &Settings) -> Vec<Rule> {
         within(
             "session.beat",
             t.beat,
-            (Duration::from_millis(100), secs(60)),
+            (Duration::from_millis(100), LONGEST_BEAT),
         ),
         order(
             "session.suspect_after",

@@ -88,7 +88,7 @@ fn a_file_with_fleet_and_address_is_enough() {
 #[case(
     "[session]\nbeat = \"1ms\"",
     4,
-    "session.beat: 1ms is outside 100ms to 1m"
+    "session.beat: 1ms is outside 100ms to 10s"
 )]
 #[case(
     "[session]\n\nsuspect_after = \"1s\"",

@@ -190,10 +190,12 @@ impl Session {
     /// The timings: what the file says, the rest from the beat.
     pub fn timing(&self) -> Timing {
         let base = Timing::for_beat(self.beat);
+        let unreachable_after = self.unreachable_after.unwrap_or(base.unreachable_after);
         Timing {
             beat: self.beat,
             suspect_after: self.suspect_after.unwrap_or(base.suspect_after),
-            unreachable_after: self.unreachable_after.unwrap_or(base.unreachable_after),
+            unreachable_after,
+            restart_within: unreachable_after * 2,
             stable_for: self.stable_for.unwrap_or(base.stable_for),
             warm_up: self.warm_up.unwrap_or(base.warm_up),
         }

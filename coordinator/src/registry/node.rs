@@ -24,6 +24,11 @@ pub struct Versioned<T> {
     pub revision: Revision,
 }
 
+/// A wall clock further from the coordinator's than this is a condition, milliseconds. Well above
+/// any network delay, well below what hurts certificates or Ceph (0.05 s is monitored by Ceph
+/// itself).
+const CLOCK_LIMIT_MS: u64 = 2_000;
+
 /// A node. Cheap to share; each part has its own lock, and the path of a beat takes none.
 #[derive(Debug)]
 pub struct Node {
@@ -42,6 +47,8 @@ pub struct Live {
     heard: AtomicU64,
     /// Wall clock of the node minus the coordinator's, milliseconds.
     offset_ms: AtomicI64,
+    /// Since when that is beyond the limit, wall clock, milliseconds; 0: it is not.
+    off_since_ms: AtomicI64,
     /// Beats of the present session, to tell whether an old session still lives.
     pub beats: AtomicU64,
 }
@@ -60,14 +67,25 @@ impl Live {
         }
     }
 
-    /// Notes the difference of the wall clocks.
-    pub fn set_offset(&self, milliseconds: i64) {
+    /// Notes how far the node's wall clock is ahead of the coordinator's, which shows `now`; both
+    /// in milliseconds.
+    pub fn set_offset(&self, milliseconds: i64, now: i64) {
         self.offset_ms.store(milliseconds, Ordering::Relaxed);
+        if milliseconds.unsigned_abs() <= CLOCK_LIMIT_MS {
+            self.off_since_ms.store(0, Ordering::Relaxed);
+        } else if self.off_since_ms.load(Ordering::Relaxed) == 0 {
+            self.off_since_ms.store(now.max(1), Ordering::Relaxed);
+        }
     }
 
-    /// Wall clock of the node minus the coordinator's, milliseconds.
-    pub fn offset(&self) -> i64 {
-        self.offset_ms.load(Ordering::Relaxed)
+    /// How far the node's wall clock is ahead of the coordinator's (milliseconds), and since when,
+    /// if that is beyond the limit.
+    pub fn clock_off(&self) -> Option<(i64, Timestamp)> {
+        let since = match self.off_since_ms.load(Ordering::Relaxed) {
+            0 => return None,
+            ms => Timestamp::from_millisecond(ms).ok()?,
+        };
+        Some((self.offset_ms.load(Ordering::Relaxed), since))
     }
 }
 
@@ -212,5 +230,26 @@ impl Node {
     /// Replaces the vitals.
     pub fn set_vitals(&self, body: Bytes) {
         self.facts().vitals = Some(body);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_clock_is_wrong_since_it_was_seen_first_and_until_it_is_right() {
+        let live = Live::default();
+        let since = |live: &Live| live.clock_off().map(|(ms, at)| (ms, at.as_millisecond()));
+        assert_eq!(since(&live), None, "not heard yet");
+        live.set_offset(-2_000, 5_000);
+        assert_eq!(since(&live), None, "at the limit");
+        live.set_offset(-2_001, 6_000);
+        live.set_offset(90_000, 7_000);
+        assert_eq!(since(&live), Some((90_000, 6_000)));
+        live.set_offset(0, 8_000);
+        assert_eq!(since(&live), None);
+        live.set_offset(3_000, 9_000);
+        assert_eq!(since(&live), Some((3_000, 9_000)));
     }
 }

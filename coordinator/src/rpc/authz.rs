@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use h8lio_model::ids::OperatorName;
-use h8lio_model::lifecycle::{Admission, Restriction};
+use h8lio_model::lifecycle::{Admission, Ban};
 use h8lio_model::operator::OperatorRole;
 use h8lio_proto::v1;
 use h8lio_tls::bundle::TrustBundle;
@@ -80,7 +80,7 @@ pub fn may_speak(node: &Node) -> Result<(), Status> {
     admitted(node)?;
     let record = node.record();
     let r = &record.value;
-    if let Some(Restriction::Banned { reason, by, at }) = &r.restriction {
+    if let Some(Ban { reason, by, at }) = &r.banned {
         return Err(Status::permission_denied(format!(
             "node {} was banned by {by} at {at}: {reason}; `h8lctl node unban {}` ends it",
             r.name, r.name

@@ -12,4 +12,5 @@ pub mod roles;
 pub mod services;
 pub mod status;
 pub mod to_the_end;
+mod token_wish;
 pub mod view;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use h8lio_model::event::Severity;
 use h8lio_model::labels;
-use h8lio_model::lifecycle::{Admission, Restriction};
+use h8lio_model::lifecycle::{Admission, Ban};
 use h8lio_proto::convert::{read_roles, read_timestamp, timestamp};
 use h8lio_proto::v1;
 use h8lio_proto::v1::node_service_server::NodeService;
@@ -72,15 +72,15 @@ impl NodeService for NodeServer {
         let asked = self.asked("node.approve", &r.node, &r.change);
         let (node, act) = self.begin(&request, asked).await?;
         let (node, changed) = self
-            .change(&act, node, |r| match (r.admission, &r.restriction) {
+            .change(&act, node, |r| match (r.admission, &r.banned) {
                 (Admission::Decommissioned, _) => Err(gone(r)),
-                (_, Some(Restriction::Banned { .. })) => Err(Status::failed_precondition(format!(
+                (_, Some(_)) => Err(Status::failed_precondition(format!(
                     "node {} is banned; end the ban first (h8lctl node unban {})",
                     r.name, r.name
                 ))),
                 _ => {
                     r.admission = Admission::Enrolled;
-                    r.restriction = None;
+                    r.quarantined = None;
                     r.pending_reason.clear();
                     Ok(())
                 }
@@ -112,8 +112,8 @@ impl NodeService for NodeServer {
                 if r.admission == Admission::Decommissioned {
                     return Err(gone(r));
                 }
-                if !matches!(r.restriction, Some(Restriction::Banned { .. })) {
-                    r.restriction = Some(Restriction::Banned {
+                if r.banned.is_none() {
+                    r.banned = Some(Ban {
                         reason: reason.clone(),
                         by: by.clone(),
                         at,
@@ -142,13 +142,13 @@ impl NodeService for NodeServer {
         let asked = self.asked("node.unban", &r.node, &r.change);
         let (node, act) = self.begin(&request, asked).await?;
         let (node, changed) = self
-            .change(&act, node, |r| match r.restriction {
-                Some(Restriction::Quarantined { .. }) => Err(Status::failed_precondition(format!(
+            .change(&act, node, |r| match (&r.banned, &r.quarantined) {
+                (None, Some(_)) => Err(Status::failed_precondition(format!(
                     "node {} is quarantined, not banned: find the copy, then `h8lctl node approve {}`",
                     r.name, r.name
                 ))),
                 _ => {
-                    r.restriction = None;
+                    r.banned = None;
                     Ok(())
                 }
             })

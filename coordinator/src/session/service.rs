@@ -11,6 +11,7 @@ use h8lio_model::audit::AuditHead;
 use h8lio_model::ids::{AgentInstance, BootId, Incarnation, Rotation};
 use h8lio_model::lifecycle::Restriction;
 use h8lio_model::section::{Section, SectionKind};
+use h8lio_model::session::STORE_BEFORE_WELCOME;
 use h8lio_proto::convert::{
     self, Invalid, duration, read_section_digests, read_timestamp, timestamp,
 };
@@ -25,6 +26,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::admit::{Admit, Claim, admit};
+use super::contest::{SETTLED_WITHIN, still_beats};
 use super::counters::Counters;
 use super::limits::SessionLimits;
 use super::table::{Cut, Down, Open, SessionTable, down};
@@ -164,8 +166,10 @@ impl Sessions {
         };
         let greeting = read_hello(hello, caller.serial.rotation())?;
         let node = Arc::clone(&caller.node);
-        let (open, cut) = Open::new(greeting.claim, send.clone());
-        self.settle(&node, &open).await?;
+        let greeted_ms = greeting.wall_clock.as_millisecond();
+        let (open, cut) = Open::new(greeting.claim, greeted_ms, send.clone());
+        let settled = tokio::time::timeout(SETTLED_WITHIN, self.settle(&node, &open));
+        settled.await.unwrap_or_else(|_| Err(unsettled()))?;
         if let Err(barred) = authz::may_speak(&node) {
             self.table.remove(node.id, &open);
             return Err(barred);
@@ -213,14 +217,9 @@ impl Sessions {
                 }
                 Admit::Contest => {
                     if let Some(old) = &present
-                        && self.still_beats(old).await
+                        && still_beats(old, self.settings.beat).await
                     {
-                        let why = format!(
-                            "two servers use this identity at the same time (boots {} and {})",
-                            old.claim.boot_id, open.claim.boot_id
-                        );
-                        self.quarantine.set(node, &why).await;
-                        return Err(Status::permission_denied(why));
+                        return Err(self.two_servers(node, old, open).await);
                     }
                 }
             }
@@ -239,25 +238,7 @@ impl Sessions {
                 return Ok(());
             }
         }
-        Err(Status::unavailable(
-            "sessions of this identity come and go too fast; try again",
-        ))
-    }
-
-    /// Whether the old session of another boot still lives: two beats' time is given, and what
-    /// was under way when the new session came does not count.
-    async fn still_beats(&self, old: &Arc<Open>) -> bool {
-        let beat = self.settings.beat;
-        tokio::time::sleep(beat / 2).await;
-        let before = old.beats.load(Ordering::Relaxed);
-        // Polled in small steps, so that a clone is answered at its first beat.
-        for _ in 0..25 {
-            tokio::time::sleep(beat / 10).await;
-            if old.beats.load(Ordering::Relaxed) > before {
-                return true;
-            }
-        }
-        false
+        Err(unsettled())
     }
 
     /// Stores that the certificate was used, and what the session says of itself. A store that
@@ -286,7 +267,7 @@ impl Sessions {
                 .await?;
             Ok::<_, crate::registry::RegistryError>(())
         };
-        match tokio::time::timeout(Duration::from_secs(5), work).await {
+        match tokio::time::timeout(STORE_BEFORE_WELCOME, work).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!(node = %node.record().value.name, %error, "cannot store the start of a session");
@@ -298,8 +279,8 @@ impl Sessions {
     }
 
     fn note_clock(&self, node: &Node, wall_ms: i64) {
-        node.live
-            .set_offset(wall_ms.saturating_sub(self.clock.now().as_millisecond()));
+        let now = self.clock.now().as_millisecond();
+        node.live.set_offset(wall_ms.saturating_sub(now), now);
     }
 
     fn welcome(&self, node: &Node, g: &Greeting) -> v1::Welcome {
@@ -326,7 +307,7 @@ impl Sessions {
             wanted,
             audit_head: Some((*self.audit.heads().borrow()).into()),
             trust_bundle: stale.then(|| authz::bundle_to_wire(&bundle)),
-            restricted: node.record().value.restriction.as_ref().map(restricted),
+            restricted: node.record().value.restriction().as_ref().map(restricted),
         }
     }
 
@@ -361,8 +342,13 @@ impl Sessions {
                     Err(e) => return End::Refused(self.unreadable(&e)),
                 },
                 _ = cut.changed() => {
-                    let why = cut.borrow().clone();
-                    return End::Cut(why.unwrap_or(Cut::Stopping));
+                    let why = cut.borrow().clone().unwrap_or(Cut::Stopping);
+                    if why == Cut::Replaced
+                        && let Some(end) = self.listen_on(node, open, &mut limits, &mut up).await
+                    {
+                        return end;
+                    }
+                    return End::Cut(why);
                 }
                 () = &mut expiry => return End::Refused(Status::unauthenticated(
                     "the certificate of this connection has expired; connect with the renewed one",
@@ -400,10 +386,11 @@ impl Sessions {
                 self.report(node, open, report, bytes)?;
                 Ok(None)
             }
-            Up::Goodbye(g) => {
-                let moved = g.reason == v1::goodbye::Reason::Moved as i32;
-                Ok(Some(if moved { End::Moved } else { End::Goodbye }))
-            }
+            Up::Goodbye(g) => Ok(Some(match g.reason() {
+                v1::goodbye::Reason::Moved => End::Moved,
+                v1::goodbye::Reason::Shutdown => End::GoingDown,
+                _ => End::Goodbye,
+            })),
             Up::Hello(_) => Err(Status::invalid_argument("Hello comes once, at the start")),
         }
     }
@@ -418,8 +405,8 @@ impl Sessions {
         let now = self.clock.now();
         let mut receipt = v1::Receipt::default();
         let most = self.settings.max_report;
-        let none = match &node.record().value.restriction {
-            Some(r) => Some(restricted(r).explanation),
+        let none = match node.record().value.restriction() {
+            Some(r) => Some(restricted(&r).explanation),
             None if bytes > most as usize => Some(format!(
                 "the report has {bytes} bytes, {most} are taken; send it in parts"
             )),
@@ -478,6 +465,7 @@ impl Sessions {
         let ours = self.table.remove(node.id, open);
         let notice = match &end {
             End::Goodbye => Some(Notice::Goodbye(node.id)),
+            End::GoingDown => Some(Notice::GoingDown(node.id)),
             End::Moved => None,
             End::Lost | End::Refused(_) | End::Cut(_) => Some(Notice::Closed(node.id)),
         };
@@ -486,7 +474,7 @@ impl Sessions {
             self.notifier.tell(notice);
         }
         match end {
-            End::Goodbye | End::Moved | End::Lost => Ok(()),
+            End::Goodbye | End::GoingDown | End::Moved | End::Lost => Ok(()),
             End::Refused(status) => Err(status),
             End::Cut(Cut::Replaced) => {
                 Err(Status::aborted("a newer session of this server took over"))
@@ -497,9 +485,14 @@ impl Sessions {
     }
 }
 
+fn unsettled() -> Status {
+    Status::unavailable("sessions of this identity come and go too fast; try again")
+}
+
 /// How a session ended.
-enum End {
+pub(super) enum End {
     Goodbye,
+    GoingDown,
     Moved,
     Lost,
     Refused(Status),

@@ -9,6 +9,7 @@ mod clone;
 mod enrollment;
 mod expired;
 mod identity;
+mod local_operator;
 mod operators;
 mod store;
 mod strangers;

@@ -225,7 +225,8 @@ fn membership(n: &NodeView, as_of: Timestamp) -> Vec<Finding> {
         );
         find("certificate", "Expired", text, Some(at));
     }
-    if n.admission == Admission::Enrolled && n.availability != Availability::Online {
+    let banned = matches!(n.restriction, Some(Restriction::Banned { .. }));
+    if n.admission == Admission::Enrolled && n.availability != Availability::Online && !banned {
         let text = format!(
             "{}; look at the server: power, network, `systemctl status h8lio-agent`",
             n.availability_reason
