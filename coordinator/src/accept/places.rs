@@ -135,16 +135,21 @@ impl Places {
         let own = table.held.get(holder).map_or(0, Vec::len);
         match holder {
             Holder::Node(_) if own >= PER_NODE => {
-                let victim = table.unused(holder, now).or_else(|| table.oldest(holder));
+                // Young or not: the one that carries its session must be the last to go.
+                let victim = table
+                    .idle(holder, Duration::ZERO, now)
+                    .or_else(|| table.oldest(holder));
                 table.evict(holder, victim);
             }
             Holder::Operator(_) if own >= PER_OPERATOR => {
-                let victim = table.unused(holder, now).ok_or(Reason::IdentityFull)?;
+                let victim = table
+                    .idle(holder, UNUSED, now)
+                    .ok_or(Reason::IdentityFull)?;
                 table.evict(holder, Some(victim));
             }
             Holder::Stranger(_) if own >= self.caps.strangers_per_source => {
                 let victim = table
-                    .unused(holder, now)
+                    .idle(holder, UNUSED, now)
                     .ok_or(Reason::AnonymousSourceFull)?;
                 table.evict(holder, Some(victim));
             }
@@ -152,7 +157,7 @@ impl Places {
                 let fullest = table.fullest_source().filter(|(_, n)| *n > own + 1);
                 let (fullest, _) = fullest.ok_or(Reason::AnonymousFull)?;
                 let victim = table
-                    .unused(&fullest, now)
+                    .idle(&fullest, UNUSED, now)
                     .or_else(|| table.oldest(&fullest));
                 table.evict(&fullest, victim);
             }
@@ -163,10 +168,10 @@ impl Places {
 }
 
 impl Table {
-    /// The oldest connection of a holder that has no call under way.
-    fn unused(&self, holder: &Holder, now: Duration) -> Option<u64> {
-        let unused = |e: &&Entry| e.calls.is_idle() && now.saturating_sub(e.since) >= UNUSED;
-        self.held.get(holder)?.iter().find(unused).map(|e| e.id)
+    /// The oldest connection of a holder that has no call under way and is at least of this age.
+    fn idle(&self, holder: &Holder, age: Duration, now: Duration) -> Option<u64> {
+        let idle = |e: &&Entry| e.calls.is_idle() && now.saturating_sub(e.since) >= age;
+        self.held.get(holder)?.iter().find(idle).map(|e| e.id)
     }
 
     fn oldest(&self, holder: &Holder) -> Option<u64> {

@@ -111,7 +111,7 @@ fn a_node_that_dials_once_too_often_loses_what_it_does_not_use_and_then_its_olde
     let mut held = opened(&p, &node(), PER_NODE);
     let mut calls: Vec<_> = held.iter().map(|c| c.calls.begin()).collect();
     calls[5] = None;
-    let newer = open(&p, &node(), LATER).expect("a place");
+    let newer = open(&p, &node(), Duration::ZERO).expect("a place");
     assert_eq!(cut(&mut held), [5]);
     let _call = newer.calls.begin();
     let newest = open(&p, &node(), LATER);

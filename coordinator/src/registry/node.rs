@@ -15,6 +15,7 @@ use h8lio_model::section::{Digest, SectionKind};
 use jiff::Timestamp;
 
 use super::records::{NodeRecord, SeenRecord};
+use crate::session::limits::Allowance;
 use crate::store::Revision;
 
 /// A record with the revision it was read at, for compare-and-set.
@@ -29,13 +30,15 @@ pub struct Versioned<T> {
 /// itself).
 const CLOCK_LIMIT_MS: u64 = 2_000;
 
-/// A node. Cheap to share; each part has its own lock, and the path of a beat takes none.
+/// A node. Cheap to share; each part has its own lock. The path of a beat takes only that of the
+/// allowance, which nobody else holds for longer than a few instructions.
 #[derive(Debug)]
 pub struct Node {
     pub id: NodeId,
     record: RwLock<Arc<Versioned<NodeRecord>>>,
     seen: Mutex<SeenRecord>,
     pub live: Live,
+    pub allowance: Allowance,
     verdict: Mutex<Verdict>,
     facts: Mutex<Facts>,
 }
@@ -120,6 +123,7 @@ impl Node {
             record: RwLock::new(Arc::new(record)),
             seen: Mutex::new(seen),
             live: Live::default(),
+            allowance: Allowance::default(),
             verdict: Mutex::new(Verdict {
                 availability: Availability::WarmingUp,
                 why: Why::NotHeardSinceStart,

@@ -152,6 +152,7 @@ impl EnrollmentService for EnrollmentServer {
         refuse_outdated(&caller).inspect_err(|refusal| {
             tracing::warn!(why = refusal.message(), "renewal refused");
         })?;
+        self.allow(&caller.node)?;
         let key = read_csr(&request.into_inner().csr)?;
         let issued = self.issue(&caller.node, &key).await?;
         Ok(Response::new(v1::RenewResponse {
@@ -166,6 +167,7 @@ impl EnrollmentService for EnrollmentServer {
         let s = &self.services;
         let caller = authz::maybe_expired_node(&request, &s.registry)?;
         self.refuse_restricted(&caller.node)?;
+        self.allow(&caller.node)?;
         let record = caller.node.record();
         self.refuse_copy(&caller).await?;
         self.within_recovery(&record.value, caller.not_after)?;
@@ -266,7 +268,10 @@ impl EnrollmentServer {
                     r.name, r.name
                 )));
             }
-            Admission::Enrolled => Answer::Issued(self.issued(&self.issue(node, &wish.key).await?)),
+            Admission::Enrolled => {
+                self.allow(node)?;
+                Answer::Issued(self.issued(&self.issue(node, &wish.key).await?))
+            }
             Admission::Decommissioned => {
                 return Err(Status::permission_denied(format!(
                     "node {} was decommissioned; its identity is never accepted again: enroll with a fresh key and token",
@@ -440,6 +445,12 @@ impl EnrollmentServer {
             .set(&caller.node, refusal.message())
             .await;
         Err(refusal)
+    }
+
+    /// Counts a certificate that is asked for: each is a signature, and a write to the store.
+    fn allow(&self, node: &Node) -> Result<(), Status> {
+        let counted = node.allowance.certificate(self.services.clock.mono());
+        counted.map_err(|e| Status::resource_exhausted(e.to_string()))
     }
 
     fn refuse_restricted(&self, node: &Node) -> Result<(), Status> {

@@ -8,7 +8,6 @@ use h8lio_proto::v1::connect_request::Message as Up;
 use prost::Message as _;
 use tonic::{Status, Streaming};
 
-use super::limits::SessionLimits;
 use super::remains::Remains;
 use super::service::{End, Sessions};
 use super::table::Open;
@@ -22,7 +21,6 @@ impl Sessions {
         &self,
         node: &Arc<Node>,
         open: &Arc<Open>,
-        limits: &mut SessionLimits,
         up: &mut Streaming<v1::ConnectRequest>,
     ) -> Option<End> {
         let newer = self.table.get(node.id).filter(|n| !Arc::ptr_eq(n, open))?;
@@ -49,7 +47,7 @@ impl Sessions {
                 Ok(Ok(None)) => return Some(End::Moved),
                 Ok(Err(_)) => return None,
             };
-            if limits.count(message.encoded_len(), now).is_err() {
+            if node.allowance.message(message.encoded_len(), now).is_err() {
                 return None;
             }
             match message.message {

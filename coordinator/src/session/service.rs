@@ -28,7 +28,6 @@ use tonic::{Request, Response, Status, Streaming};
 use super::admit::{Admit, Claim, admit};
 use super::contest::{SETTLED_WITHIN, still_beats};
 use super::counters::Counters;
-use super::limits::SessionLimits;
 use super::table::{Cut, Down, Open, SessionTable, down};
 use super::witness::Witnesses;
 use crate::audit::AuditLog;
@@ -91,6 +90,8 @@ impl SessionService for SessionServer {
         request: Request<Streaming<v1::ConnectRequest>>,
     ) -> Result<Response<Self::ConnectStream>, Status> {
         let caller = authz::node(&request, &self.0.registry, self.0.clock.now())?;
+        let counted = caller.node.allowance.session(self.0.clock.mono());
+        counted.map_err(|e| Status::resource_exhausted(e.to_string()))?;
         let (send, receive) = mpsc::channel(DOWN_QUEUE);
         let sessions = Arc::clone(&self.0);
         let up = request.into_inner();
@@ -325,13 +326,12 @@ impl Sessions {
             .saturating_sub(self.clock.now().as_second());
         let expiry = tokio::time::sleep(Duration::from_secs(left.max(0) as u64));
         tokio::pin!(expiry);
-        let mut limits = SessionLimits::new(self.clock.mono());
         loop {
             // Cancel-safe: `message` buffers in the stream, `changed` and the timer hold no data.
             tokio::select! {
                 message = up.message() => match message {
                     Ok(Some(v1::ConnectRequest { message: Some(up) })) => {
-                        match self.take(node, open, &mut limits, up) {
+                        match self.take(node, open, up) {
                             Ok(None) => {}
                             Ok(Some(end)) => return end,
                             Err(status) => return End::Refused(status),
@@ -344,7 +344,7 @@ impl Sessions {
                 _ = cut.changed() => {
                     let why = cut.borrow().clone().unwrap_or(Cut::Stopping);
                     if why == Cut::Replaced
-                        && let Some(end) = self.listen_on(node, open, &mut limits, &mut up).await
+                        && let Some(end) = self.listen_on(node, open, &mut up).await
                     {
                         return end;
                     }
@@ -357,21 +357,15 @@ impl Sessions {
         }
     }
 
-    fn take(
-        &self,
-        node: &Arc<Node>,
-        open: &Arc<Open>,
-        limits: &mut SessionLimits,
-        up: Up,
-    ) -> Result<Option<End>, Status> {
+    fn take(&self, node: &Arc<Node>, open: &Arc<Open>, up: Up) -> Result<Option<End>, Status> {
         let now = self.clock.mono();
         let bytes = match &up {
             // All of it: confirmations cost as much as bodies do.
             Up::Report(r) => r.encoded_len(),
             _ => 0,
         };
-        limits
-            .count(bytes, now)
+        node.allowance
+            .message(bytes, now)
             .map_err(|e| Status::resource_exhausted(e.to_string()))?;
         // Anything from the agent is a sign of life.
         node.live.heard(now);
