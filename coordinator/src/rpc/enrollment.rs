@@ -169,8 +169,9 @@ impl EnrollmentService for EnrollmentServer {
         self.refuse_restricted(&caller.node)?;
         self.allow(&caller.node)?;
         let record = caller.node.record();
+        self.refuse_valid(&record.value, caller.not_after)?;
         self.refuse_copy(&caller).await?;
-        self.within_recovery(&record.value, caller.not_after)?;
+        self.within_recovery(&caller.node, caller.not_after)?;
         let key = read_csr(&request.into_inner().csr)?;
         let issued = self.issue(&caller.node, &key).await?;
         let name = &record.value.name;
@@ -447,6 +448,20 @@ impl EnrollmentServer {
         Err(refusal)
     }
 
+    /// Refuses to replace a certificate that this clock holds good: by renewing it, its owner shows
+    /// more. An agent whose clock is ahead learns here that it may use what it has; one whose clock
+    /// is behind comes because its session was refused by this same clock.
+    fn refuse_valid(&self, r: &NodeRecord, not_after: Timestamp) -> Result<(), Status> {
+        let now = self.services.clock.now();
+        if now > not_after {
+            return Ok(());
+        }
+        Err(Status::failed_precondition(format!(
+            "the certificate of node {} is valid until {not_after} and it is {now} here: open a session with it and renew it there; if that is refused, compare the clocks (timedatectl)",
+            r.name
+        )))
+    }
+
     /// Counts a certificate that is asked for: each is a signature, and a write to the store.
     fn allow(&self, node: &Node) -> Result<(), Status> {
         let counted = node.allowance.certificate(self.services.clock.mono());
@@ -463,8 +478,10 @@ impl EnrollmentServer {
         }
     }
 
-    fn within_recovery(&self, r: &NodeRecord, not_after: Timestamp) -> Result<(), Status> {
+    fn within_recovery(&self, node: &Node, not_after: Timestamp) -> Result<(), Status> {
         let s = &self.services;
+        let record = node.record();
+        let r = &record.value;
         let now = s.clock.now();
         let expired = s.outages.expired_for(not_after, now);
         let limit = s.facts.recovery_limit;
@@ -473,17 +490,19 @@ impl EnrollmentServer {
         }
         let days = |d: Duration| d.as_secs() / 86_400;
         let name = &r.name;
-        s.feed.node(
-            Severity::Warning,
-            "RecoveryRefused",
-            r.id,
-            name,
-            format!(
-                "node {name} came back {} days after its certificate ended; the limit is {} days",
-                days(expired),
-                days(limit)
-            ),
-        );
+        if node.allowance.tells_refusal(s.clock.mono()) {
+            s.feed.node(
+                Severity::Warning,
+                "RecoveryRefused",
+                r.id,
+                name,
+                format!(
+                    "node {name} came back {} days after its certificate ended; the limit is {} days",
+                    days(expired),
+                    days(limit)
+                ),
+            );
+        }
         Err(Status::failed_precondition(format!(
             "the certificate of node {name} ended {} days ago, the recovery limit is {} days; an operator can let it in (h8lctl node allow-recovery {name})",
             days(expired),

@@ -11,5 +11,6 @@ mod expired;
 mod identity;
 mod local_operator;
 mod operators;
+mod share;
 mod store;
 mod strangers;
