@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use h8lio_proto::v1::goodbye::Reason;
 use h8lio_proto::v1::{Availability, Node};
-use h8lio_tests::harness::{Beating, Fleet, Mode, Server, is_alert, soon, until};
+use h8lio_tests::harness::{Beating, Fleet, Mode, Server, dial, is_alert, soon, until};
 use jiff::SignedDuration;
 
 const BEAT: Duration = Duration::from_millis(200);
@@ -255,6 +255,30 @@ async fn the_coordinators_wall_clock_jumps_a_day_either_way_and_no_server_is_dou
     assert_eq!(node.restriction, None);
     assert_eq!(fleet.admin.events_of("s1", "NodeSuspect").await, []);
     assert_eq!(fleet.admin.events_of("s1", "NodeUnreachable").await, []);
+}
+
+/// scenario: 31 (integration)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_each_jump_of_the_coordinators_clock_servers_can_dial_again() {
+    let fleet = Fleet::builder()
+        // Its own certificate is renewed during the jump, those of nodes do not end.
+        .with(|s| s.certificates.coordinator = Duration::from_secs(86_400))
+        .with(|s| s.certificates.node = Duration::from_secs(10 * 86_400))
+        .start()
+        .await;
+    let (server, first) = online(&fleet, "s1").await;
+    drop(first);
+    // Ahead, and set right: the certificate that the coordinator made meanwhile has not begun.
+    for (jump, what) in [(DAY, "a way in, ahead"), (-DAY, "a way in, set right")] {
+        fleet.clock.jump_wall(jump);
+        until(what, || async {
+            dial(&fleet.dial, Some(server.identity())).await.ok()
+        })
+        .await;
+        let session = server.session().await.expect("a session").beating(BEAT);
+        still_heard(&fleet, "s1").await;
+        drop(session);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
