@@ -11,6 +11,7 @@ mod expired;
 mod identity;
 mod local_operator;
 mod operators;
+mod pace;
 mod share;
 mod store;
 mod strangers;
