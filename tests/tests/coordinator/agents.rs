@@ -129,6 +129,42 @@ async fn a_server_without_space_beats_and_reports_just_that() {
     assert_eq!(fleet.admin.events_of("r1-1", "NodeSuspect").await, []);
 }
 
+/// scenario: 32 (integration)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_memory_beats_and_reports_just_that() {
+    let fleet = Fleet::start().await;
+    // Less than the unit allows the agent and its tools together.
+    let Some(mut agent) = Agent::short_of_memory("/usr/bin/lsblk", 384 << 10) else {
+        eprintln!("skipped: mount namespaces are not allowed here");
+        return;
+    };
+    let token = fleet.token().for_anybody().named("s1").create().await;
+    agent.enroll(&token).await.expect("enrolled");
+    agent.run();
+    let starved = |n: &Node| {
+        n.conditions.iter().any(|c| {
+            c.r#type == "ProbeFailed" && c.subject == "lsblk" && c.message.contains("lsblk")
+        })
+    };
+    fleet.admin.sees("s1", "without lsblk", starved).await;
+    // It beats on, and what else can be read is reported.
+    let before = fleet.admin.node("s1").await.last_seen.expect("heard");
+    let later = |n: &Node| {
+        n.last_seen
+            .is_some_and(|t| (t.seconds, t.nanos) > (before.seconds, before.nanos))
+    };
+    let node = fleet.admin.sees("s1", "heard on", later).await;
+    assert_eq!(node.availability(), Availability::Online);
+    assert_eq!(fleet.admin.events_of("s1", "NodeSuspect").await, []);
+    let request = v1::GetNodeRequest {
+        node: "s1".to_owned(),
+    };
+    let shown = fleet.admin.nodes().await.get_node(request).await;
+    let inventory = shown.expect("a node").into_inner().inventory;
+    let facts: serde_json::Value = serde_json::from_slice(&inventory).expect("JSON");
+    assert!(facts["os"]["kernel"].is_string(), "{facts}");
+}
+
 /// scenario: 35 (integration)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rebooted_server_is_itself() {
