@@ -237,7 +237,7 @@ fn session(s: &Settings) -> Vec<Rule> {
 fn certificates(s: &Settings) -> Vec<Rule> {
     let c = s.certificates;
     vec![
-        within("certificates.node", c.node, (secs(10), secs(90 * DAY))),
+        within("certificates.node", c.node, (secs(15 * 60), secs(90 * DAY))),
         within(
             "certificates.operator",
             c.operator,

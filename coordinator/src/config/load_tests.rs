@@ -115,7 +115,7 @@ fn a_file_with_fleet_and_address_is_enough() {
 #[case(
     "[certificates]\nnode = \"0s\"",
     4,
-    "certificates.node: 0ms is outside 10s to 90d"
+    "certificates.node: 0ms is outside 15m to 90d"
 )]
 #[case("[log]\nformat = \"xml\"", 4, "log.format: unknown variant")]
 #[case("fleet = \"twice\"", 3, "duplicate key")]

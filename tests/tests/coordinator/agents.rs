@@ -226,6 +226,11 @@ async fn certificates_are_renewed_in_time_and_nobody_notices() {
     }
     let node = fleet.admin.node("r1-1").await;
     assert!(ends(&node) > first);
+    // Once at half of each life, and not without end.
+    let registry = &fleet.running().services.registry;
+    let record = registry.find("r1-1").expect("known").record();
+    let issued = record.value.next_rotation().0 - 1;
+    assert!((3..=4).contains(&issued), "{issued} certificates");
     assert_eq!(node.availability(), Availability::Online);
     assert_eq!(fleet.admin.events_of("r1-1", "NodeSuspect").await, []);
 }
