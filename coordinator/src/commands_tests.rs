@@ -47,6 +47,50 @@ fn set_up(dir: &std::path::Path) -> String {
 }
 
 #[test]
+fn an_admin_is_made_on_the_command_line_and_a_note_is_left_for_the_coordinator() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let place = set_up(dir.path());
+    let context = dir.path().join("back.toml").display().to_string();
+    let create = |reason: &str| {
+        run(&[
+            "operator",
+            "create",
+            "--dir",
+            &place,
+            "--name",
+            "ada",
+            "--context-out",
+            &context,
+            "--reason",
+            reason,
+        ])
+    };
+    let notes = || {
+        let folder = dir.path().join("c/local-operators");
+        std::fs::read_dir(folder).map_or(0, Iterator::count)
+    };
+    let refused = create(" ").expect_err("says nothing");
+    assert!(refused.to_string().contains("--reason"), "{refused}");
+    assert_eq!(
+        (notes(), std::path::Path::new(&context).exists()),
+        (0, false)
+    );
+    let answer = create("the last certificate ended").expect("made");
+    assert!(
+        answer.contains(&format!("h8lctl context import {context}")),
+        "{answer}"
+    );
+    assert!(answer.contains("2027-02-20"), "90 days: {answer}");
+    assert_eq!(notes(), 1);
+    let refused = create("again").expect_err("not written over");
+    assert!(
+        format!("{refused:#}").contains("is not overwritten"),
+        "{refused:#}"
+    );
+    assert_eq!(notes(), 1);
+}
+
+#[test]
 fn the_command_line_is_consistent() {
     Cli::command().debug_assert();
 }

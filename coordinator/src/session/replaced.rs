@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use h8lio_proto::v1;
 use h8lio_proto::v1::connect_request::Message as Up;
@@ -31,8 +32,9 @@ impl Sessions {
         let beat = self.settings.beat;
         let mut remains = Remains::new(newer.greeted_ms, beat, self.clock.mono());
         loop {
-            // Cancel-safe: `message` buffers in the stream.
-            let said = tokio::time::timeout(beat / 2, up.message()).await;
+            // Cancel-safe: `message` buffers in the stream. A second, so that the coordinator can stop.
+            let look = (beat / 2).min(Duration::from_secs(1));
+            let said = tokio::time::timeout(look, up.message()).await;
             let beats = newer.beats.load(Ordering::Relaxed);
             let now = self.clock.mono();
             let present = self.table.get(node.id);
