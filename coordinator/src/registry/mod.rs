@@ -210,19 +210,22 @@ impl Registry {
             value,
             revision: kv.mod_revision,
         };
+        Ok(self.take_over(record, now))
+    }
+
+    /// Takes over a record that was read. What was read earlier may come later, and then says
+    /// nothing: its name may belong to a successor by now.
+    fn take_over(&self, record: Versioned<NodeRecord>, now: Timestamp) -> Arc<Node> {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-        if record.value.admission == Admission::Decommissioned {
-            if inner.names.get(&record.value.name) == Some(&id) {
-                inner.names.remove(&record.value.name);
-            }
-        } else {
-            inner.names.insert(record.value.name.clone(), id);
-        }
-        inner.keys.insert(record.value.enrolled_key, id);
-        let node = match inner.nodes.get(&id) {
+        let r = &record.value;
+        let (id, name, key) = (r.id, r.name.clone(), r.enrolled_key);
+        let gone = r.admission == Admission::Decommissioned;
+        let node = match inner.nodes.get(&id).map(Arc::clone) {
             Some(node) => {
-                node.set_record(record);
-                Arc::clone(node)
+                if !node.set_record(record) {
+                    return node;
+                }
+                node
             }
             None => {
                 let node = Arc::new(Node::new(record, SeenRecord::default(), now));
@@ -230,7 +233,13 @@ impl Registry {
                 node
             }
         };
-        Ok(node)
+        if !gone {
+            inner.names.insert(name, id);
+        } else if inner.names.get(&name) == Some(&id) {
+            inner.names.remove(&name);
+        }
+        inner.keys.insert(key, id);
+        node
     }
 
     /// Changes a record by the coordinator's own doing (a certificate used, a clone seen).
@@ -314,6 +323,30 @@ mod tests {
     async fn by_key(registry: &Registry, key: Digest) -> Option<NodeId> {
         let found = registry.by_enrolled_key(key, Timestamp::UNIX_EPOCH).await;
         found.expect("reads").map(|node| node.id)
+    }
+
+    #[tokio::test]
+    async fn a_record_that_was_read_earlier_takes_no_name_back() {
+        let store = store();
+        let record = testing::record(1, "n1");
+        testing::put(store.as_ref(), &record).await;
+        let registry = load(&store).await;
+        let now = Timestamp::UNIX_EPOCH;
+        let read_earlier = registry.by_id(record.id).expect("known").record();
+        let gone = |r: &mut NodeRecord| {
+            r.admission = Admission::Decommissioned;
+            true
+        };
+        registry.update(record.id, now, gone).await.expect("stored");
+        assert!(!registry.name_taken(&record.name));
+        registry.take_over((*read_earlier).clone(), now);
+        assert!(!registry.name_taken(&record.name), "the name is free");
+        let successor = testing::record(2, "n1");
+        testing::put(store.as_ref(), &successor).await;
+        registry.refresh(successor.id, now).await.expect("read");
+        registry.take_over((*read_earlier).clone(), now);
+        let found = registry.find("n1").expect("the successor");
+        assert_eq!(found.id, successor.id);
     }
 
     /// scenario: 34 (unit)

@@ -138,12 +138,15 @@ impl Node {
         Arc::clone(&self.record.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes over a record that the store has accepted, unless a newer one is here.
-    pub(super) fn set_record(&self, record: Versioned<NodeRecord>) {
+    /// Takes over a record that the store has accepted, unless this one or a newer one is here;
+    /// says whether it did.
+    pub(super) fn set_record(&self, record: Versioned<NodeRecord>) -> bool {
         let mut slot = self.record.write().unwrap_or_else(PoisonError::into_inner);
-        if slot.revision < record.revision {
+        let newer = slot.revision < record.revision;
+        if newer {
             *slot = Arc::new(record);
         }
+        newer
     }
 
     /// What earlier sessions left behind.
