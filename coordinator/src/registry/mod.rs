@@ -274,18 +274,21 @@ impl Registry {
         })
     }
 
-    /// Stores what sessions leave behind, if it changed.
+    /// Stores which certificate was used, and what sessions leave behind, as far as the store does
+    /// not have it. Harmless when repeated.
     ///
     /// # Errors
-    /// When the store refuses.
-    pub async fn update_seen(
-        &self,
-        node: &Node,
-        change: impl FnOnce(&mut SeenRecord) + Send,
-    ) -> Result<(), StoreError> {
-        if let Some(seen) = node.update_seen(change) {
+    /// When the store refuses; then it is still to be stored.
+    pub async fn store_start(&self, node: &Node, now: Timestamp) -> Result<(), RegistryError> {
+        if let Some(used) = node.used() {
+            self.update(node.id, now, |r| r.acknowledge(&used)).await?;
+        }
+        let mut left = node.unstored_seen();
+        while let Some((seen, change)) = left {
             let op = Op::put(records::seen_key(node.id), records::write(&seen));
             self.store.txn(Txn::default().then([op])).await?;
+            // An older value may have come after a newer one: the last writer looks again.
+            left = node.seen_stored(change);
         }
         Ok(())
     }

@@ -1,20 +1,20 @@
 //! One node in memory: its record, what is heard from it, and the digests of its sections.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use h8lio_model::availability::Why;
 use h8lio_model::condition::Condition;
-use h8lio_model::ids::NodeId;
+use h8lio_model::ids::{NodeId, Rotation};
 use h8lio_model::lifecycle::Availability;
 use h8lio_model::node::Clusters;
 use h8lio_model::section::{Digest, SectionKind};
 use jiff::Timestamp;
 
-use super::records::{NodeRecord, SeenRecord};
+use super::records::{IssuedRecord, NodeRecord, SeenRecord};
 use crate::session::limits::Allowance;
 use crate::store::Revision;
 
@@ -36,7 +36,11 @@ const CLOCK_LIMIT_MS: u64 = 2_000;
 pub struct Node {
     pub id: NodeId,
     record: RwLock<Arc<Versioned<NodeRecord>>>,
-    seen: Mutex<SeenRecord>,
+    /// The newest certificate that was used, also before the store knows.
+    used: Mutex<Option<IssuedRecord>>,
+    seen: Mutex<Seen>,
+    /// Somebody tries again and again to store `used` and `seen`.
+    storing: AtomicBool,
     pub live: Live,
     pub allowance: Allowance,
     verdict: Mutex<Verdict>,
@@ -115,13 +119,26 @@ struct Facts {
     vitals: Option<Bytes>,
 }
 
+/// What sessions leave behind, and which of its changes the store has.
+#[derive(Debug, Default)]
+struct Seen {
+    value: SeenRecord,
+    changes: u64,
+    stored: u64,
+}
+
 impl Node {
     /// A node as read from the store, not heard yet.
     pub fn new(record: Versioned<NodeRecord>, seen: SeenRecord, now: Timestamp) -> Self {
         Self {
             id: record.value.id,
             record: RwLock::new(Arc::new(record)),
-            seen: Mutex::new(seen),
+            used: Mutex::default(),
+            seen: Mutex::new(Seen {
+                value: seen,
+                ..Seen::default()
+            }),
+            storing: AtomicBool::new(false),
             live: Live::default(),
             allowance: Allowance::default(),
             verdict: Mutex::new(Verdict {
@@ -149,20 +166,74 @@ impl Node {
         newer
     }
 
-    /// What earlier sessions left behind.
-    pub fn seen(&self) -> SeenRecord {
-        self.seen
+    /// Notes that a certificate was used: from this moment on an older one is a copy's, whatever
+    /// the store says.
+    pub fn note_used(&self, used: IssuedRecord) {
+        let mut slot = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.as_ref().is_none_or(|u| u.rotation <= used.rotation) {
+            *slot = Some(used);
+        }
+    }
+
+    /// The newest certificate that was used in the life of this coordinator.
+    pub(super) fn used(&self) -> Option<IssuedRecord> {
+        self.used
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    /// Changes what sessions leave behind; answers the new value when it differs.
-    pub fn update_seen(&self, change: impl FnOnce(&mut SeenRecord)) -> Option<SeenRecord> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = seen.clone();
-        change(&mut seen);
-        (*seen != before).then(|| seen.clone())
+    /// The highest rotation that the node has proved to hold.
+    pub fn acknowledged(&self) -> Rotation {
+        let used = self.used().map_or(Rotation(0), |u| u.rotation);
+        self.record().value.acknowledged().max(used)
+    }
+
+    fn seen_slot(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What earlier sessions left behind.
+    pub fn seen(&self) -> SeenRecord {
+        self.seen_slot().value.clone()
+    }
+
+    /// Changes what sessions leave behind.
+    pub fn change_seen(&self, change: impl FnOnce(&mut SeenRecord)) {
+        let mut seen = self.seen_slot();
+        let before = seen.value.clone();
+        change(&mut seen.value);
+        if seen.value != before {
+            seen.changes += 1;
+        }
+    }
+
+    /// What the store does not have yet, and the number of its last change.
+    pub(super) fn unstored_seen(&self) -> Option<(SeenRecord, u64)> {
+        let seen = self.seen_slot();
+        (seen.stored < seen.changes).then(|| (seen.value.clone(), seen.changes))
+    }
+
+    /// Notes what was stored; answers what has to be stored over it, as it changed meanwhile.
+    pub(super) fn seen_stored(&self, change: u64) -> Option<(SeenRecord, u64)> {
+        let mut seen = self.seen_slot();
+        seen.stored = seen.stored.max(change);
+        (seen.changes != change).then(|| (seen.value.clone(), seen.changes))
+    }
+
+    /// Whether the store lacks something of what sessions have told.
+    pub fn is_behind(&self) -> bool {
+        self.record().value.acknowledged() < self.acknowledged() || self.unstored_seen().is_some()
+    }
+
+    /// Becomes the one who tries again to store it; `false` when somebody else does.
+    pub fn begin_storing(&self) -> bool {
+        !self.storing.swap(true, Ordering::SeqCst)
+    }
+
+    /// Ends that. Whoever tells something new afterwards begins again.
+    pub fn end_storing(&self) {
+        self.storing.store(false, Ordering::SeqCst);
     }
 
     /// The observer's judgement.

@@ -560,7 +560,7 @@ impl EnrollmentServer {
 /// itself past the owner. For a renewal that is enough. It proves no copy: the owner's own request
 /// may be on its way over the old connection while its new certificate is welcomed on another.
 fn refuse_outdated(caller: &NodeCaller) -> Result<(), Status> {
-    let acknowledged = caller.node.record().value.acknowledged();
+    let acknowledged = caller.node.acknowledged();
     if caller.serial.rotation() >= acknowledged {
         return Ok(());
     }

@@ -7,5 +7,6 @@ pub mod limits;
 mod remains;
 mod replaced;
 pub mod service;
+mod start;
 pub mod table;
 pub mod witness;

@@ -11,7 +11,6 @@ use h8lio_model::audit::AuditHead;
 use h8lio_model::ids::{AgentInstance, BootId, Incarnation, Rotation};
 use h8lio_model::lifecycle::Restriction;
 use h8lio_model::section::{Section, SectionKind};
-use h8lio_model::session::STORE_BEFORE_WELCOME;
 use h8lio_proto::convert::{
     self, Invalid, duration, read_section_digests, read_timestamp, timestamp,
 };
@@ -198,7 +197,7 @@ impl Sessions {
         // Each round ends with a place, a refusal, or another session that came in between.
         for _ in 0..8 {
             let present = self.table.get(node.id);
-            let acknowledged = node.record().value.acknowledged();
+            let acknowledged = node.acknowledged();
             match admit(
                 present.as_ref().map(|p| &p.claim),
                 &open.claim,
@@ -242,41 +241,23 @@ impl Sessions {
         Err(unsettled())
     }
 
-    /// Stores that the certificate was used, and what the session says of itself. A store that
-    /// does not answer must not keep a server from beating.
-    async fn acknowledge(&self, node: &Arc<Node>, caller: &NodeCaller, g: &Greeting) {
-        let at = self.clock.now();
-        let used = IssuedRecord {
+    /// Notes that the certificate was used, and what the session says of itself.
+    async fn acknowledge(self: &Arc<Self>, node: &Arc<Node>, caller: &NodeCaller, g: &Greeting) {
+        node.note_used(IssuedRecord {
             serial: caller.serial.to_string(),
             rotation: caller.serial.rotation(),
             not_after: caller.not_after,
             authority: caller.authority,
-        };
+        });
         let head = g.audit_head;
         let bundle = convert::read_digest("bundle", &g.hello.trust_bundle_digest).ok();
-        let work = async {
-            self.registry
-                .update(node.id, at, |r| r.acknowledge(&used))
-                .await?;
-            self.registry
-                .update_seen(node, |s| {
-                    s.boot_id = Some(g.claim.boot_id);
-                    s.agent_version = Some(g.agent_version.clone());
-                    s.trust_bundle = bundle.or(s.trust_bundle);
-                    s.audit_head = newest(s.audit_head, head);
-                })
-                .await?;
-            Ok::<_, crate::registry::RegistryError>(())
-        };
-        match tokio::time::timeout(STORE_BEFORE_WELCOME, work).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(node = %node.record().value.name, %error, "cannot store the start of a session");
-            }
-            Err(_) => {
-                tracing::warn!(node = %node.record().value.name, "the store is slow; the start of a session is not stored yet");
-            }
-        }
+        node.change_seen(|s| {
+            s.boot_id = Some(g.claim.boot_id);
+            s.agent_version = Some(g.agent_version.clone());
+            s.trust_bundle = bundle.or(s.trust_bundle);
+            s.audit_head = newest(s.audit_head, head);
+        });
+        self.store_start(node).await;
     }
 
     fn note_clock(&self, node: &Node, wall_ms: i64) {

@@ -8,6 +8,7 @@ mod ban;
 mod clone;
 mod enrollment;
 mod expired;
+mod first_use;
 mod identity;
 mod local_operator;
 mod operators;
