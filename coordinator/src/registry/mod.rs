@@ -14,7 +14,7 @@ use h8lio_model::lifecycle::Admission;
 use h8lio_model::section::{Digest, SectionKind};
 use jiff::Timestamp;
 
-pub use node::{Live, Node, Verdict, Versioned};
+pub use node::{Held, Live, Node, Verdict, Versioned};
 use records::{BadRecord, NodeRecord, SeenRecord};
 
 use crate::store::{self, Compare, KeyRange, Op, Store, StoreError, Txn};

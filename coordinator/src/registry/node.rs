@@ -9,7 +9,7 @@ use bytes::Bytes;
 use h8lio_model::availability::Why;
 use h8lio_model::condition::Condition;
 use h8lio_model::ids::{NodeId, Rotation};
-use h8lio_model::lifecycle::Availability;
+use h8lio_model::lifecycle::{Availability, Quarantined, Restriction};
 use h8lio_model::node::Clusters;
 use h8lio_model::section::{Digest, SectionKind};
 use jiff::Timestamp;
@@ -38,6 +38,7 @@ pub struct Node {
     record: RwLock<Arc<Versioned<NodeRecord>>>,
     /// The newest certificate that was used, also before the store knows.
     used: Mutex<Option<IssuedRecord>>,
+    aside: Mutex<Option<Aside>>,
     seen: Mutex<Seen>,
     /// Somebody tries again and again to store `used` and `seen`.
     storing: AtomicBool,
@@ -109,6 +110,11 @@ pub struct Verdict {
     pub since: Timestamp,
 }
 
+/// A quarantine must not be stored at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the quarantine is being ended")]
+pub struct Held;
+
 /// What is known of the sections without reading the store.
 #[derive(Debug, Default)]
 struct Facts {
@@ -117,6 +123,14 @@ struct Facts {
     clusters: Clusters,
     /// The latest vitals, JSON.
     vitals: Option<Bytes>,
+}
+
+/// A quarantine that the store does not have yet.
+#[derive(Debug)]
+struct Aside {
+    quarantined: Quarantined,
+    /// A person is about to end it: it is not stored meanwhile.
+    held: bool,
 }
 
 /// What sessions leave behind, and which of its changes the store has.
@@ -134,6 +148,7 @@ impl Node {
             id: record.value.id,
             record: RwLock::new(Arc::new(record)),
             used: Mutex::default(),
+            aside: Mutex::default(),
             seen: Mutex::new(Seen {
                 value: seen,
                 ..Seen::default()
@@ -164,6 +179,57 @@ impl Node {
             *slot = Arc::new(record);
         }
         newer
+    }
+
+    fn aside_slot(&self) -> MutexGuard<'_, Option<Aside>> {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Quarantines the identity from this moment on, whatever the store says; `false` when it is
+    /// quarantined already.
+    pub fn set_aside(&self, quarantined: Quarantined) -> bool {
+        let mut aside = self.aside_slot();
+        let first = aside.is_none() && self.record().value.quarantined.is_none();
+        if first {
+            *aside = Some(Aside {
+                quarantined,
+                held: false,
+            });
+        }
+        first
+    }
+
+    /// The quarantine that is still to be stored. An error: a person is about to end it.
+    pub fn to_store(&self) -> Result<Option<Quarantined>, Held> {
+        match &*self.aside_slot() {
+            None => Ok(None),
+            Some(aside) if aside.held => Err(Held),
+            Some(aside) => Ok(Some(aside.quarantined.clone())),
+        }
+    }
+
+    /// Keeps a quarantine from being stored while it is being ended, or lets it be stored again;
+    /// says whether there is one that the store does not have.
+    pub fn hold_aside(&self, held: bool) -> bool {
+        let mut aside = self.aside_slot();
+        aside.as_mut().map(|a| a.held = held).is_some()
+    }
+
+    /// It stands in the store now, or was ended.
+    pub fn end_aside(&self) {
+        *self.aside_slot() = None;
+    }
+
+    /// The quarantine that is in force.
+    pub fn quarantined(&self) -> Option<Quarantined> {
+        let stored = self.record().value.quarantined.clone();
+        stored.or_else(|| self.aside_slot().as_ref().map(|a| a.quarantined.clone()))
+    }
+
+    /// What holds the node back: a ban before a quarantine.
+    pub fn restriction(&self) -> Option<Restriction> {
+        let stored = self.record().value.restriction();
+        stored.or_else(|| self.quarantined().map(Restriction::from))
     }
 
     /// Notes that a certificate was used: from this moment on an older one is a copy's, whatever

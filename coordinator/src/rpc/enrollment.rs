@@ -469,7 +469,7 @@ impl EnrollmentServer {
     }
 
     fn refuse_restricted(&self, node: &Node) -> Result<(), Status> {
-        match node.record().value.restriction() {
+        match node.restriction() {
             None => Ok(()),
             Some(r) => Err(Status::permission_denied(format!(
                 "{}; no certificate is issued until an operator ends it",

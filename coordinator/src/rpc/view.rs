@@ -29,7 +29,7 @@ pub fn view(node: &Node, clock: &dyn Clock) -> NodeView {
             Admission::Enrolled => reason(node, verdict.availability, verdict.why, clock),
         },
         availability_since: enrolled.then_some(verdict.since),
-        restriction: r.restriction(),
+        restriction: node.restriction(),
         roles: r.roles.clone(),
         topology: r.topology.clone(),
         labels: r.labels.clone(),
@@ -95,13 +95,13 @@ fn conditions(node: &Node, now: Timestamp) -> Vec<Condition> {
         since,
         observed_at: now,
     };
-    if let Some(Quarantined { reason, at }) = &node.record().value.quarantined {
+    if let Some(Quarantined { reason, at }) = node.quarantined() {
         let message = format!("{reason}; find the copy, then approve the node");
         all.push(own(
             ConditionType::IdentityCloned,
             "Quarantined",
             message,
-            *at,
+            at,
         ));
     }
     if let Some((offset, since)) = node.live.clock_off() {

@@ -66,7 +66,7 @@ impl Sessions {
     }
 
     /// Quarantines an identity of which two servers are heard.
-    pub(super) async fn two_servers(&self, node: &Node, old: &Open, new: &Open) -> Status {
+    pub(super) async fn two_servers(&self, node: &Arc<Node>, old: &Open, new: &Open) -> Status {
         let (a, b) = (old.claim.boot_id, new.claim.boot_id);
         let boots = if a == b {
             format!("both of boot {a}: a restored snapshot, or a copied container")

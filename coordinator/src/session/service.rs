@@ -289,7 +289,7 @@ impl Sessions {
             wanted,
             audit_head: Some((*self.audit.heads().borrow()).into()),
             trust_bundle: stale.then(|| authz::bundle_to_wire(&bundle)),
-            restricted: node.record().value.restriction().as_ref().map(restricted),
+            restricted: node.restriction().as_ref().map(restricted),
         }
     }
 
@@ -380,7 +380,7 @@ impl Sessions {
         let now = self.clock.now();
         let mut receipt = v1::Receipt::default();
         let most = self.settings.max_report;
-        let none = match node.record().value.restriction() {
+        let none = match node.restriction() {
             Some(r) => Some(restricted(&r).explanation),
             None if bytes > most as usize => Some(format!(
                 "the report has {bytes} bytes, {most} are taken; send it in parts"

@@ -1,8 +1,6 @@
 //! Callers without a certificate: what they can make the coordinator hold, and whom they can keep
 //! out.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
