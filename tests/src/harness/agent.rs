@@ -1,11 +1,13 @@
 //! The real agent as a process of its own, over a simulated server or over this very one.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use h8lio_tls::token::JoinToken;
 use tempfile::TempDir;
+use tokio::net::UnixDatagram;
 
 use super::wait::soon;
 
@@ -193,14 +195,37 @@ impl Agent {
     /// # Panics
     /// When it cannot be started.
     pub fn run(&mut self) {
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.dir.path().join("log"))
-            .expect("a log");
         let mut command = self.command("run");
-        command.stdout(Stdio::null()).stderr(log);
+        command.stdout(Stdio::null()).stderr(self.open_log());
         self.child = Some(command.spawn().expect("started"));
+    }
+
+    /// Starts it as systemd does, with a join token as its credential; what it tells systemd
+    /// comes out of the socket.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn run_as_service(&mut self, token: &JoinToken) -> UnixDatagram {
+        let credentials = self.dir.path().join("credentials");
+        std::fs::create_dir(&credentials).expect("a folder");
+        let file = credentials.join("h8lio.join-token");
+        std::fs::write(file, token.expose()).expect("written");
+        let socket = self.dir.path().join("notify");
+        let told = UnixDatagram::bind(&socket).expect("a socket");
+        let mut command = self.command("run");
+        command
+            .env("CREDENTIALS_DIRECTORY", credentials)
+            .env("NOTIFY_SOCKET", socket)
+            .stdout(Stdio::null())
+            .stderr(self.open_log());
+        self.child = Some(command.spawn().expect("started"));
+        told
+    }
+
+    fn open_log(&self) -> File {
+        let mut options = std::fs::OpenOptions::new();
+        let log = options.create(true).append(true);
+        log.open(self.dir.path().join("log")).expect("a log")
     }
 
     /// Kills it as SIGKILL does: it cannot say anything any more.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use h8lio_proto::v1;
 use h8lio_proto::v1::restriction::Kind;
 use h8lio_proto::v1::{Availability, Node};
-use h8lio_tests::harness::{Agent, Fleet, says};
+use h8lio_tests::harness::{Agent, Fleet, says, soon};
 
 /// An agent of the sample rack that is enrolled and online.
 async fn online(fleet: &Fleet, name: &str) -> Agent {
@@ -233,6 +233,27 @@ async fn certificates_are_renewed_in_time_and_nobody_notices() {
     assert!((3..=4).contains(&issued), "{issued} certificates");
     assert_eq!(node.availability(), Availability::Online);
     assert_eq!(fleet.admin.events_of("r1-1", "NodeSuspect").await, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_waits_for_approval_is_ready_and_says_what_it_waits_for() {
+    let fleet = Fleet::start().await;
+    let mut agent = Agent::of_sample("r1-1");
+    let token = fleet.token().expecting_nothing().named("s1").create();
+    let told = agent.run_as_service(&token.await);
+    let mut all = String::new();
+    let mut buffer = [0; 4_096];
+    while !(all.contains("READY=1") && all.contains("STATUS=waiting for approval as s1")) {
+        let read = soon("what it waits for", told.recv(&mut buffer));
+        let bytes = read.await.expect("told");
+        all.push_str(&String::from_utf8_lossy(&buffer[..bytes]));
+        all.push('\n');
+    }
+    fleet.admin.approve("s1").await.expect("approved");
+    fleet
+        .admin
+        .sees_availability("s1", Availability::Online)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
