@@ -10,23 +10,39 @@ use crate::cli::{
     PlaceArgs, RotateCommand,
 };
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, Settings};
+use crate::config::{self, ConfigError, Settings};
 use crate::init;
 use crate::local_operator::{self, Wish};
 use crate::pki::acknowledge::Acknowledgements;
+use crate::pki::authority::Authority;
+use crate::pki::error::AuthorityError;
+use crate::pki::live::LiveError;
 use crate::pki::rotation::{self, Status};
+
+/// Whether starting again cannot help, as the configuration or the authority's files are wrong
+/// (exit code 78). What depends on the time may mend itself: the clock may be set right.
+pub fn is_bad_setup(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let authority = cause.downcast_ref::<AuthorityError>();
+        let authority = authority.or_else(|| match cause.downcast_ref::<LiveError>() {
+            Some(LiveError::Authority(inner)) => Some(inner),
+            _ => None,
+        });
+        cause.is::<ConfigError>() || authority.is_some_and(AuthorityError::is_permanent)
+    })
+}
 
 /// Runs one command and writes its answer to `out`.
 ///
 /// # Errors
-/// Whatever stopped it; a [`config::ConfigError`] inside means exit code 78.
+/// Whatever stopped it; see [`is_bad_setup`] for the exit code.
 pub fn execute(command: Command, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<()> {
     match command {
         Command::Run(args) => {
             crate::daemon::run(config::load(&args.config)?, Arc::new(SystemClock::new()))
         }
         Command::Init(args) => set_up(args, clock, out),
-        Command::CheckConfig(args) => check_config(&args, out),
+        Command::CheckConfig(args) => check_config(&args, clock, out),
         Command::Ca(CaCommand::Rotate(step)) => rotate(step, clock, out),
         Command::Operator(OperatorCommand::Create(args)) => create_operator(args, clock, out),
         Command::Version => {
@@ -103,8 +119,11 @@ fn who() -> String {
     name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
-fn check_config(args: &ConfigArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+fn check_config(args: &ConfigArgs, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<()> {
     let settings = config::load(&args.config)?;
+    // As the start does: a key that others can read, or that is not there, is found here.
+    Authority::load(&settings.pki, &settings.fleet)?.check(clock.now())?;
+    rotation::under_way(&settings.pki)?;
     writeln!(
         out,
         "{} is valid: coordinator {} of fleet {}, listening on {}",

@@ -22,6 +22,54 @@ fn check_config_is_an_option_too() {
     assert!(answer.contains("is valid"), "{answer}");
 }
 
+#[test]
+fn a_setup_that_no_coordinator_could_start_with_is_not_called_valid() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().expect("a folder");
+    set_up(dir.path());
+    let config = dir.path().join("c/coordinator.toml").display().to_string();
+    let check = || run(&["check-config", "--config", &config]);
+    check().expect("valid");
+    let key = dir.path().join("c/pki/issuing.key");
+    let mode = |mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&key, mode).expect("set");
+    };
+    mode(0o644);
+    let open = check().expect_err("others can read the key");
+    mode(0o600);
+    check().expect("valid again");
+    std::fs::remove_file(&key).expect("removed");
+    let missing = check().expect_err("no key");
+    for refusal in [open, missing] {
+        assert!(is_bad_setup(&refusal), "{refusal:#}");
+        let text = format!("{refusal:#}");
+        assert!(text.contains("issuing.key"), "{text}");
+    }
+    let start = crate::pki::live::LivePki::open(
+        &crate::config::load(dir.path().join("c/coordinator.toml").as_path()).expect("valid"),
+        Arc::new(ManualClock::default()),
+    );
+    let refusal = anyhow::Error::from(start.expect_err("no key"));
+    assert!(
+        is_bad_setup(&refusal),
+        "the start says the same: {refusal:#}"
+    );
+}
+
+#[test]
+fn a_clock_that_is_wrong_is_no_bad_setup() {
+    let dir = tempfile::tempdir().expect("a folder");
+    set_up(dir.path());
+    let settings = crate::config::load(dir.path().join("c/coordinator.toml").as_path());
+    let start = crate::pki::live::LivePki::open(
+        &settings.expect("valid"),
+        Arc::new(ManualClock::default()),
+    );
+    let refusal = anyhow::Error::from(start.expect_err("in 1970"));
+    assert!(!is_bad_setup(&refusal), "{refusal:#}");
+}
+
 fn set_up(dir: &std::path::Path) -> String {
     let (place, context) = (dir.join("c"), dir.join("ada.toml"));
     let (place, context) = (place.display().to_string(), context.display().to_string());
