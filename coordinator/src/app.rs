@@ -41,10 +41,10 @@ use crate::registry::{Registry, records};
 use crate::rpc::authz::bundle_to_wire;
 use crate::rpc::enrollment::EnrollmentServer;
 use crate::rpc::fleet::FleetServer;
-use crate::rpc::gate;
 use crate::rpc::nodes::NodeServer;
 use crate::rpc::services::{Facts, Services};
 use crate::rpc::to_the_end::ToTheEnd;
+use crate::rpc::{gate, health};
 use crate::session::counters::Counters;
 use crate::session::service::{SessionServer, SessionSettings, Sessions};
 use crate::session::table::{Cut, SessionTable};
@@ -349,11 +349,8 @@ async fn serve(
     sessions: Arc<Sessions>,
     mut stopping: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    health
-        .set_serving::<SessionServiceServer<SessionServer>>()
-        .await;
-    health.set_serving::<NodeServiceServer<NodeServer>>().await;
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    tokio::spawn(health::report(reporter, stopping.clone()));
     let small = gate::SMALL_REQUEST_BYTES;
     let health_service = health_service.max_decoding_message_size(small);
     let reflection = tonic_reflection::server::Builder::configure()

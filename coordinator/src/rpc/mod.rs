@@ -7,6 +7,7 @@ pub mod authz;
 pub mod enrollment;
 pub mod fleet;
 pub mod gate;
+pub mod health;
 pub mod nodes;
 pub mod roles;
 pub mod services;
