@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 
 use crate::accept::counters::Counters as AcceptCounters;
 use crate::accept::{Acceptor, AcceptorParts, http2, listen};
+use crate::audit::patrol::Patrol;
 use crate::audit::{AuditDraft, AuditLog};
 use crate::clock::Clock;
 use crate::config::{Metrics, Settings};
@@ -220,6 +221,13 @@ pub async fn start_on(
     tasks.spawn(endless(Arc::clone(&feed).run(services.events.clone())));
     tasks.spawn(endless(Arc::clone(&ingest).run()));
     tasks.spawn(endless(beat_store(Arc::clone(&services))));
+    let patrol = Patrol {
+        audit: Arc::clone(&services.audit),
+        registry: Arc::clone(&services.registry),
+        feed: Arc::clone(&feed),
+        clock: Arc::clone(&clock),
+    };
+    tasks.spawn(endless(patrol.run()));
     tasks.spawn(endless(probe_store(Arc::clone(&services))));
     tasks.spawn(endless(publish_heads(Arc::clone(&services))));
     tasks.spawn(endless(take_notes(Arc::clone(&services), notes)));

@@ -9,6 +9,7 @@
 //! remember it: a log whose tail was cut off does not match what they have seen.
 
 mod chain;
+pub mod patrol;
 #[cfg(test)]
 mod tests;
 

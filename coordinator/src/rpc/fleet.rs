@@ -25,6 +25,7 @@ use tonic::{Request, Response, Status};
 use super::act::{Act, Asked};
 use super::services::Services;
 use super::{authz, status, token_wish, view};
+use crate::audit::patrol;
 use crate::events::EventFilter;
 use crate::operators;
 use crate::pki::csr;
@@ -296,12 +297,7 @@ impl FleetService for FleetServer {
     ) -> Result<Response<v1::VerifyAuditResponse>, Status> {
         let s = &self.0;
         s.viewer(&request)?;
-        let mut witnesses = Vec::new();
-        for node in s.registry.all() {
-            if let Some(head) = node.seen().audit_head {
-                witnesses.push((format!("node {}", node.record().value.name), head));
-            }
-        }
+        let mut witnesses = patrol::witnesses(&s.registry);
         let agents = u32::try_from(witnesses.len()).unwrap_or(u32::MAX);
         if let Some(remembered) = request.into_inner().remembered {
             witnesses.push(("the caller".to_owned(), remembered.try_into()?));

@@ -1,7 +1,7 @@
 //! gRPC's own health service: whether this coordinator takes calls.
 //!
 //! It does from its start until it is told to stop. A store that takes no writes does not change
-//! that: sessions, lists and bans' effects go on, and whoever restarts or avoids a coordinator
+//! that: sessions, lists and metrics go on, and whoever restarts or avoids a coordinator
 //! because its disk is full only adds an outage. The store's state is in `GetStatus` and in the
 //! metrics.
 
