@@ -214,7 +214,7 @@ async fn certificates_are_renewed_in_time_and_nobody_notices() {
         .with(|s| s.certificates.node = Duration::from_secs(20))
         .start()
         .await;
-    let _agent = online(&fleet, "r1-1").await;
+    let agent = online(&fleet, "r1-1").await;
     let ends = |n: &Node| n.certificate_expires_at.map(|t| t.seconds);
     let first = ends(&fleet.admin.node("r1-1").await);
     for _ in 0..2 {
@@ -226,6 +226,7 @@ async fn certificates_are_renewed_in_time_and_nobody_notices() {
     }
     let node = fleet.admin.node("r1-1").await;
     assert!(ends(&node) > first);
+    assert!(!agent.log().contains("took over"), "nothing to worry about");
     // Once at half of each life, and not without end.
     let registry = &fleet.running().services.registry;
     let record = registry.find("r1-1").expect("known").record();
