@@ -60,9 +60,14 @@ impl Quarantine {
         self.feed
             .node(Severity::Alert, "IdentityCloned", node.id, &name, message);
         self.table.restrict(node.id, Some(why.to_owned()));
-        let storing = tokio::spawn(keep_storing(Arc::downgrade(self), Arc::clone(node)));
-        // Who is refused waits no longer for a store that does not answer.
-        let _ = tokio::time::timeout(WAIT, storing).await;
+        // Cancel-safe: what is written after all is found when it is tried again.
+        let why = match tokio::time::timeout(WAIT, self.store(node)).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the store does not answer".to_owned(),
+        };
+        tracing::error!(%name, error = %why, "cannot store the quarantine; it is in force all the same, and storing is tried again");
+        tokio::spawn(keep_storing(Arc::downgrade(self), Arc::clone(node)));
     }
 
     /// Writes it with its audit entry, in one transaction, unless it stands there or was ended.
@@ -98,19 +103,14 @@ impl Quarantine {
 async fn keep_storing(quarantine: Weak<Quarantine>, node: Arc<Node>) {
     let mut pause = PAUSE.0;
     loop {
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE.1);
         let Some(this) = quarantine.upgrade() else {
             return;
         };
-        let Err(error) = this.store(&node).await else {
+        if this.store(&node).await.is_ok() {
             return;
-        };
-        drop(this);
-        if pause == PAUSE.0 {
-            let name = &node.record().value.name;
-            tracing::error!(%name, %error, "cannot store the quarantine; it is in force all the same, and storing is tried again");
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PAUSE.1);
     }
 }
 
