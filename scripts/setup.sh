@@ -18,6 +18,7 @@ demo|smartmontools|smartctl|wanted|health of this server'"'"'s disks
 lint|shellcheck|shellcheck|needed|checks the scripts
 test|systemd|systemd-analyze|needed|judges the units
 test|jq|jq|needed|the demo script is tested too
+test|strace|strace|needed|plays a failing disk below the store
 bench|jq|jq|needed|reads figures
 bench|etcd-server|etcd|needed|what the coordinator is measured beside
 bench|prometheus-node-exporter|prometheus-node-exporter|needed|what the agent is measured beside

@@ -26,7 +26,7 @@ pub enum RenewError {
 /// When one certificate is due: at half of its life, and up to a tenth of its life later, so that
 /// a fleet enrolled in one night does not renew in one minute.
 pub fn due(validity: Validity, entropy: &dyn Entropy) -> Timestamp {
-    let life = validity.not_after.duration_since(validity.not_before);
+    let life = validity.not_after.duration_since(validity.issued());
     let spread = Duration::try_from(life / 10).unwrap_or_default();
     let later = SignedDuration::try_from(entropy.up_to(spread)).unwrap_or_default();
     let half = validity.half_life();
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn a_certificate_is_due_between_half_and_six_tenths_of_its_life() {
         let day = Validity {
-            not_before: at(0),
+            not_before: at(-300),
             not_after: at(86_400),
         };
         for _ in 0..200 {
@@ -104,6 +104,16 @@ mod tests {
         }
         assert!(!is_expired(day, at(86_400)));
         assert!(is_expired(day, at(86_401)));
+    }
+
+    #[test]
+    fn a_certificate_that_is_shorter_than_it_is_backdated_is_not_due_at_once() {
+        let short = Validity {
+            not_before: at(-300),
+            not_after: at(60),
+        };
+        let due = due(short, &SystemEntropy).as_second();
+        assert!((30..=36).contains(&due), "{due}");
     }
 
     #[test]

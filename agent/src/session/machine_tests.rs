@@ -154,10 +154,10 @@ fn a_senseless_pace_neither_spins_nor_silences_the_agent() {
 #[test]
 fn no_welcome_in_time_ends_the_session() {
     let mut m = greeting();
-    assert_eq!(m.step(at(9_999), Event::Timer), []);
-    assert_eq!(m.next_wake(), at(10_000).steady);
+    assert_eq!(m.step(at(44_999), Event::Timer), []);
+    assert_eq!(m.next_wake(), at(45_000).steady);
     assert_eq!(
-        m.step(at(10_000), Event::Timer),
+        m.step(at(45_000), Event::Timer),
         [Action::End(End::NoWelcome)]
     );
 }

@@ -239,6 +239,15 @@ impl Supervisor {
                 self.refused(certificate);
                 Outcome::Refused
             }
+            Ended::Replaced { .. } if self.dialled.is_some() => {
+                // By the one that is being dialled, whose welcome is on its way.
+                tracing::debug!("the session gave way to a newer one");
+                return;
+            }
+            Ended::Replaced { lived } => {
+                tracing::warn!("a newer session of this server took over; dialling again");
+                Outcome::Ended(lived)
+            }
             Ended::Lost { lived, why } => {
                 tracing::warn!("the session ended: {why}; dialling again");
                 Outcome::Ended(lived)

@@ -14,7 +14,7 @@ use h8lio_model::lifecycle::Admission;
 use h8lio_model::section::{Digest, SectionKind};
 use jiff::Timestamp;
 
-pub use node::{Live, Node, Verdict, Versioned};
+pub use node::{Held, Live, Node, Verdict, Versioned};
 use records::{BadRecord, NodeRecord, SeenRecord};
 
 use crate::store::{self, Compare, KeyRange, Op, Store, StoreError, Txn};
@@ -46,6 +46,7 @@ pub struct Registry {
 struct Inner {
     nodes: HashMap<NodeId, Arc<Node>>,
     names: HashMap<NodeName, NodeId>,
+    keys: HashMap<Digest, NodeId>,
 }
 
 impl Registry {
@@ -68,6 +69,7 @@ impl Registry {
             if value.admission != Admission::Decommissioned {
                 inner.names.insert(value.name.clone(), value.id);
             }
+            inner.keys.insert(value.enrolled_key, value.id);
             let node = Node::new(Versioned { value, revision }, seen, now);
             inner.nodes.insert(node.id, Arc::new(node));
         }
@@ -127,6 +129,32 @@ impl Registry {
             .ok_or_else(|| RegistryError::NotFound(text.chars().take(80).collect()))
     }
 
+    /// The node that asked to join with this key. Also one that the store has and memory lacks: its
+    /// admission was written, and the call that asked for it ended before it was told.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn by_enrolled_key(
+        &self,
+        key: Digest,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Node>>, RegistryError> {
+        let known = self.read().keys.get(&key).copied();
+        if let Some(node) = known.and_then(|id| self.by_id(id)) {
+            return Ok(Some(node));
+        }
+        let Some(kv) = self.store.get(&records::enrolled_key_key(key)).await? else {
+            return Ok(None);
+        };
+        match std::str::from_utf8(&kv.value)
+            .ok()
+            .and_then(|s| s.parse().ok())
+        {
+            Some(id) => self.refresh(id, now).await.map(Some),
+            None => Err(RegistryError::NotFound(kv.key)),
+        }
+    }
+
     /// All nodes, in no order.
     pub fn all(&self) -> Vec<Arc<Node>> {
         self.read().nodes.values().cloned().collect()
@@ -141,11 +169,14 @@ impl Registry {
     pub fn create_ops(record: &NodeRecord) -> (Vec<Compare>, Vec<Op>) {
         let node = records::node_key(record.id);
         let name = records::name_key(&record.name);
+        let key = records::enrolled_key_key(record.enrolled_key);
+        let id = record.id.to_string().into_bytes();
         (
-            vec![Compare::absent(node.clone()), Compare::absent(name.clone())],
+            [&node, &name, &key].map(Compare::absent).to_vec(),
             vec![
                 Op::put(node, records::write(record)),
-                Op::put(name, record.id.to_string().into_bytes()),
+                Op::put(name, id.clone()),
+                Op::put(key, id),
             ],
         )
     }
@@ -179,18 +210,22 @@ impl Registry {
             value,
             revision: kv.mod_revision,
         };
+        Ok(self.take_over(record, now))
+    }
+
+    /// Takes over a record that was read. What was read earlier may come later, and then says
+    /// nothing: its name may belong to a successor by now.
+    fn take_over(&self, record: Versioned<NodeRecord>, now: Timestamp) -> Arc<Node> {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-        if record.value.admission == Admission::Decommissioned {
-            if inner.names.get(&record.value.name) == Some(&id) {
-                inner.names.remove(&record.value.name);
-            }
-        } else {
-            inner.names.insert(record.value.name.clone(), id);
-        }
-        let node = match inner.nodes.get(&id) {
+        let r = &record.value;
+        let (id, name, key) = (r.id, r.name.clone(), r.enrolled_key);
+        let gone = r.admission == Admission::Decommissioned;
+        let node = match inner.nodes.get(&id).map(Arc::clone) {
             Some(node) => {
-                node.set_record(record);
-                Arc::clone(node)
+                if !node.set_record(record) {
+                    return node;
+                }
+                node
             }
             None => {
                 let node = Arc::new(Node::new(record, SeenRecord::default(), now));
@@ -198,7 +233,13 @@ impl Registry {
                 node
             }
         };
-        Ok(node)
+        if !gone {
+            inner.names.insert(name, id);
+        } else if inner.names.get(&name) == Some(&id) {
+            inner.names.remove(&name);
+        }
+        inner.keys.insert(key, id);
+        node
     }
 
     /// Changes a record by the coordinator's own doing (a certificate used, a clone seen).
@@ -233,18 +274,21 @@ impl Registry {
         })
     }
 
-    /// Stores what sessions leave behind, if it changed.
+    /// Stores which certificate was used, and what sessions leave behind, as far as the store does
+    /// not have it. Harmless when repeated.
     ///
     /// # Errors
-    /// When the store refuses.
-    pub async fn update_seen(
-        &self,
-        node: &Node,
-        change: impl FnOnce(&mut SeenRecord) + Send,
-    ) -> Result<(), StoreError> {
-        if let Some(seen) = node.update_seen(change) {
+    /// When the store refuses; then it is still to be stored.
+    pub async fn store_start(&self, node: &Node, now: Timestamp) -> Result<(), RegistryError> {
+        if let Some(used) = node.used() {
+            self.update(node.id, now, |r| r.acknowledge(&used)).await?;
+        }
+        let mut left = node.unstored_seen();
+        while let Some((seen, change)) = left {
             let op = Op::put(records::seen_key(node.id), records::write(&seen));
             self.store.txn(Txn::default().then([op])).await?;
+            // An older value may have come after a newer one: the last writer looks again.
+            left = node.seen_stored(change);
         }
         Ok(())
     }
@@ -262,4 +306,85 @@ fn parse_section_key(key: &str) -> Option<(NodeId, SectionKind)> {
     let (node, kind) = key.strip_prefix(records::SECTIONS)?.split_once('/')?;
     let kind = SectionKind::ALL.into_iter().find(|k| k.as_str() == kind)?;
     Some((node.parse().ok()?, kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::store::memory::MemoryStore;
+
+    fn store() -> Arc<dyn Store> {
+        Arc::new(MemoryStore::new(Arc::new(ManualClock::default())))
+    }
+
+    async fn load(store: &Arc<dyn Store>) -> Registry {
+        let now = Timestamp::UNIX_EPOCH;
+        Registry::load(Arc::clone(store), now).await.expect("loads")
+    }
+
+    async fn by_key(registry: &Registry, key: Digest) -> Option<NodeId> {
+        let found = registry.by_enrolled_key(key, Timestamp::UNIX_EPOCH).await;
+        found.expect("reads").map(|node| node.id)
+    }
+
+    #[tokio::test]
+    async fn a_record_that_was_read_earlier_takes_no_name_back() {
+        let store = store();
+        let record = testing::record(1, "n1");
+        testing::put(store.as_ref(), &record).await;
+        let registry = load(&store).await;
+        let now = Timestamp::UNIX_EPOCH;
+        let read_earlier = registry.by_id(record.id).expect("known").record();
+        let gone = |r: &mut NodeRecord| {
+            r.admission = Admission::Decommissioned;
+            true
+        };
+        registry.update(record.id, now, gone).await.expect("stored");
+        assert!(!registry.name_taken(&record.name));
+        registry.take_over((*read_earlier).clone(), now);
+        assert!(!registry.name_taken(&record.name), "the name is free");
+        let successor = testing::record(2, "n1");
+        testing::put(store.as_ref(), &successor).await;
+        registry.refresh(successor.id, now).await.expect("read");
+        registry.take_over((*read_earlier).clone(), now);
+        let found = registry.find("n1").expect("the successor");
+        assert_eq!(found.id, successor.id);
+    }
+
+    /// scenario: 34 (unit)
+    #[tokio::test]
+    async fn who_asks_again_is_found_by_the_key_also_when_the_first_answer_was_lost() {
+        let store = store();
+        let (first, second) = (testing::record(1, "n1"), testing::record(2, "n2"));
+        testing::put(store.as_ref(), &first).await;
+        let registry = load(&store).await;
+        // Written by a call that ended before it told.
+        testing::put(store.as_ref(), &second).await;
+        assert_eq!(by_key(&registry, first.enrolled_key).await, Some(first.id));
+        assert!(registry.by_id(second.id).is_none());
+        assert_eq!(
+            by_key(&registry, second.enrolled_key).await,
+            Some(second.id)
+        );
+        assert!(registry.by_id(second.id).is_some(), "taken over");
+        assert_eq!(by_key(&registry, Digest::of(b"another")).await, None);
+    }
+
+    /// scenario: 34 (unit)
+    #[tokio::test]
+    async fn one_key_is_one_node_whatever_the_tokens_and_names() {
+        let store = store();
+        let first = testing::record(1, "n1");
+        testing::put(store.as_ref(), &first).await;
+        let mut second = testing::record(2, "n2");
+        second.enrolled_key = first.enrolled_key;
+        let (compares, ops) = Registry::create_ops(&second);
+        let done = store.txn(Txn::when(compares).then(ops)).await;
+        assert!(!done.expect("answered").succeeded);
+        assert_eq!(
+            by_key(&load(&store).await, first.enrolled_key).await,
+            Some(first.id)
+        );
+    }
 }

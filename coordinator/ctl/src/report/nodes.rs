@@ -160,6 +160,17 @@ mod tests {
     }
 
     #[test]
+    fn a_condition_of_a_newer_coordinator_is_shown_as_it_is() {
+        let mut wire = h8lio_proto::v1::Node::from(rack()[1].clone());
+        wire.conditions[0].r#type = "FanStuck".to_owned();
+        let read = NodeView::try_from(wire).expect("an older h8lctl reads it");
+        let json = serde_json::to_value(&read).expect("JSON");
+        assert_eq!(json["conditions"][0]["type"], "FanStuck");
+        let text = plain(&table(&[read], as_of(), false).render(""));
+        assert!(text.contains("FanStuck"), "{text}");
+    }
+
+    #[test]
     fn a_beat_is_no_change_and_a_new_availability_is_one() {
         let before = rack();
         let mut now = rack();
