@@ -6,7 +6,7 @@ use std::time::Duration;
 use h8lio_model::inventory::Problem;
 use jiff::Timestamp;
 
-use super::exec;
+use super::exec::{self, Argv};
 use super::root::{Root, not_understood, unreadable};
 use crate::host::os::{OsHost, RawClock, RawOs};
 
@@ -138,7 +138,7 @@ fn keepers(root: &Root) -> Vec<String> {
 
 /// The kernel's `STA_UNSYNC` as timedated reads it by `adjtimex`.
 fn timedatectl() -> Result<bool, Problem> {
-    let args = ["show", "--property=NTPSynchronized", "--value"];
+    let args = Argv::of(&["show", "--property=NTPSynchronized", "--value"]);
     let answer =
         exec::run("timedatectl", &args, &[], DEADLINE).map_err(|e| e.problem("timedatectl"))?;
     match (answer.code, answer.stdout.trim_ascii()) {
@@ -154,7 +154,7 @@ fn timedatectl() -> Result<bool, Problem> {
 
 /// Leap status, the last of chronyc's comma-separated fields.
 fn chronyc() -> Result<bool, Problem> {
-    let args = ["-c", "-n", "tracking"];
+    let args = Argv::of(&["-c", "-n", "tracking"]);
     let answer =
         exec::run("chronyc", &args, &[], DEADLINE).map_err(|e| e.problem("chronyc tracking"))?;
     if answer.code != 0 {

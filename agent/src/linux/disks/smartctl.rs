@@ -6,7 +6,7 @@ use std::time::Duration;
 use h8lio_model::inventory::Problem;
 
 use crate::host::disks::RawSmart;
-use crate::linux::exec::{self, ExecError};
+use crate::linux::exec::{self, Argv, ExecError};
 use crate::linux::root::not_understood;
 
 /// A drive that recovers a bad sector may keep a command waiting for up to 30 s.
@@ -16,7 +16,8 @@ const DEADLINE: Duration = Duration::from_secs(40);
 pub(super) fn ask(device: &str) -> Result<RawSmart, (Problem, Option<u32>)> {
     let path = format!("/dev/{device}");
     let what = format!("smartctl {path}");
-    let answer = exec::run("smartctl", &["--json", "-a", &path], &[], DEADLINE);
+    let args = Argv::of(&["--json", "-a"]).operand(&path);
+    let answer = args.and_then(|args| exec::run("smartctl", &args, &[], DEADLINE));
     let answer = answer.map_err(|e| match &e {
         // One problem for the server, whichever drive was asked.
         ExecError::Missing { .. } => (e.problem("smartctl"), None),

@@ -7,12 +7,13 @@ use std::path::Path;
 use h8lio_model::inventory::Problem;
 
 use crate::host::managers::WatchdogTrace;
-use crate::linux::{exec, refusal, unreadable};
+use crate::linux::exec::{self, Argv};
+use crate::linux::{refusal, unreadable};
 
 /// systemd's own setting, as it is in effect.
 pub(super) fn systemd(problems: &mut Vec<Problem>) -> Option<WatchdogTrace> {
     let what = "systemctl show";
-    let args = ["show", "--property=RuntimeWatchdogUSec"];
+    let args = Argv::of(&["show", "--property=RuntimeWatchdogUSec"]);
     let answer = match exec::run("systemctl", &args, &[], super::DEADLINE) {
         Ok(answer) if answer.code == 0 => answer,
         Ok(answer) => {

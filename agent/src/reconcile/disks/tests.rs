@@ -417,6 +417,7 @@ proptest! {
     }
 }
 
+/// scenario: 44 (unit)
 #[test]
 fn a_shell_command_in_a_serial_is_only_a_name() {
     let disk = one(
