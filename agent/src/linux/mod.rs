@@ -8,6 +8,7 @@ pub mod network;
 pub mod os;
 pub mod osds;
 pub mod packages;
+pub mod parsed;
 pub mod power;
 pub mod procs;
 pub mod root;

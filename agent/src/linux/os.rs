@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use h8lio_model::inventory::Problem;
 use jiff::Timestamp;
+use procfs::{FromReadSI, KernelStats};
 
 use super::exec::{self, Argv};
+use super::parsed::parsed_by;
+use super::procs;
 use super::root::{Root, not_understood, unreadable};
 use crate::host::os::{OsHost, RawClock, RawOs};
 
@@ -118,22 +121,16 @@ impl OsHost for LinuxOs {
 }
 
 fn booted_at(root: &Root) -> Option<i64> {
-    let stat = root.text("proc/stat").ok()?;
-    let line = stat.lines().find_map(|l| l.strip_prefix("btime "))?;
-    line.trim().parse().ok()
+    let stat = parsed_by(root, "proc/stat", |bytes| {
+        KernelStats::from_read(bytes, procfs::current_system_info())
+    });
+    stat.ok()?.btime.try_into().ok()
 }
 
 fn keepers(root: &Root) -> Vec<String> {
-    let mut found: Vec<String> = root
-        .names("proc")
-        .iter()
-        .filter(|n| n.bytes().all(|b| b.is_ascii_digit()))
-        .filter_map(|pid| root.value(format!("proc/{pid}/comm")))
-        .filter(|comm| KEEPERS.contains(&comm.as_str()))
-        .collect();
-    found.sort();
-    found.dedup();
-    found
+    let names = procs::names(&root.join("proc")).unwrap_or_default();
+    let known = names.into_iter().filter(|n| KEEPERS.contains(&n.as_str()));
+    known.collect()
 }
 
 /// The kernel's `STA_UNSYNC` as timedated reads it by `adjtimex`.
