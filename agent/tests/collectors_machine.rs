@@ -405,7 +405,8 @@ fn every_collector_runs_on_this_server_and_its_facts_are_json() {
 
     let state = std::env::temp_dir();
     let raw = LinuxVitals::new(Root::default(), state).vitals();
-    let vitals = system::vitals::assess(&raw, &view.temperatures, None);
+    let sensors = LinuxVitals::new(Root::default(), "/".into()).sensors();
+    let vitals = system::vitals::assess(&raw, &view.temperatures, &sensors, None);
     assert!(vitals.uptime_seconds > 0 && vitals.memory_available_bytes > 0);
 
     let mut conditions = disk_conditions(&view.disks, &view.osds, now);

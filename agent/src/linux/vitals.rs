@@ -45,11 +45,39 @@ impl VitalsHost for LinuxVitals {
             pressure: pressure(&self.root),
             filesystems: filesystems(&self.root, &self.mounts, &mut problems),
             disk_temperatures: BTreeMap::new(),
+            temperatures: BTreeMap::new(),
             clock_offset_ms: None,
             interfaces: interfaces(&self.root, &mut problems),
         };
         RawVitals { vitals, problems }
     }
+
+    fn sensors(&self) -> BTreeMap<String, i32> {
+        // sysinfo reads `/sys/class/hwmon` of the server itself and no other tree.
+        if !self.root.is_real() {
+            return BTreeMap::new();
+        }
+        // A new list each time: one that is kept mixes the hottest with the hottest ever.
+        let Ok(all) = sysinfo::Components::new_with_refreshed_list() else {
+            // Only on systems that sysinfo does not know at all.
+            return BTreeMap::new();
+        };
+        hottest(all.iter().map(|c| (c.label(), c.max().or(c.temperature()))))
+    }
+}
+
+/// sysinfo makes one of all sensors with one label (core 0 of each socket, equal drives); its
+/// highest value is that of the hottest. Drives are left out: their own record of a lifetime
+/// stands there as the highest, and their temperatures come from SMART.
+fn hottest<'a>(sensors: impl Iterator<Item = (&'a str, Option<f32>)>) -> BTreeMap<String, i32> {
+    sensors
+        .filter(|(label, _)| !label.starts_with("drivetemp"))
+        .filter_map(|(label, degrees)| {
+            // Beyond these a sensor is not connected.
+            let degrees = degrees.filter(|d| (-40.0..=150.0).contains(d))?;
+            Some((crate::words::plain(label), degrees.round() as i32))
+        })
+        .collect()
 }
 
 /// A reading, or nothing and the problem kept.
@@ -172,4 +200,24 @@ fn counters(line: &str) -> Option<InterfaceCounters> {
         tx_errors: all.sent_errs,
         tx_dropped: all.sent_drop,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sensors_that_are_not_connected_and_those_of_drives_are_left_out() {
+        let said = [
+            ("coretemp Core 0", Some(61.6)),
+            ("nct6775 AUXTIN1", Some(-128.0)),
+            ("acpitz temp1", Some(f32::NAN)),
+            ("mlx5 asic\u{1b}[31m", Some(55.0)),
+            ("drivetemp WDC", Some(71.0)),
+            ("k10temp Tctl", None),
+        ];
+        let kept = hottest(said.into_iter());
+        let want = [("coretemp Core 0", 62), ("mlx5 asic\\u{1b}[31m", 55)];
+        assert_eq!(kept, want.map(|(n, d)| (n.to_owned(), d)).into());
+    }
 }
