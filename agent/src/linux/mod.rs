@@ -3,6 +3,7 @@
 pub mod disks;
 pub mod exec;
 pub mod hardware;
+pub mod ioctl;
 pub mod managers;
 pub mod network;
 pub mod os;

@@ -1,4 +1,5 @@
-//! Operating system and clock, from files; the clock's state from `timedatectl` or `chronyc`.
+//! Operating system and clock, from files; the clock's state from the kernel itself. Only where
+//! a sandbox forbids that question are `timedatectl` and `chronyc` asked.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use jiff::Timestamp;
 use procfs::{FromReadSI, KernelStats};
 
 use super::exec::{self, Argv};
+use super::ioctl;
 use super::parsed::parsed_by;
 use super::procs;
 use super::root::{Root, not_understood, unreadable};
@@ -106,18 +108,26 @@ impl OsHost for LinuxOs {
         if !self.root.is_real() {
             return clock;
         }
-        match timedatectl() {
-            Ok(said) => clock.kernel_synchronized = Some(said),
-            Err(problem) => clock.problems.push(problem),
-        }
-        if clock.kernel_synchronized.is_none() && clock.daemons.iter().any(|d| d == "chronyd") {
-            match chronyc() {
-                Ok(said) => clock.chrony_synchronized = Some(said),
-                Err(problem) => clock.problems.push(problem),
-            }
-        }
+        ask(&mut clock, ioctl::clock_is_synchronized());
         clock
     }
+}
+
+/// Asks one after the other until somebody knows.
+fn ask(clock: &mut RawClock, kernel: std::io::Result<bool>) {
+    let kernel = kernel.map_err(|e| unreadable("adjtimex", &e));
+    clock.kernel_synchronized = kept(kernel, &mut clock.problems);
+    if clock.kernel_synchronized.is_some() {
+        return;
+    }
+    clock.timedated_synchronized = kept(timedatectl(), &mut clock.problems);
+    if clock.timedated_synchronized.is_none() && clock.daemons.iter().any(|d| d == "chronyd") {
+        clock.chrony_synchronized = kept(chronyc(), &mut clock.problems);
+    }
+}
+
+fn kept(said: Result<bool, Problem>, problems: &mut Vec<Problem>) -> Option<bool> {
+    said.map_err(|problem| problems.push(problem)).ok()
 }
 
 fn booted_at(root: &Root) -> Option<i64> {
@@ -133,7 +143,7 @@ fn keepers(root: &Root) -> Vec<String> {
     known.collect()
 }
 
-/// The kernel's `STA_UNSYNC` as timedated reads it by `adjtimex`.
+/// The kernel's word, through systemd's daemon.
 fn timedatectl() -> Result<bool, Problem> {
     let args = Argv::of(&["show", "--property=NTPSynchronized", "--value"]);
     let answer =
@@ -204,6 +214,21 @@ mod tests {
         assert_eq!(leap_status(lost), Some(false));
         assert_eq!(leap_status("506 Cannot talk to daemon\n"), None);
         assert_eq!(leap_status(""), None);
+    }
+
+    #[test]
+    fn the_kernel_is_asked_first_and_tools_only_where_it_may_not_be_asked() {
+        let mut clock = RawClock::default();
+        ask(&mut clock, Ok(false));
+        assert_eq!(clock.kernel_synchronized, Some(false));
+        assert_eq!(clock.timedated_synchronized, None, "nobody else was asked");
+        assert_eq!(clock.problems, []);
+
+        let mut clock = RawClock::default();
+        ask(&mut clock, Err(std::io::ErrorKind::PermissionDenied.into()));
+        assert_eq!(clock.kernel_synchronized, None);
+        let first = clock.problems.first().expect("the refusal is kept");
+        assert_eq!((&*first.what, &*first.reason), ("adjtimex", "NotPermitted"));
     }
 
     #[test]

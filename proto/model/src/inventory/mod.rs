@@ -22,7 +22,7 @@ pub use network::{
     BondFacts, BridgeFacts, Carrier, Duplex, Interface, InterfaceKind, LldpNeighbour, NetworkFacts,
     Route, VlanFacts,
 };
-pub use os::{ClockSync, OsFacts};
+pub use os::{ClockSource, ClockSync, OsFacts};
 pub use osds::{Osd, OsdFacts, OsdManager};
 pub use packages::{BrokenPackage, PackageFacts, RebootReason, RebootRequired, UpgradablePackage};
 pub use runtime::{CriCondition, CriEndpoint, Kubelet, RuntimeFacts};

@@ -3,9 +3,9 @@
 
 use h8lio_model::condition::{Condition, ConditionType, Status};
 use h8lio_model::inventory::{
-    BondFacts, Carrier, ClockSync, Cpu, CriCondition, CriEndpoint, Disk, DiskFacts, DiskKey,
-    Domain, Duplex, ForeignManager, HardwareFacts, Health, Interface, InterfaceKind, Kubelet,
-    LldpNeighbour, ManagerFacts, Memory, NetworkFacts, NumaNode, OsFacts, Osd, OsdFacts,
+    BondFacts, Carrier, ClockSource, ClockSync, Cpu, CriCondition, CriEndpoint, Disk, DiskFacts,
+    DiskKey, Domain, Duplex, ForeignManager, HardwareFacts, Health, Interface, InterfaceKind,
+    Kubelet, LldpNeighbour, ManagerFacts, Memory, NetworkFacts, NumaNode, OsFacts, Osd, OsdFacts,
     OsdManager, PackageFacts, Partition, Route, RuntimeFacts, Signature, SmartSummary, Transport,
     UnusableReason, UpgradablePackage,
 };
@@ -91,6 +91,7 @@ fn os(number: usize, at: Timestamp) -> OsFacts {
         command_line: some("BOOT_IMAGE=/vmlinuz-6.1.0-18-amd64 root=/dev/md0 ro panic=30"),
         clock: ClockSync {
             synchronized: Some(true),
+            source: Some(ClockSource::Kernel),
             daemon: some("chrony"),
         },
         ..OsFacts::default()

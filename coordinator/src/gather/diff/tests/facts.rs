@@ -64,6 +64,7 @@ pub(super) fn os() -> OsFacts {
         machine_id: some("m1"),
         clock: ClockSync {
             synchronized: Some(true),
+            source: None,
             daemon: some("chrony"),
         },
         ..OsFacts::default()
