@@ -44,11 +44,11 @@ pub(super) fn ask(device: &str) -> Result<RawSmart, (Problem, Option<u32>)> {
 
 pub(super) fn still_stuck(device: &str, pid: u32) -> Problem {
     Problem {
-        what: format!("smartctl /dev/{device}"),
+        what: format!("smartctl {device}"),
         reason: "TimedOut".into(),
         message: format!(
-            "an earlier smartctl (pid {pid}) still waits for /dev/{device}, so it is not asked \
-             again; see the kernel log"
+            "an earlier smartctl (pid {pid}) still waits for {device}, so it is not asked again; \
+             see the kernel log"
         ),
     }
 }

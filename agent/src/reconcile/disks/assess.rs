@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use h8lio_model::inventory::{
-    Disk, DiskFacts, DiskKey, Health, Partition, Problem, SmartSummary, Transport,
-};
+use h8lio_model::inventory::{Disk, DiskFacts, DiskKey, Partition, Problem, Transport};
+use jiff::Timestamp;
 
+use super::history::History;
 use super::identity::{self, Claim};
 use super::smart;
 use super::text::for_people;
@@ -23,34 +23,52 @@ pub struct Assessment {
     pub temperatures: BTreeMap<String, i32>,
 }
 
+/// What else is known.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    pub history: History,
+    /// Whether the kernel's log can be read.
+    pub kernel_log: bool,
+}
+
 /// Judges every drive. Disks come sorted by key.
 pub fn assess(
     drives: &RawDrives,
     signatures: &Result<BTreeMap<String, RawSignatures>, Problem>,
     answers: &SmartAnswers,
+    beside: &Beside,
+    now: Timestamp,
 ) -> Assessment {
-    let claims: Vec<Claim> = drives
-        .drives
+    let all = &drives.drives;
+    let claims: Vec<Claim> = all
         .iter()
         .map(|d| claim(d, signatures.as_ref().ok().and_then(|s| s.get(&d.device))))
         .collect();
+    let keys = identity::keys(&claims);
     let mut out = Assessment::default();
     out.facts.problems = problems(drives, signatures, answers);
-    for ((drive, claim), key) in drives
-        .drives
-        .iter()
-        .zip(&claims)
-        .zip(identity::keys(&claims))
-    {
+    for ((drive, claim), key) in all.iter().zip(&claims).zip(keys) {
         let stack = Stack::of(drive, drives, signatures);
-        let drive_says = verdict(drive, answers.get(&drive.device));
-        if let Some(t) = drive_says.temperature {
-            out.temperatures.insert(key.as_str().to_owned(), t);
-        }
-        out.facts.disks.push(disk(&stack, claim, key, drive_says));
+        let says = verdict(drive, answers.get(&drive.device));
+        let past = beside.history.past(drive, now);
+        let sectors = beside.kernel_log.then_some(past.unreadable_sectors);
+        let says = smart::Reading {
+            health: past.weigh(says.health),
+            ..says
+        };
+        out.add(disk(&stack, claim, key, (says, sectors)));
     }
     out.facts.disks.sort_by(|a, b| a.key.cmp(&b.key));
     out
+}
+
+impl Assessment {
+    fn add(&mut self, (disk, temperature): (Disk, Option<i32>)) {
+        if let Some(t) = temperature {
+            self.temperatures.insert(disk.key.as_str().to_owned(), t);
+        }
+        self.facts.disks.push(disk);
+    }
 }
 
 /// The kernel's word on identity comes before udev's, so that a key is the same whether or not
@@ -90,12 +108,12 @@ fn problems(drives: &RawDrives, signatures: &Signatures, answers: &SmartAnswers)
     all
 }
 
-fn verdict(drive: &RawDrive, answer: Option<&Result<RawSmart, Problem>>) -> smart::Reading {
-    let unknown = |reason: String| smart::Reading {
-        health: Health::Unknown { reason },
-        summary: None,
-        temperature: None,
-    };
+/// What the drive says of itself.
+pub(super) fn verdict(
+    drive: &RawDrive,
+    answer: Option<&Result<RawSmart, Problem>>,
+) -> smart::Reading {
+    let unknown = smart::Reading::unknown;
     match answer {
         None => unknown("the drive has not been asked yet".into()),
         Some(Err(problem)) => unknown(problem.message.clone()),
@@ -116,7 +134,12 @@ fn is_of_another(drive: &RawDrive, raw: &RawSmart) -> bool {
     matches!((said, own), (Some(a), Some(b)) if a != b)
 }
 
-fn disk(stack: &Stack<'_>, claim: &Claim, key: DiskKey, says: smart::Reading) -> Disk {
+fn disk(
+    stack: &Stack<'_>,
+    claim: &Claim,
+    key: DiskKey,
+    (says, sectors): (smart::Reading, Option<u32>),
+) -> (Disk, Option<i32>) {
     let drive = stack.drive;
     let udev = stack.raw_signatures(&drive.device);
     let shown = |kernel: &Option<String>, udev: Option<&Option<String>>| {
@@ -126,8 +149,7 @@ fn disk(stack: &Stack<'_>, claim: &Claim, key: DiskKey, says: smart::Reading) ->
             .and_then(for_people)
             .or_else(|| udev.and_then(for_people))
     };
-    let smart: Option<SmartSummary> = says.summary;
-    Disk {
+    let disk = Disk {
         unusable: stack.reasons(&key, &says.health),
         key,
         device: drive.device.clone(),
@@ -150,8 +172,10 @@ fn disk(stack: &Stack<'_>, claim: &Claim, key: DiskKey, says: smart::Reading) ->
         mounts: stack.mounts(),
         signatures: stack.signatures_on(&drive.device),
         health: says.health,
-        smart,
-    }
+        unreadable_sectors: sectors,
+        smart: says.summary,
+    };
+    (disk, says.temperature)
 }
 
 fn partitions(stack: &Stack<'_>) -> Vec<Partition> {

@@ -6,6 +6,7 @@
 
 pub mod assess;
 pub mod conditions;
+pub mod history;
 pub mod identity;
 pub mod osds;
 pub mod smart;

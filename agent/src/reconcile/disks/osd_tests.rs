@@ -23,7 +23,7 @@ fn process(id: u32, cluster: Option<&str>) -> RawOsdProcess {
 
 fn drives_with_sda() -> (RawDrives, Vec<Disk>) {
     let raw = alone(drive("sda", "S1"));
-    let disks = assess(&raw, &found([("sda", looked_at())]), &healthy())
+    let disks = judged(&raw, &found([("sda", looked_at())]), &healthy())
         .facts
         .disks;
     (raw, disks)
@@ -143,7 +143,7 @@ fn a_missing_smartctl_is_one_condition_and_a_failing_disk_names_its_evidence() {
         drives: vec![drive("sda", "S1"), drive("sdb", "S2")],
         ..RawDrives::default()
     };
-    let Assessment { facts, .. } = assess(&raw, &found([]), &none);
+    let Assessment { facts, .. } = judged(&raw, &found([]), &none);
     assert_eq!(facts.problems.len(), 1);
     let unknown = conditions(&facts, &Default::default(), now);
     assert_eq!(unknown.len(), 1);
@@ -152,7 +152,7 @@ fn a_missing_smartctl_is_one_condition_and_a_failing_disk_names_its_evidence() {
 
     let failing = answer(parsed(fixture!("smartctl-nvme-failing.json")));
     let answers = SmartAnswers::from([("sda".to_owned(), Ok(failing))]);
-    let facts = assess(&alone(drive("sda", "NV-ERR-0006")), &found([]), &answers).facts;
+    let facts = judged(&alone(drive("sda", "NV-ERR-0006")), &found([]), &answers).facts;
     let all = conditions(&facts, &Default::default(), now);
     assert_eq!(all[0].key(), (ConditionType::DiskFailing, "NV-ERR-0006"));
     assert_eq!(all[0].status, Status::True);

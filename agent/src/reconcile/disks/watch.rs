@@ -7,11 +7,11 @@ mod tests;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use h8lio_model::inventory::{Disk, DiskFacts, OsdFacts, Problem};
+use h8lio_model::inventory::{Disk, DiskFacts, Health, OsdFacts, Problem};
 use jiff::{SignedDuration, Timestamp};
 
-use super::assess::{SmartAnswers, assess};
-use super::osds;
+use super::assess::{Beside, SmartAnswers, assess, verdict};
+use super::{history, osds};
 use crate::host::Fingerprint;
 use crate::host::disks::{DiskHost, RawDrive, RawDrives, RawSignatures};
 use crate::host::osds::{OsdHost, RawOsds, RawVolumes};
@@ -40,6 +40,8 @@ pub struct DiskWatch {
     signatures: Result<BTreeMap<String, RawSignatures>, Problem>,
     smart: BTreeMap<String, (Identity, DearRead)>,
     answers: SmartAnswers,
+    kernel_problem: Option<Problem>,
+    beside: Beside,
     osds: RawOsds,
     volumes: Result<Option<RawVolumes>, Problem>,
     view: DiskView,
@@ -58,6 +60,8 @@ impl Default for DiskWatch {
             signatures: Ok(BTreeMap::new()),
             smart: BTreeMap::new(),
             answers: SmartAnswers::new(),
+            kernel_problem: None,
+            beside: Beside::default(),
             osds: RawOsds::default(),
             volumes: Ok(None),
             view: DiskView::default(),
@@ -71,11 +75,12 @@ impl DiskWatch {
         let read = [
             self.read_listing(disks, now),
             self.read_smart(disks, now),
+            self.read_kernel(disks, now),
             self.read_processes(osds, now),
             self.read_volumes(osds, now),
         ];
         if read.contains(&true) {
-            self.judge();
+            self.judge(now);
         }
         &self.view
     }
@@ -112,9 +117,38 @@ impl DiskWatch {
                 due.done_for(again, Fingerprint::default(), now);
                 self.answers.insert(device.to_owned(), answer);
                 read = true;
+                if let Some(drive) = self.drives.drives.iter().find(|d| d.device == device) {
+                    let says = verdict(drive, self.answers.get(device)).health;
+                    let history = &mut self.beside.history;
+                    history.heard(&history::name(drive), &says, now);
+                }
             }
         }
         read
+    }
+
+    fn read_kernel(&mut self, host: &dyn DiskHost, now: Timestamp) -> bool {
+        let told = host.kernel_errors();
+        let mut changed = self.kernel_problem != told.problem;
+        self.kernel_problem = told.problem;
+        self.beside.kernel_log = self.kernel_problem.is_none();
+        for error in told.errors {
+            let drive = self.drives.drives.iter().find(|d| d.device == error.device);
+            let Some(name) = drive.map(history::name) else {
+                continue;
+            };
+            let age = SignedDuration::try_from(error.age).unwrap_or(SignedDuration::MAX);
+            let at = now.checked_sub(age).unwrap_or(Timestamp::UNIX_EPOCH);
+            if self.beside.history.unreadable(&name, error.sector, at) {
+                // The drive said nothing now; only the sectors are weighed.
+                let silent = Health::Unknown {
+                    reason: String::new(),
+                };
+                self.beside.history.heard(&name, &silent, now);
+                changed = true;
+            }
+        }
+        changed
     }
 
     fn read_processes(&mut self, host: &dyn OsdHost, now: Timestamp) -> bool {
@@ -173,8 +207,11 @@ impl DiskWatch {
         Fingerprint(hash.finish())
     }
 
-    fn judge(&mut self) {
-        let mut assessed = assess(&self.drives, &self.signatures, &self.answers);
+    fn judge(&mut self, now: Timestamp) {
+        let (drives, answers) = (&self.drives, &self.answers);
+        let mut assessed = assess(drives, &self.signatures, answers, &self.beside, now);
+        let more = self.kernel_problem.iter();
+        assessed.facts.problems.extend(more.cloned());
         let disks: &mut Vec<Disk> = &mut assessed.facts.disks;
         let found = osds::assess(&self.osds, &self.volumes, &self.drives, disks);
         osds::mark(disks, &found.osds);

@@ -248,6 +248,7 @@ fn disk(device: &str, wwn: &str) -> Disk {
         mounts: vec![],
         signatures: vec![],
         health: Health::Healthy,
+        unreadable_sectors: Some(0),
         smart: None,
         unusable: vec![UnusableReason::CephOsd {
             osd_id: Some(7),

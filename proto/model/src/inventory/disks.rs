@@ -62,6 +62,9 @@ pub struct Disk {
     /// Signatures on the whole disk (a partition's stand with the partition).
     pub signatures: Vec<Signature>,
     pub health: Health,
+    /// Different sectors that the kernel could not read or write within the last day; `None`: its
+    /// log cannot be read.
+    pub unreadable_sectors: Option<u32>,
     pub smart: Option<SmartSummary>,
     /// Why the disk cannot be given to a new OSD, every reason; empty: it could.
     pub unusable: Vec<UnusableReason>,

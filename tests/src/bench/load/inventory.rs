@@ -160,6 +160,7 @@ fn disk(number: usize, n: usize, round: u64) -> Disk {
         mounts: Vec::new(),
         signatures: vec![signature("gpt", "0c5c3f7e-5d2b-4c0e-9d53-6e1f6a1b2c3d")],
         health: Health::Healthy,
+        unreadable_sectors: Some(0),
         smart: Some(SmartSummary {
             passed: Some(true),
             reallocated_sectors: Some(round),

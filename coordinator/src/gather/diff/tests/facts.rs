@@ -108,6 +108,7 @@ pub(super) fn disk(key: DiskKey, device: &str) -> Disk {
         mounts: Vec::new(),
         signatures: Vec::new(),
         health: Health::Healthy,
+        unreadable_sectors: Some(0),
         smart: None,
         unusable: Vec::new(),
     }
