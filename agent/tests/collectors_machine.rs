@@ -233,6 +233,19 @@ fn drives_are_told_from_everything_else_below_sys_block() {
 }
 
 #[test]
+fn the_controller_above_a_drive_and_its_failed_commands_are_read() {
+    let tree = Tree::new();
+    let at = "../devices/pci0000:00/0000:3b:00.0/host2/target2:2:0/2:2:0:0/block/sda";
+    tree.link("sys/block/sda", at)
+        .file("sys/devices/pci0000:00/0000:3b:00.0/host2/target2:2:0/2:2:0:0/block/sda/size", "8\n")
+        .file("sys/devices/pci0000:00/0000:3b:00.0/host2/target2:2:0/2:2:0:0/block/sda/device/ioerr_cnt", "0x1f\n")
+        .file("sys/class/scsi_host/host2/proc_name", "megaraid_sas\n");
+    let drives = LinuxDisks::new(tree.root()).drives().drives;
+    assert_eq!(drives[0].scsi_driver.as_deref(), Some("megaraid_sas"));
+    assert_eq!(drives[0].failed_commands, Some(31));
+}
+
+#[test]
 fn a_serial_page_that_lies_about_its_length_is_read_to_its_end_only() {
     let tree = Tree::new();
     sas_drive(&tree, "sda", b"SN");

@@ -31,6 +31,18 @@ pub trait DiskHost {
     /// Cheap. Medium errors that the kernel logged since the last call; the first call tells all
     /// that its log still holds.
     fn kernel_errors(&self) -> RawKernelErrors;
+
+    /// Dear: opens every drive. Disks that only a RAID controller sees.
+    ///
+    /// # Errors
+    /// When smartctl could not look for them.
+    fn members(&self) -> Result<Vec<RawMember>, Problem>;
+
+    /// As [`DiskHost::smart`], of a disk behind a controller.
+    ///
+    /// # Errors
+    /// As for [`DiskHost::smart`].
+    fn smart_of(&self, member: &RawMember) -> Result<RawSmart, Problem>;
 }
 
 /// Answer of [`DiskHost::kernel_errors`].
@@ -49,6 +61,15 @@ pub struct RawMediumError {
     pub sector: u64,
     /// How long ago.
     pub age: Duration,
+}
+
+/// A disk behind a RAID controller, in smartctl's words.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RawMember {
+    /// For example `/dev/bus/0`.
+    pub device: String,
+    /// For example `megaraid,8`.
+    pub position: String,
 }
 
 /// The kernel's block devices.
@@ -83,6 +104,8 @@ pub struct RawDrive {
     pub vendor: Option<String>,
     pub model: Option<String>,
     pub firmware: Option<String>,
+    /// Kernel driver of the SCSI host that it hangs on, for example `megaraid_sas`.
+    pub scsi_driver: Option<String>,
     /// Commands that failed since it was attached (`ioerr_cnt`); harmless ones too, such as a
     /// question that the drive does not know.
     pub failed_commands: Option<u64>,

@@ -17,7 +17,9 @@ use h8lio_model::inventory::Problem;
 use super::procs;
 use super::root::Root;
 use crate::host::Fingerprint;
-use crate::host::disks::{DiskHost, RawDrives, RawKernelErrors, RawSignatures, RawSmart};
+use crate::host::disks::{
+    DiskHost, RawDrives, RawKernelErrors, RawMember, RawSignatures, RawSmart,
+};
 
 /// Reads the drives below a root.
 #[derive(Debug, Default)]
@@ -71,6 +73,16 @@ impl DiskHost for LinuxDisks {
     fn kernel_errors(&self) -> RawKernelErrors {
         let mut kmsg = self.kmsg.lock().unwrap_or_else(PoisonError::into_inner);
         kmsg.look(&self.root)
+    }
+
+    fn members(&self) -> Result<Vec<RawMember>, Problem> {
+        self.root.allows_tools("smartctl")?;
+        smartctl::members()
+    }
+
+    fn smart_of(&self, member: &RawMember) -> Result<RawSmart, Problem> {
+        let name = format!("{} {}", member.device, member.position);
+        self.ask(&name, || smartctl::ask_member(member))
     }
 }
 

@@ -11,8 +11,8 @@ use super::server::SimHost;
 use super::state::State;
 use crate::host::Fingerprint;
 use crate::host::disks::{
-    DiskHost, RawDrive, RawDrives, RawKernelErrors, RawMediumError, RawMount, RawPartition,
-    RawSignatures, RawSmart, RawVirtual,
+    DiskHost, RawDrive, RawDrives, RawKernelErrors, RawMediumError, RawMember, RawMount,
+    RawPartition, RawSignatures, RawSmart, RawVirtual,
 };
 use crate::host::osds::{OsdHost, RawLayout, RawOsdDir, RawOsdProcess, RawOsds, RawVolumes};
 
@@ -111,6 +111,15 @@ impl DiskHost for SimHost {
             errors: bad.collect(),
             problem: None,
         }
+    }
+
+    fn members(&self) -> Result<Vec<RawMember>, Problem> {
+        // No simulated drive hangs on a RAID controller.
+        Ok(Vec::new())
+    }
+
+    fn smart_of(&self, member: &RawMember) -> Result<RawSmart, Problem> {
+        DiskHost::smart(self, &member.device)
     }
 }
 

@@ -79,6 +79,7 @@ fn drive(root: &Root, name: &str, slots: &BTreeMap<String, String>) -> RawDrive 
         vendor: first(&["device/vendor"]).filter(|v| !v.starts_with("0x")),
         model: first(&["device/model", "device/name"]),
         firmware: first(&["device/rev", "device/firmware_rev", "device/fwrev"]),
+        scsi_driver: scsi_driver(root, &sys_path),
         failed_commands: failed_commands(root, &at("device/ioerr_cnt")),
         sys_path,
         slot: slot(root, name, slots),
@@ -86,6 +87,15 @@ fn drive(root: &Root, name: &str, slots: &BTreeMap<String, String>) -> RawDrive 
         holders: holders(root, &at("holders")),
         partitions: partitions(root, name),
     }
+}
+
+/// Driver of the first SCSI host above the drive, `…/host0/target0:2:0/…`.
+fn scsi_driver(root: &Root, sys_path: &str) -> Option<String> {
+    let host = sys_path.split('/').find(|part| {
+        part.strip_prefix("host")
+            .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    })?;
+    root.value(format!("sys/class/scsi_host/{host}/proc_name"))
 }
 
 /// A hexadecimal number with `0x` in front; SCSI drives have it.

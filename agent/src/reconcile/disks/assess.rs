@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use h8lio_model::inventory::{Disk, DiskFacts, DiskKey, Partition, Problem, Transport};
+use h8lio_model::inventory::{Disk, DiskFacts, DiskKey, Partition, Problem, RaidRole, Transport};
 use jiff::Timestamp;
 
 use super::history::History;
 use super::identity::{self, Claim};
+use super::raid::{self, Member};
 use super::smart;
 use super::text::for_people;
 use super::unusable::{Signatures, Stack};
@@ -23,10 +24,11 @@ pub struct Assessment {
     pub temperatures: BTreeMap<String, i32>,
 }
 
-/// What else is known.
+/// What else is known: of the past, and of disks behind controllers.
 #[derive(Debug, Clone, Default)]
 pub struct Beside {
     pub history: History,
+    pub members: Vec<Member>,
     /// Whether the kernel's log can be read.
     pub kernel_log: bool,
 }
@@ -40,23 +42,29 @@ pub fn assess(
     now: Timestamp,
 ) -> Assessment {
     let all = &drives.drives;
-    let claims: Vec<Claim> = all
+    let mut claims: Vec<Claim> = all
         .iter()
         .map(|d| claim(d, signatures.as_ref().ok().and_then(|s| s.get(&d.device))))
         .collect();
-    let keys = identity::keys(&claims);
+    let members = only_behind(&beside.members, &claims);
+    claims.extend(members.iter().map(|(m, answer)| raid::claim(m, answer)));
+    let mut keys = identity::keys(&claims).into_iter();
     let mut out = Assessment::default();
     out.facts.problems = problems(drives, signatures, answers);
-    for ((drive, claim), key) in all.iter().zip(&claims).zip(keys) {
+    for ((drive, claim), key) in all.iter().zip(&claims).zip(keys.by_ref()) {
         let stack = Stack::of(drive, drives, signatures);
         let says = verdict(drive, answers.get(&drive.device));
         let past = beside.history.past(drive, now);
         let sectors = beside.kernel_log.then_some(past.unreadable_sectors);
+        let raid = raid::role(drive, &says.health);
         let says = smart::Reading {
             health: past.weigh(says.health),
             ..says
         };
-        out.add(disk(&stack, claim, key, (says, sectors)));
+        out.add(disk(&stack, claim, key, (says, sectors, raid)));
+    }
+    for (member, key) in members.into_iter().zip(keys) {
+        out.add(raid::disk(member, key, &beside.history));
     }
     out.facts.disks.sort_by(|a, b| a.key.cmp(&b.key));
     out
@@ -69,6 +77,19 @@ impl Assessment {
         }
         self.facts.disks.push(disk);
     }
+}
+
+/// Without those that the controller passes through, which are drives of the kernel's as well: the
+/// same serial twice would be none.
+fn only_behind<'m>(members: &'m [Member], drives: &[Claim]) -> Vec<&'m Member> {
+    let passed_through = |(member, answer): &&Member| {
+        let behind = raid::claim(member, answer);
+        drives.iter().any(|d| {
+            let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
+            same(&d.wwn, &behind.wwn) || same(&d.serial, &behind.serial)
+        })
+    };
+    members.iter().filter(|m| !passed_through(m)).collect()
 }
 
 /// The kernel's word on identity comes before udev's, so that a key is the same whether or not
@@ -138,7 +159,7 @@ fn disk(
     stack: &Stack<'_>,
     claim: &Claim,
     key: DiskKey,
-    (says, sectors): (smart::Reading, Option<u32>),
+    (says, sectors, raid): (smart::Reading, Option<u32>, Option<RaidRole>),
 ) -> (Disk, Option<i32>) {
     let drive = stack.drive;
     let udev = stack.raw_signatures(&drive.device);
@@ -174,6 +195,7 @@ fn disk(
         health: says.health,
         unreadable_sectors: sectors,
         smart: says.summary,
+        raid,
     };
     (disk, says.temperature)
 }

@@ -9,6 +9,7 @@ pub mod conditions;
 pub mod history;
 pub mod identity;
 pub mod osds;
+pub mod raid;
 pub mod smart;
 #[cfg(test)]
 mod tests;

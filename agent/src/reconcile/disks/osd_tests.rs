@@ -190,3 +190,36 @@ fn an_osd_that_does_not_run_is_down_and_one_that_cannot_be_seen_is_unknown() {
     );
     assert_eq!(state(None), [("osd.7".into(), Status::Unknown)]);
 }
+
+#[test]
+fn a_volume_is_silent_while_its_disks_speak_and_says_so_when_none_is_found() {
+    let volume = RawDrive {
+        scsi_driver: Some("hpsa".into()),
+        ..drive("sda", "VOLUME")
+    };
+    let unasked = SmartAnswers::new();
+    let raw = alone(volume);
+    let mut facts = judged(&raw, &found([("sda", looked_at())]), &unasked).facts;
+    let osds = h8lio_model::inventory::OsdFacts::default();
+    let told = conditions(&facts, &osds, Timestamp::UNIX_EPOCH);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].reason, "BehindController");
+    assert!(
+        told[0].message.contains("driver hpsa"),
+        "{}",
+        told[0].message
+    );
+
+    let mut behind = facts.disks[0].clone();
+    behind.key = DiskKey::Serial("S-8".into());
+    behind.raid = Some(h8lio_model::inventory::RaidRole::Member {
+        controller: "/dev/bus/0".into(),
+        position: "megaraid,8".into(),
+    });
+    facts.disks.push(behind);
+    let told = conditions(&facts, &osds, Timestamp::UNIX_EPOCH);
+    let subjects: Vec<_> = told.iter().map(|c| c.subject.as_str()).collect();
+    assert_eq!(subjects, ["S-8"], "the disk's own health is unknown");
+    let by_hand = "`smartctl -a -d megaraid,8 /dev/bus/0`";
+    assert!(told[0].message.contains(by_hand), "{}", told[0].message);
+}

@@ -11,7 +11,7 @@ use h8lio_model::inventory::{Disk, DiskFacts, Health, OsdFacts, Problem};
 use jiff::{SignedDuration, Timestamp};
 
 use super::assess::{Beside, SmartAnswers, assess, verdict};
-use super::{history, osds};
+use super::{history, osds, raid};
 use crate::host::Fingerprint;
 use crate::host::disks::{DiskHost, RawDrive, RawDrives, RawSignatures};
 use crate::host::osds::{OsdHost, RawOsds, RawVolumes};
@@ -20,6 +20,9 @@ use crate::reconcile::cadence::{DearRead, RARE, SLOW, USUAL};
 /// While an OSD is down, its return is looked for this often: not every start shows in the
 /// fingerprint.
 const WHILE_DOWN: SignedDuration = SignedDuration::from_secs(30);
+
+/// Disks behind controllers that are asked in one round, one after the other.
+const MOST_MEMBERS: usize = 128;
 
 /// What is known of the server's drives and OSDs.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -40,6 +43,8 @@ pub struct DiskWatch {
     signatures: Result<BTreeMap<String, RawSignatures>, Problem>,
     smart: BTreeMap<String, (Identity, DearRead)>,
     answers: SmartAnswers,
+    member_read: DearRead,
+    member_problem: Option<Problem>,
     kernel_problem: Option<Problem>,
     beside: Beside,
     osds: RawOsds,
@@ -60,6 +65,8 @@ impl Default for DiskWatch {
             signatures: Ok(BTreeMap::new()),
             smart: BTreeMap::new(),
             answers: SmartAnswers::new(),
+            member_read: DearRead::every(SLOW),
+            member_problem: None,
             kernel_problem: None,
             beside: Beside::default(),
             osds: RawOsds::default(),
@@ -76,6 +83,7 @@ impl DiskWatch {
             self.read_listing(disks, now),
             self.read_smart(disks, now),
             self.read_kernel(disks, now),
+            self.read_members(disks, now),
             self.read_processes(osds, now),
             self.read_volumes(osds, now),
         ];
@@ -151,6 +159,46 @@ impl DiskWatch {
         changed
     }
 
+    /// Looks behind controllers only while something may be their volume.
+    fn read_members(&mut self, host: &dyn DiskHost, now: Timestamp) -> bool {
+        let of_volumes = self.drives.drives.iter().any(|d| {
+            let says = |d: &RawDrive| verdict(d, self.answers.get(&d.device)).health;
+            raid::volume_of(d).is_some() && raid::role(d, &says(d)).is_some()
+        });
+        if !of_volumes {
+            self.member_read = DearRead::every(SLOW);
+            self.member_problem = None;
+            let any = !self.beside.members.is_empty();
+            self.beside.members.clear();
+            return any;
+        }
+        if !self.member_read.is_due(Fingerprint::default(), now) {
+            return false;
+        }
+        let found = host.members();
+        self.member_read.done_for(
+            if found.is_ok() { SLOW } else { USUAL },
+            Fingerprint::default(),
+            now,
+        );
+        self.member_problem = found.as_ref().err().cloned();
+        let members = found.unwrap_or_default().into_iter().take(MOST_MEMBERS);
+        self.beside.members = members
+            .map(|member| {
+                let answer = host.smart_of(&member);
+                (member, answer)
+            })
+            .collect();
+        for (member, answer) in &self.beside.members {
+            let says = answer.as_ref().map(|a| super::smart::read(a).health);
+            if let Ok(says) = says {
+                let name = raid::name(member, answer);
+                self.beside.history.heard(&name, &says, now);
+            }
+        }
+        true
+    }
+
     fn read_processes(&mut self, host: &dyn OsdHost, now: Timestamp) -> bool {
         let print = host.fingerprint();
         let due = self.processes.is_due(print, now);
@@ -210,7 +258,7 @@ impl DiskWatch {
     fn judge(&mut self, now: Timestamp) {
         let (drives, answers) = (&self.drives, &self.answers);
         let mut assessed = assess(drives, &self.signatures, answers, &self.beside, now);
-        let more = self.kernel_problem.iter();
+        let more = self.kernel_problem.iter().chain(&self.member_problem);
         assessed.facts.problems.extend(more.cloned());
         let disks: &mut Vec<Disk> = &mut assessed.facts.disks;
         let found = osds::assess(&self.osds, &self.volumes, &self.drives, disks);

@@ -250,6 +250,7 @@ fn disk(device: &str, wwn: &str) -> Disk {
         health: Health::Healthy,
         unreadable_sectors: Some(0),
         smart: None,
+        raid: None,
         unusable: vec![UnusableReason::CephOsd {
             osd_id: Some(7),
             cluster_fsid: None,

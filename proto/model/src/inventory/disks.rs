@@ -66,8 +66,28 @@ pub struct Disk {
     /// log cannot be read.
     pub unreadable_sectors: Option<u32>,
     pub smart: Option<SmartSummary>,
+    /// What a RAID controller has to do with it; `None`: nothing.
+    pub raid: Option<RaidRole>,
     /// Why the disk cannot be given to a new OSD, every reason; empty: it could.
     pub unusable: Vec<UnusableReason>,
+}
+
+/// A disk's part in a RAID controller's work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "role")]
+pub enum RaidRole {
+    /// No disk but a volume that the controller makes of its disks.
+    Volume {
+        /// The controller's kernel driver, for example `megaraid_sas`.
+        driver: String,
+    },
+    /// A disk that only the controller sees: the kernel has no device for it.
+    Member {
+        /// smartctl's name of the controller, for example `/dev/bus/0`.
+        controller: String,
+        /// Where it is there, in smartctl's words, for example `megaraid,8`.
+        position: String,
+    },
 }
 
 /// How the drive is attached.
@@ -154,6 +174,10 @@ pub enum UnusableReason {
     },
     Mounted {
         mount: String,
+    },
+    /// Only its RAID controller can reach it.
+    BehindController {
+        controller: String,
     },
     /// Device-mapper, md or another holder uses it.
     Held {

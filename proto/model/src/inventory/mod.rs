@@ -14,7 +14,8 @@ mod vitals;
 use serde::{Deserialize, Serialize};
 
 pub use disks::{
-    Disk, DiskFacts, DiskKey, Health, Partition, Signature, SmartSummary, Transport, UnusableReason,
+    Disk, DiskFacts, DiskKey, Health, Partition, RaidRole, Signature, SmartSummary, Transport,
+    UnusableReason,
 };
 pub use hardware::{Cpu, HardwareFacts, Memory, NumaNode};
 pub use managers::{Domain, DomainMode, ForeignManager, ManagerFacts};

@@ -168,6 +168,7 @@ fn disk(number: usize, n: usize, round: u64) -> Disk {
             offline_uncorrectable: Some(0),
             ..SmartSummary::default()
         }),
+        raid: None,
         unusable: vec![
             UnusableReason::Held {
                 by: format!("dm-{n}"),

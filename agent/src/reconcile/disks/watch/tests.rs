@@ -1,11 +1,11 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use h8lio_model::inventory::{Health, UnusableReason};
+use h8lio_model::inventory::{Health, RaidRole, UnusableReason};
 use serde_json::json;
 
 use super::*;
-use crate::host::disks::{RawKernelErrors, RawMediumError, RawSmart};
+use crate::host::disks::{RawKernelErrors, RawMediumError, RawMember, RawSmart};
 use crate::host::osds::{RawLayout, RawOsdDir, RawOsdProcess};
 
 /// A server that counts how often each dear read was done.
@@ -17,6 +17,7 @@ struct Server {
     smart_missing: Cell<bool>,
     failing: Cell<bool>,
     kernel: RefCell<RawKernelErrors>,
+    behind: RefCell<Vec<RawMember>>,
     reads: RefCell<BTreeMap<&'static str, u32>>,
 }
 
@@ -66,6 +67,22 @@ impl DiskHost for Server {
         let told = self.kernel.take();
         self.kernel.borrow_mut().problem.clone_from(&told.problem);
         told
+    }
+
+    fn members(&self) -> Result<Vec<RawMember>, Problem> {
+        self.count("members");
+        Ok(self.behind.borrow().clone())
+    }
+
+    fn smart_of(&self, member: &RawMember) -> Result<RawSmart, Problem> {
+        self.count("smart of a member");
+        let passed = !self.failing.get();
+        let json = json!({
+            "serial_number": format!("S-{}", member.position),
+            "user_capacity": {"bytes": 4_000_787_030_016_u64},
+            "smart_status": {"passed": passed},
+        });
+        Ok(RawSmart { exit: 0, json })
     }
 }
 
@@ -271,4 +288,76 @@ fn a_log_that_cannot_be_read_is_a_problem_and_no_clean_record() {
     let facts = &watch.look(&server, &server, at(0)).disks;
     assert_eq!(facts.disks[0].unreadable_sectors, None);
     assert_eq!(facts.problems.len(), 1);
+}
+
+/// A volume that smartctl can say nothing of, as a MegaRAID shows it.
+fn volume() -> RawDrive {
+    RawDrive {
+        scsi_driver: Some("megaraid_sas".into()),
+        ..drive("sda", "VOLUME")
+    }
+}
+
+fn member(position: &str) -> RawMember {
+    RawMember {
+        device: "/dev/bus/0".into(),
+        position: position.into(),
+    }
+}
+
+#[test]
+fn disks_behind_a_controller_are_disks_that_nobody_may_take() {
+    let server = Server::default();
+    server.drives.replace(vec![volume()]);
+    server.smart_missing.set(true);
+    server
+        .behind
+        .replace(vec![member("megaraid,8"), member("megaraid,9")]);
+    server.failing.set(true);
+    let mut watch = DiskWatch::default();
+    let facts = watch.look(&server, &server, at(0)).disks.clone();
+    let keys: Vec<_> = facts.disks.iter().map(|d| d.key.as_str()).collect();
+    assert_eq!(keys, ["S-megaraid,8", "S-megaraid,9", "VOLUME"]);
+    let behind = &facts.disks[0];
+    assert!(matches!(behind.health, Health::Failing { .. }));
+    assert_eq!(behind.size_bytes, 4_000_787_030_016);
+    assert_eq!(
+        behind.unusable,
+        [UnusableReason::BehindController {
+            controller: "/dev/bus/0".into()
+        }]
+    );
+    assert_eq!(
+        facts.disks[2].raid,
+        Some(RaidRole::Volume {
+            driver: "megaraid_sas".into()
+        })
+    );
+    server.taken();
+    watch.look(&server, &server, at(10));
+    assert_eq!(server.taken(), [], "a scan opens every drive: seldom");
+}
+
+#[test]
+fn a_controller_that_passes_its_disks_through_is_not_searched_for_more() {
+    let server = Server::default();
+    server.drives.replace(vec![volume()]);
+    let mut watch = DiskWatch::default();
+    let facts = watch.look(&server, &server, at(0)).disks.clone();
+    assert_eq!(facts.disks[0].raid, None, "it answered smartctl itself");
+    assert!(!server.taken().iter().any(|(what, _)| *what == "members"));
+}
+
+#[test]
+fn a_disk_that_both_the_kernel_and_the_controller_show_is_one_disk() {
+    let server = Server::default();
+    server
+        .drives
+        .replace(vec![volume(), drive("sdb", "S-megaraid,8")]);
+    server.smart_missing.set(true);
+    server.behind.replace(vec![member("megaraid,8")]);
+    let mut watch = DiskWatch::default();
+    let facts = &watch.look(&server, &server, at(0)).disks;
+    let devices: Vec<_> = facts.disks.iter().map(|d| d.device.as_str()).collect();
+    assert_eq!(devices, ["sdb", "sda"]);
 }

@@ -110,6 +110,7 @@ pub(super) fn disk(key: DiskKey, device: &str) -> Disk {
         health: Health::Healthy,
         unreadable_sectors: Some(0),
         smart: None,
+        raid: None,
         unusable: Vec::new(),
     }
 }
