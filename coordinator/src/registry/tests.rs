@@ -104,7 +104,7 @@ async fn what_was_seen_and_reported_before_a_start_is_known_after_it() {
     write(&store, records::seen_key(id(1)), records::write(&seen)).await;
     let section = |node, kind: &str| format!("{}{node}/{kind}", records::SECTIONS);
     let conditions = serde_json::json!([{
-        "type": "ClockUnsynchronized", "status": "True", "reason": "NoServer", "message": "m",
+        "type": "ClockUnsynchronized", "status": "true", "reason": "NoServer", "message": "m",
         "since": at(1), "observedAt": at(2),
     }]);
     let stored = StoredSection {

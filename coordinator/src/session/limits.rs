@@ -78,7 +78,7 @@ impl SessionLimits {
                 per_second: MESSAGES_PER_SECOND,
             });
         }
-        if report_bytes > 0 && !self.bytes.take(report_bytes as f64, now) {
+        if !self.bytes.take(report_bytes as f64, now) {
             return Err(Exceeded::Bytes {
                 mebibytes: MEBIBYTES_PER_MINUTE,
             });
