@@ -86,11 +86,10 @@ pub async fn reattest(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entropy::SystemEntropy;
+    use crate::identity::testing::{Bits, at};
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).expect("in range")
-    }
+    const LEAST: Bits = Bits(u128::MIN);
+    const MOST: Bits = Bits(u128::MAX);
 
     #[test]
     fn a_certificate_is_due_between_half_and_six_tenths_of_its_life() {
@@ -98,10 +97,9 @@ mod tests {
             not_before: at(-300),
             not_after: at(86_400),
         };
-        for _ in 0..200 {
-            let due = due(day, &SystemEntropy).as_second();
-            assert!((43_200..=51_840).contains(&due), "{due}");
-        }
+        assert_eq!(due(day, &LEAST), at(43_200));
+        assert_eq!(due(day, &MOST), at(51_840));
+        assert!(!is_expired(day, at(86_399)));
         assert!(!is_expired(day, at(86_400)));
         assert!(is_expired(day, at(86_401)));
     }
@@ -118,10 +116,23 @@ mod tests {
 
     #[test]
     fn retries_slow_down_to_a_quarter_of_an_hour() {
-        assert!(retry(1, &SystemEntropy) <= Duration::from_secs(15));
-        for n in [10, 1000, u32::MAX] {
-            let wait = retry(n, &SystemEntropy);
-            assert!((450..=900).contains(&wait.as_secs()), "{wait:?}");
+        let secs = |n| {
+            (
+                retry(n, &LEAST).as_secs_f64(),
+                retry(n, &MOST).as_secs_f64(),
+            )
+        };
+        for (failures, least, most) in [
+            (0, 7.5, 15.0),
+            (1, 7.5, 15.0),
+            (2, 15.0, 30.0),
+            (3, 30.0, 60.0),
+            (6, 240.0, 480.0),
+            (7, 450.0, 900.0),
+            (1000, 450.0, 900.0),
+            (u32::MAX, 450.0, 900.0),
+        ] {
+            assert_eq!(secs(failures), (least, most), "{failures} failures");
         }
     }
 }

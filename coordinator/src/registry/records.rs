@@ -217,4 +217,63 @@ mod tests {
         assert!(!r.acknowledge(&issued(5)));
         assert_eq!((r.acknowledged(), r.pending), (Rotation(5), None));
     }
+
+    /// scenario: 35 (unit)
+    #[test]
+    fn a_certificate_that_is_not_used_yet_waits_for_its_turn() {
+        let mut r = record(1, "n1");
+        r.pending = Some(issued(7));
+        assert!(r.acknowledge(&issued(6)), "the one before it is in use");
+        assert_eq!(
+            (r.acknowledged(), &r.pending),
+            (Rotation(6), &Some(issued(7)))
+        );
+        assert!(r.acknowledge(&issued(8)));
+        assert_eq!((r.acknowledged(), &r.pending), (Rotation(8), &None));
+    }
+
+    #[test]
+    fn a_certificate_in_use_is_noted_again_when_its_authority_becomes_known() {
+        let mut r = record(1, "n1");
+        let unknown = IssuedRecord {
+            authority: 0,
+            ..issued(5)
+        };
+        assert!(r.acknowledge(&unknown));
+        assert!(r.acknowledge(&issued(5)));
+        assert_eq!(r.current, Some(issued(5)));
+    }
+
+    #[test]
+    fn the_next_rotation_is_above_all_that_were_ever_issued() {
+        let mut r = record(1, "n1");
+        assert_eq!(r.next_rotation(), Rotation(1));
+        r.current = Some(issued(3));
+        assert_eq!(r.next_rotation(), Rotation(4));
+        r.pending = Some(issued(5));
+        assert_eq!(r.next_rotation(), Rotation(6));
+        r.current = Some(issued(9));
+        assert_eq!(r.next_rotation(), Rotation(10));
+    }
+
+    /// What a release has written, later ones must find: these are no free choice.
+    #[test]
+    fn records_lie_where_earlier_releases_put_them() {
+        let id = record(1, "n1").id;
+        let uuid = "00000000-0000-0000-0000-000000000001";
+        assert_eq!(node_key(id), format!("/h8lio/node/{uuid}"));
+        assert_eq!(seen_key(id), format!("/h8lio/seen/{uuid}"));
+        let os = section_key(id, SectionKind::Os);
+        assert_eq!(os, format!("/h8lio/section/{uuid}/os"));
+        assert_eq!(name_key(&"n1".parse().expect("a name")), "/h8lio/name/n1");
+        assert_eq!(token_key(&"t1".parse().expect("an id")), "/h8lio/token/t1");
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_named() {
+        let ours = record(1, "n1");
+        assert_eq!(read::<NodeRecord>("/k", &write(&ours)).expect("read"), ours);
+        let error = read::<NodeRecord>("/k", b"{}").expect_err("damaged");
+        assert!(error.to_string().contains("record /k "), "{error}");
+    }
 }

@@ -121,7 +121,7 @@ impl Allowance {
                 per_second: MESSAGES_PER_SECOND,
             });
         }
-        if report_bytes > 0 && !shares.bytes.take(report_bytes as f64, now) {
+        if !shares.bytes.take(report_bytes as f64, now) {
             return Err(Exceeded::Bytes {
                 mebibytes: MEBIBYTES_PER_MINUTE,
             });
