@@ -24,7 +24,7 @@ pub struct Timing {
     /// A node that was `Suspect` or `Unreachable` must be heard for this long without a gap
     /// before it is `Online` again, so that one flapping 5 s/5 s never counts as well.
     pub stable_for: Duration,
-    /// Silence that an announced restart of the agent may take. Default twice `unreachable_after`: a
+    /// Silence that an announced restart of the agent may take. Twice `unreachable_after`: a
     /// restart takes one or two seconds, and a server that dies in the middle of it must not go
     /// unnoticed for as long as a whole fleet may take to return.
     pub restart_within: Duration,
@@ -40,7 +40,7 @@ impl Timing {
             suspect_after: beat * 5 / 2,
             unreachable_after: (beat * 7 / 2).max(Duration::from_millis(3_500)),
             stable_for: (beat * 6).max(Duration::from_secs(6)),
-            restart_within: (beat * 8).max(Duration::from_secs(8)),
+            restart_within: (beat * 7).max(Duration::from_secs(7)),
             warm_up: (beat * 10).max(Duration::from_secs(15)),
         }
     }
