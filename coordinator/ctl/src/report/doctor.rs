@@ -495,7 +495,7 @@ mod tests {
         let alone = diagnose(&detail, as_of());
         assert_eq!(alone.findings.len(), 1, "{:?}", reasons(&alone));
         let mut condition = sick().node.conditions[0].clone();
-        condition.kind = ConditionType::ProbeFailed;
+        condition.kind = ConditionType::ProbeFailed.into();
         condition.subject.clone_from(&problem.what);
         detail.node.conditions = vec![condition];
         let d = diagnose(&detail, as_of());
