@@ -199,12 +199,13 @@ async fn what_changes_nothing_writes_nothing() {
     let before = store.revision().await.expect("reads");
     let node = registry.update(id(1), at(0), |_| false).await;
     let node = node.expect("done");
-    registry.update_seen(&node, |_| {}).await.expect("done");
+    node.change_seen(|_| {});
+    registry.store_start(&node, at(0)).await.expect("done");
     assert_eq!(store.revision().await.expect("reads"), before);
 
     let boot = Some(BootId(uuid::Uuid::from_u128(1)));
-    let seen = registry.update_seen(&node, |s| s.boot_id = boot).await;
-    seen.expect("stored");
+    node.change_seen(|s| s.boot_id = boot);
+    registry.store_start(&node, at(0)).await.expect("stored");
     let kv = store.get(&records::seen_key(id(1))).await.expect("reads");
     let kv = kv.expect("there");
     let stored: SeenRecord = records::read(&kv.key, &kv.value).expect("readable");
@@ -298,4 +299,69 @@ async fn a_node_keeps_what_it_was_told_last() {
     let clusters = node.clusters();
     assert_eq!(clusters.ceph_fsid.as_deref(), Some("f"));
     assert_eq!(clusters.kubernetes.as_deref(), Some("k"));
+}
+
+async fn by_key(registry: &Registry, key: Digest) -> Option<NodeId> {
+    let found = registry.by_enrolled_key(key, at(0)).await;
+    found.expect("reads").map(|node| node.id)
+}
+
+#[tokio::test]
+async fn a_record_that_was_read_earlier_takes_no_name_back() {
+    let store = store();
+    let first = record(1, "n1");
+    put(store.as_ref(), &first).await;
+    let registry = load(&store).await;
+    let now = at(0);
+    let read_earlier = registry.by_id(first.id).expect("known").record();
+    let gone = |r: &mut NodeRecord| {
+        r.admission = Admission::Decommissioned;
+        true
+    };
+    registry.update(first.id, now, gone).await.expect("stored");
+    assert!(!registry.name_taken(&first.name));
+    registry.take_over((*read_earlier).clone(), now);
+    assert!(!registry.name_taken(&first.name), "the name is free");
+    let successor = record(2, "n1");
+    put(store.as_ref(), &successor).await;
+    registry.refresh(successor.id, now).await.expect("read");
+    registry.take_over((*read_earlier).clone(), now);
+    let found = registry.find("n1").expect("the successor");
+    assert_eq!(found.id, successor.id);
+}
+
+/// scenario: 34 (unit)
+#[tokio::test]
+async fn who_asks_again_is_found_by_the_key_also_when_the_first_answer_was_lost() {
+    let store = store();
+    let (first, second) = (record(1, "n1"), record(2, "n2"));
+    put(store.as_ref(), &first).await;
+    let registry = load(&store).await;
+    // Written by a call that ended before it told.
+    put(store.as_ref(), &second).await;
+    assert_eq!(by_key(&registry, first.enrolled_key).await, Some(first.id));
+    assert!(registry.by_id(second.id).is_none());
+    assert_eq!(
+        by_key(&registry, second.enrolled_key).await,
+        Some(second.id)
+    );
+    assert!(registry.by_id(second.id).is_some(), "taken over");
+    assert_eq!(by_key(&registry, Digest::of(b"another")).await, None);
+}
+
+/// scenario: 34 (unit)
+#[tokio::test]
+async fn one_key_is_one_node_whatever_the_tokens_and_names() {
+    let store = store();
+    let first = record(1, "n1");
+    put(store.as_ref(), &first).await;
+    let mut second = record(2, "n2");
+    second.enrolled_key = first.enrolled_key;
+    let (compares, ops) = Registry::create_ops(&second);
+    let done = store.txn(Txn::when(compares).then(ops)).await;
+    assert!(!done.expect("answered").succeeded);
+    assert_eq!(
+        by_key(&load(&store).await, first.enrolled_key).await,
+        Some(first.id)
+    );
 }

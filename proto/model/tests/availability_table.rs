@@ -151,30 +151,30 @@ fn silence_is_judged_at_the_millisecond_also_while_others_still_have_their_grace
     let quiet_for = |n: u64| after(&[(1_000, Heard), (1_000 + n, Tick)]);
     assert_eq!(quiet_for(4_999), (Online, Beating));
     assert_eq!(quiet_for(5_000), (Suspect, Silent));
-    assert_eq!(quiet_for(7_999), (Suspect, Silent));
-    assert_eq!(quiet_for(8_000), (Unreachable, Silent));
+    assert_eq!(quiet_for(6_999), (Suspect, Silent));
+    assert_eq!(quiet_for(7_000), (Unreachable, Silent));
 }
 
 #[test]
 fn a_closed_stream_counts_silence_from_the_last_beat_and_not_from_its_end() {
     let quiet_for = |n: u64| after(&[(1_000, Heard), (4_000, StreamClosed), (1_000 + n, Tick)]);
-    assert_eq!(quiet_for(7_999), (Suspect, Why::StreamClosed));
-    assert_eq!(quiet_for(8_000), (Unreachable, Silent));
+    assert_eq!(quiet_for(6_999), (Suspect, Why::StreamClosed));
+    assert_eq!(quiet_for(7_000), (Unreachable, Silent));
 }
 
 #[test]
 fn an_announced_restart_has_twice_the_silence_and_no_more() {
     let quiet_for = |n: u64| after(&[(1_000, Heard), (1_000, Goodbye), (1_000 + n, Tick)]);
-    assert_eq!(quiet_for(8_000), (Suspect, Restarting));
-    assert_eq!(quiet_for(15_999), (Suspect, Restarting));
-    assert_eq!(quiet_for(16_000), (Unreachable, Silent));
+    assert_eq!(quiet_for(7_000), (Suspect, Restarting));
+    assert_eq!(quiet_for(13_999), (Suspect, Restarting));
+    assert_eq!(quiet_for(14_000), (Unreachable, Silent));
 }
 
 #[test]
 fn a_server_that_goes_down_is_unreachable_as_soon_as_any_other_and_it_shows_why() {
     let quiet_for = |n: u64| after(&[(1_000, Heard), (1_000, GoingDown), (1_000 + n, Tick)]);
-    assert_eq!(quiet_for(7_999), (Suspect, Why::GoingDown));
-    assert_eq!(quiet_for(8_000), (Unreachable, Why::GoingDown));
+    assert_eq!(quiet_for(6_999), (Suspect, Why::GoingDown));
+    assert_eq!(quiet_for(7_000), (Unreachable, Why::GoingDown));
 }
 
 #[test]

@@ -148,6 +148,7 @@ pub fn differ(before: &[NodeView], now: &[NodeView]) -> bool {
 mod tests {
     use super::*;
     use crate::report::samples::{as_of, plain, rack};
+    use h8lio_model::condition::Kind;
 
     #[test]
     fn the_table_has_a_line_for_each_node() {
@@ -161,9 +162,8 @@ mod tests {
 
     #[test]
     fn a_condition_of_a_newer_coordinator_is_shown_as_it_is() {
-        let mut wire = h8lio_proto::v1::Node::from(rack()[1].clone());
-        wire.conditions[0].r#type = "FanStuck".to_owned();
-        let read = NodeView::try_from(wire).expect("an older h8lctl reads it");
+        let mut read = rack()[1].clone();
+        read.conditions[0].kind = Kind::read("FanStuck").expect("a name");
         let json = serde_json::to_value(&read).expect("JSON");
         assert_eq!(json["conditions"][0]["type"], "FanStuck");
         let text = plain(&table(&[read], as_of(), false).render(""));
