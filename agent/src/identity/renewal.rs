@@ -86,7 +86,15 @@ pub async fn reattest(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::testing::{Bits, at};
+    use std::sync::Arc;
+
+    use h8lio_model::token::Claims;
+    use h8lio_tls::token::JoinToken;
+    use rcgen::KeyPair;
+
+    use crate::identity::PrivateFolder;
+    use crate::identity::authority::{Enrolled, Issued};
+    use crate::identity::testing::{Bits, TestCa, at, document, issued};
 
     const LEAST: Bits = Bits(u128::MIN);
     const MOST: Bits = Bits(u128::MAX);
@@ -134,5 +142,43 @@ mod tests {
         ] {
             assert_eq!(secs(failures), (least, most), "{failures} failures");
         }
+    }
+
+    /// Signs whatever it is asked for.
+    struct Signs(TestCa);
+
+    #[async_trait::async_trait]
+    impl Authority for Signs {
+        async fn enroll(
+            &self,
+            _: &JoinToken,
+            _: &KeyPair,
+            _: &Claims,
+        ) -> Result<Enrolled, AuthorityError> {
+            unreachable!("not asked")
+        }
+        async fn renew(&self, _: &KeyPair) -> Result<Issued, AuthorityError> {
+            Ok(issued(&self.0))
+        }
+        async fn reattest(&self, _: &KeyPair, _: &Claims) -> Result<Issued, AuthorityError> {
+            Ok(issued(&self.0))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_authority_gives_is_the_identity_to_use() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let disk = Arc::new(PrivateFolder::new(dir.path()));
+        let signs = Signs(TestCa::new("test"));
+        document(&signs.0).save(disk.as_ref()).expect("saved");
+        let vault = Vault::open(disk).expect("readable").expect("enrolled");
+        let vault = Arc::new(vault);
+        let rotation = || vault.member().identity.rotation().0;
+        assert_eq!(rotation(), 1);
+        renew(&vault, &signs).await.expect("renewed");
+        assert_eq!(rotation(), 2);
+        let claims = Claims::default();
+        reattest(&vault, &signs, &claims).await.expect("regained");
+        assert_eq!(rotation(), 3);
     }
 }

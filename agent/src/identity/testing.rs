@@ -8,7 +8,11 @@ use super::authority::Issued;
 use super::document::{Credential, Document};
 use crate::entropy::Entropy;
 
-#[allow(dead_code, reason = "the integration tests use the rest of it")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "a part of the integration tests, which use the rest of it"
+)]
 #[path = "../../tests/session/authority.rs"]
 mod ca;
 
