@@ -46,7 +46,7 @@ async fn an_admin_made_on_the_machine_gets_in_while_the_coordinator_runs_and_it_
         &event.message,
         &["ada (admin)", "by root", "no admin is left"],
     );
-    assert_eq!(notes(&fleet), [PathBuf::new(); 0], "taken over once");
+    assert!(notes(&fleet).is_empty(), "taken over once");
     // And may do what only admins may.
     let admin = back
         .create_operator("admin", OperatorRole::Admin, None)
@@ -88,7 +88,7 @@ async fn a_note_that_comes_again_does_not_bring_back_who_was_revoked() {
     fleet.start_again().await;
     ada.dial.address = fleet.dial.address;
     says(ada.status().await.refused().message(), &["was revoked"]);
-    assert_eq!(notes(&fleet), [PathBuf::new(); 0]);
+    assert!(notes(&fleet).is_empty());
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ async fn one_byte_short(
         answer = answer => answer.ok(),
         () = async {
             pour(&mut body, bytes as usize - 1).await;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         } => None,
     }
 }
