@@ -51,7 +51,8 @@ async fn call(
         .expect("sent");
     let mut announced = vec![0];
     announced.extend_from_slice(&bytes.to_be_bytes());
-    body.send_data(announced.into(), false).expect("sent");
+    // The refusal may have come already.
+    let _ = body.send_data(announced.into(), false);
     (answer, body)
 }
 
