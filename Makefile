@@ -27,6 +27,18 @@ scenarios: ## prints which tests play which scenario; fails when a claimed one h
 bench: ## measures h8lio beside etcd and node_exporter, into target/bench/report.json
 	@scripts/bench.sh
 
+.PHONY: lab-up
+lab-up: ## boots three real servers, emulated, and leaves them to be used (docs/lab.md)
+	@scripts/lab.sh up $(LAB)
+
+.PHONY: lab-down
+lab-down: ## stops the lab, also what a killed run left of it
+	@scripts/lab.sh down
+
+.PHONY: lab-test
+lab-test: ## checks on real servers: STAGE=name, or the core of every stage
+	@scripts/lab.sh test $(if $(STAGE),--stage $(STAGE)) $(LAB)
+
 .PHONY: man
 man: ## writes the man pages into target/man
 	@scripts/man.sh
