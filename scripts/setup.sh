@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a task needs and this machine lacks.
 #
-#   scripts/setup.sh GROUP...     groups: build demo lint test bench
+#   scripts/setup.sh GROUP...     groups: build demo lint test bench packages
 #
 # As root on a machine with apt it installs them; no daemon among them is started. Elsewhere it
 # says what is missing and what for, and fails only when the task cannot do without.
@@ -16,8 +16,15 @@ build|git|git|wanted|lists the files that the repository rules look at
 demo|jq|jq|needed|checks what the demo shows
 demo|smartmontools|smartctl|wanted|health of this server'"'"'s disks
 lint|shellcheck|shellcheck|needed|checks the scripts
+lint|python3|python3|needed|runs ansible-lint
+lint|python3-venv|/usr/lib/python3.*/ensurepip|needed|keeps it apart from the machine'"'"'s Python
+test|python3|python3|needed|the Ansible collection is tested too
+test|python3-venv|/usr/lib/python3.*/ensurepip|needed|keeps its Ansible apart from the machine'"'"'s Python
 test|systemd|systemd-analyze|needed|judges the units
 test|jq|jq|needed|the demo script is tested too
+packages|dpkg-dev|dpkg-shlibdeps|needed|finds the libraries that the packages depend on
+packages|lintian|lintian|needed|judges the packages
+packages|man-db|man|needed|lintian reads the manual pages with it
 bench|jq|jq|needed|reads figures
 bench|etcd-server|etcd|needed|what the coordinator is measured beside
 bench|prometheus-node-exporter|prometheus-node-exporter|needed|what the agent is measured beside
@@ -29,10 +36,11 @@ say() {
     echo "setup: $*"
 }
 
-# Whether a program or file is there; an unprivileged PATH often lacks the sbin folders.
+# Whether a program or file (with * for what differs) is there; an unprivileged PATH often lacks the
+# sbin folders.
 there() {
     case $1 in
-    /*) [[ -e $1 ]] ;;
+    /*) compgen -G "$1" >/dev/null ;;
     *) PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;
     esac
 }

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::cli::{
-    CaCommand, Cli, Command, ConfigArgs, InitArgs, ManArgs, PlaceArgs, RotateCommand,
-};
+use crate::cli::{CaCommand, Command, ConfigArgs, InitArgs, PlaceArgs, RotateCommand};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Settings};
 use crate::init;
+use crate::pages;
 use crate::pki::acknowledge::Acknowledgements;
 use crate::pki::rotation::{self, Status};
 
@@ -29,7 +28,8 @@ pub fn execute(command: Command, clock: &dyn Clock, out: &mut dyn Write) -> anyh
         Command::Version => {
             writeln!(out, "h8lio-coordinator {}", env!("CARGO_PKG_VERSION")).context("cannot print")
         }
-        Command::Man(args) => man(&args),
+        Command::Man(args) => pages::manual(&args.out),
+        Command::Completion(args) => pages::completion(args.shell, out),
     }
 }
 
@@ -71,12 +71,6 @@ fn check_config(args: &ConfigArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         settings.listen
     )
     .context("cannot print")
-}
-
-fn man(args: &ManArgs) -> anyhow::Result<()> {
-    let command = <Cli as clap::CommandFactory>::command();
-    clap_mangen::generate_to(command, &args.out)
-        .with_context(|| format!("cannot write manual pages to {}", args.out.display()))
 }
 
 fn rotate(step: RotateCommand, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<()> {

@@ -18,6 +18,7 @@ pub mod observe;
 pub mod operators;
 pub mod outage;
 mod ownership;
+mod pages;
 pub mod pki;
 pub mod quarantine;
 pub mod registry;
