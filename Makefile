@@ -32,6 +32,18 @@ packages: ## builds the Debian packages into target/packages and looks into them
 	@scripts/setup.sh build packages
 	@scripts/packages.sh $(PACKAGES)
 
+.PHONY: lab-up
+lab-up: ## boots three real servers, emulated, and leaves them to be used (docs/lab.md)
+	@scripts/lab.sh up $(LAB)
+
+.PHONY: lab-down
+lab-down: ## stops the lab, also what a killed run left of it
+	@scripts/lab.sh down
+
+.PHONY: lab-test
+lab-test: ## checks on real servers: STAGE=name, or the core of every stage
+	@scripts/lab.sh test $(if $(STAGE),--stage $(STAGE)) $(LAB)
+
 .PHONY: man
 man: ## writes the man pages into target/man
 	@scripts/man.sh

@@ -1,0 +1,92 @@
+//! What `lab test` runs. A stage is one function over an empty lab of its own; a later stage is a
+//! file here and a line in [`ALL`].
+
+mod lab;
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::checks::{Checks, say};
+use crate::clock::now;
+use crate::lab::Lab;
+use crate::space::Lifetime;
+
+/// How much of a stage runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// What CI runs of it: without it the rest means nothing.
+    Core,
+    /// All of it, when the stage is named.
+    Whole,
+}
+
+/// A named set of checks.
+#[derive(Debug, Clone, Copy)]
+pub struct Stage {
+    pub name: &'static str,
+    pub run: fn(&mut Checks, &Lab, Extent) -> Result<()>,
+}
+
+/// Every stage, the quick ones first.
+pub const ALL: &[Stage] = &[Stage {
+    name: "lab",
+    run: lab::run,
+}];
+
+/// Runs the stage of this name, or the core of all; each in a fresh lab below `folder`, which
+/// ends with it. With `keep` the lab stays up, for a person to look at, until the next run.
+///
+/// # Errors
+/// When there is no such stage, or one fails; the others are run all the same.
+pub fn run(folder: &Path, wanted: Option<&str>, keep: bool) -> Result<()> {
+    let chosen = |stage: &&Stage| wanted.is_none_or(|name| stage.name == name);
+    let stages: Vec<&Stage> = ALL.iter().filter(chosen).collect();
+    if stages.is_empty() {
+        let names: Vec<&str> = ALL.iter().map(|stage| stage.name).collect();
+        bail!(
+            "there is no stage {wanted:?}; there are: {}",
+            names.join(" ")
+        );
+    }
+    let extent = match wanted {
+        Some(_) => Extent::Whole,
+        None => Extent::Core,
+    };
+    let began = now();
+    let mut failed = Vec::new();
+    for stage in stages {
+        if let Err(e) = run_one(folder, stage, extent, keep) {
+            failed.push(format!("{e:#}"));
+        }
+    }
+    say(&format!(
+        "all stages: {:.0} s",
+        began.elapsed().as_secs_f64()
+    ));
+    match failed.is_empty() {
+        true => Ok(()),
+        false => bail!("{}", failed.join("; ")),
+    }
+}
+
+fn run_one(folder: &Path, stage: &Stage, extent: Extent, keep: bool) -> Result<()> {
+    let mut checks = Checks::begin(stage.name);
+    let lifetime = if keep {
+        Lifetime::Kept
+    } else {
+        Lifetime::WithThisThread
+    };
+    let lab = checks.need("a namespace for the lab", || {
+        // What a killed run left here ends first.
+        Lab::remove(folder)?;
+        Lab::create(folder, lifetime)
+    });
+    // What fails without being a check is printed and counted by `need`.
+    let done = lab.and_then(|lab| (stage.run)(&mut checks, &lab, extent));
+    let ended = checks.end(&folder.join("log"));
+    if !keep {
+        Lab::stop(folder).context("the lab does not end")?;
+    }
+    ended.and(done)
+}
