@@ -39,6 +39,8 @@ lab|openssh-client|ssh|needed|reaches them
 lab|iproute2|ip|needed|the networks of the lab
 lab|nftables|nft|needed|cuts in those networks
 lab|iputils-ping|ping|needed|whether a server answers
+lab|python3|python3|needed|Ansible, for the roll-out
+lab|python3-venv|/usr/lib/python3.*/ensurepip|needed|keeps its Ansible apart from the machine'"'"'s Python
 lab|socat|socat|wanted|talking on a serial line
 bench|prometheus-node-exporter|prometheus-node-exporter|needed|what the agent is measured beside
 '

@@ -2,6 +2,7 @@
 //! file here and a line in [`ALL`].
 
 mod lab;
+mod rollout;
 
 use std::path::Path;
 
@@ -29,10 +30,16 @@ pub struct Stage {
 }
 
 /// Every stage, the quick ones first.
-pub const ALL: &[Stage] = &[Stage {
-    name: "lab",
-    run: lab::run,
-}];
+pub const ALL: &[Stage] = &[
+    Stage {
+        name: "lab",
+        run: lab::run,
+    },
+    Stage {
+        name: "rollout",
+        run: rollout::run,
+    },
+];
 
 /// Runs the stage of this name, or the core of all; each in a fresh lab below `folder`, which
 /// ends with it. With `keep` the lab stays up, for a person to look at, until the next run.

@@ -92,7 +92,7 @@ fn devices(checks: &mut Checks, server: Server<'_>) {
 }
 
 /// Every one of these must be in the text.
-fn expect_all<T: AsRef<str>>(text: &str, wanted: &[T]) -> Result<()> {
+pub(super) fn expect_all<T: AsRef<str>>(text: &str, wanted: &[T]) -> Result<()> {
     let missing = wanted
         .iter()
         .map(AsRef::as_ref)
