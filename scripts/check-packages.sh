@@ -6,6 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LC_ALL=C
+: "${SOURCE_DATE_EPOCH:?the time that everything in the packages has, as for scripts/packages.sh}"
 
 folder=${1:?a folder}
 shift
@@ -51,6 +52,16 @@ program() {
     echo "usr/share/fish/vendor_completions.d/$1.fish"
     echo "usr/share/doc/$1/changelog.gz"
     echo "usr/share/doc/$1/copyright"
+}
+
+# Times are the commit's: the clock of whoever builds would be in the bytes.
+check_times() {
+    local name=$1 part times
+    for part in --ctrl-tarfile --fsys-tarfile; do
+        times=$(dpkg-deb "$part" "$deb" | TZ=UTC tar --list --verbose --full-time | awk '{ print $4, $5 }' | sort -u)
+        [[ $times == "$(date -u -d "@$SOURCE_DATE_EPOCH" '+%F %T')" ]] ||
+            complain "$name" "has times of its own: $times"
+    done
 }
 
 field() {
@@ -128,6 +139,7 @@ check() {
     dpkg-deb --control "$deb" "$work/control"
     dpkg-deb --extract "$deb" "$work/files"
     check_contents "$name"
+    check_times "$name"
     check_fields "$name"
     check_conffiles "$name"
     check_scripts "$name"
