@@ -154,3 +154,13 @@ dist_flags() {
     local separator=$'\x1f' cargo_home=${CARGO_HOME:-$HOME/.cargo}
     export CARGO_ENCODED_RUSTFLAGS="--remap-path-prefix=$cargo_home=/cargo${separator}--remap-path-prefix=$PWD=/h8lio"
 }
+
+# build_dist PROGRAM...: into target/dist. Each by itself: built together, each would get the features
+# that the others want of a library, and the agent would grow by what only the coordinator uses.
+build_dist() {
+    local program
+    dist_flags
+    for program in "$@"; do
+        cargo build --locked --profile dist --package "$program"
+    done
+}

@@ -46,8 +46,7 @@ $1 ($version) unstable; urgency=medium
 TEXT
 }
 
-dist_flags
-cargo build --locked --profile dist "${packages[@]/#/--package=}"
+build_dist "${packages[@]}"
 cargo_deb=$(scripts/tool.sh cargo-deb)
 rm -rf "$made"
 mkdir -p "$made/man" "$made/completions" "$made/changelog" "$out"
