@@ -55,6 +55,9 @@ pub enum Command {
     /// Writes the manual pages.
     #[command(hide = true)]
     Man(ManArgs),
+    /// Prints a completion script.
+    #[command(hide = true)]
+    Completion(CompletionArgs),
 }
 
 /// Arguments of `init`.
@@ -152,6 +155,13 @@ pub struct ManArgs {
     /// Folder for the pages; must exist.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+}
+
+/// For which shell.
+#[derive(Debug, Args)]
+pub struct CompletionArgs {
+    /// The shell.
+    pub shell: clap_complete::Shell,
 }
 
 /// Works on the certificate authority.

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::cli::{
-    CaCommand, Cli, Command, ConfigArgs, InitArgs, ManArgs, OperatorCommand, OperatorCreateArgs,
-    PlaceArgs, RotateCommand,
+    CaCommand, Command, ConfigArgs, InitArgs, OperatorCommand, OperatorCreateArgs, PlaceArgs,
+    RotateCommand,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, ConfigError, Settings};
 use crate::init;
 use crate::local_operator::{self, Wish};
+use crate::pages;
 use crate::pki::acknowledge::Acknowledgements;
 use crate::pki::authority::Authority;
 use crate::pki::error::AuthorityError;
@@ -48,7 +49,8 @@ pub fn execute(command: Command, clock: &dyn Clock, out: &mut dyn Write) -> anyh
         Command::Version => {
             writeln!(out, "h8lio-coordinator {}", env!("CARGO_PKG_VERSION")).context("cannot print")
         }
-        Command::Man(args) => man(&args),
+        Command::Man(args) => pages::manual(&args.out),
+        Command::Completion(args) => pages::completion(args.shell, out),
     }
 }
 
@@ -133,12 +135,6 @@ fn check_config(args: &ConfigArgs, clock: &dyn Clock, out: &mut dyn Write) -> an
         settings.listen
     )
     .context("cannot print")
-}
-
-fn man(args: &ManArgs) -> anyhow::Result<()> {
-    let command = <Cli as clap::CommandFactory>::command();
-    clap_mangen::generate_to(command, &args.out)
-        .with_context(|| format!("cannot write manual pages to {}", args.out.display()))
 }
 
 fn rotate(step: RotateCommand, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<()> {

@@ -223,7 +223,15 @@ fn every_command_has_its_manual_page() {
     {
         let page = dir
             .path()
-            .join(format!("h8lio-coordinator-{}.1", command.get_name()));
+            .join(format!("h8lio-coordinator-{}.8", command.get_name()));
         assert!(page.exists(), "{}", page.display());
+    }
+}
+
+#[test]
+fn every_shell_gets_a_completion_script() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&["completion", shell]).expect("printed");
+        assert!(script.contains("check-config"), "{shell}: {script}");
     }
 }

@@ -19,6 +19,7 @@ pub mod observe;
 pub mod operators;
 pub mod outage;
 mod ownership;
+mod pages;
 pub mod pki;
 pub mod quarantine;
 pub mod registry;

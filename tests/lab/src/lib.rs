@@ -8,6 +8,7 @@ pub mod cache;
 pub mod checks;
 pub mod cli;
 pub mod clock;
+pub mod fleet;
 pub mod image;
 pub mod lab;
 pub mod process;

@@ -3,6 +3,7 @@
 
 mod flavours;
 mod lab;
+mod rollout;
 
 use std::path::Path;
 
@@ -42,6 +43,11 @@ pub const ALL: &[Stage] = &[
         name: "flavours",
         core: false,
         run: flavours::run,
+    },
+    Stage {
+        name: "rollout",
+        core: true,
+        run: rollout::run,
     },
 ];
 
