@@ -45,6 +45,11 @@ lab|nftables|nft|needed|cuts in those networks
 lab|iputils-ping|ping|needed|whether a server answers
 lab|python3|python3|needed|Ansible, for the roll-out
 lab|python3-venv|/usr/lib/python3.*/ensurepip|needed|keeps its Ansible apart from the machine'"'"'s Python
+lab|ipmitool|ipmitool|needed|asks the BMCs over IPMI
+lab|openipmi|ipmi_sim|needed|speaks IPMI for them
+lab|fence-agents|fence_redfish|needed|fences through them, as operators do
+lab|redfishtool|redfishtool|needed|asks them over Redfish
+lab|curl|curl|needed|the same
 lab|socat|socat|wanted|talking on a serial line
 bench|prometheus-node-exporter|prometheus-node-exporter|needed|what the agent is measured beside
 '

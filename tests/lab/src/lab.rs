@@ -84,7 +84,7 @@ impl Lab {
     /// When something does not stop, or its files cannot be removed.
     pub fn remove(folder: &Path) -> Result<()> {
         Self::stop(folder)?;
-        for ours in ["servers", "fleet", "run", "log", "ssh-key", "ssh-key.pub"] {
+        for ours in ["servers", "fleet", "bmc", "run", "log", "ssh-key", "ssh-key.pub"] {
             remove_all(&folder.join(ours))?;
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! Everything it starts runs in a network and process namespace of its own ([`space`]), so that
 //! nothing of it is seen by the machine's other programs and nothing survives its end.
 
+pub mod bmc;
 pub mod cache;
 pub mod checks;
 pub mod cli;

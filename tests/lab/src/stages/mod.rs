@@ -1,6 +1,7 @@
 //! What `lab test` runs. A stage is one function over an empty lab of its own; a later stage is a
 //! file here and a line in [`ALL`].
 
+mod bmc;
 mod flavours;
 mod lab;
 mod rollout;
@@ -34,6 +35,11 @@ pub struct Stage {
 
 /// Every stage, the quick ones first.
 pub const ALL: &[Stage] = &[
+    Stage {
+        name: "bmc",
+        core: true,
+        run: bmc::run,
+    },
     Stage {
         name: "lab",
         core: true,
