@@ -5,11 +5,14 @@
 //! nothing of it is seen by the machine's other programs and nothing survives its end.
 
 pub mod cache;
+pub mod ceph;
 pub mod checks;
 pub mod cli;
 pub mod clock;
 pub mod image;
+pub mod kube;
 pub mod lab;
+pub mod parcel;
 pub mod process;
 pub mod server;
 pub mod space;

@@ -1,7 +1,9 @@
 //! The commands of `lab`.
 
+mod ceph;
 mod cut;
 mod disk;
+mod kube;
 mod power;
 mod up;
 
@@ -67,6 +69,10 @@ enum Command {
     Mend,
     /// Gives, takes, breaks and heals disks
     Disk(disk::DiskCommand),
+    /// Makes, removes and asks a Ceph cluster: over the servers, or without them
+    Ceph(ceph::CephCommand),
+    /// Makes, removes and asks a Kubernetes cluster over the servers
+    Kube(kube::KubeCommand),
     /// Runs the checks of a stage, or of the core
     Test {
         #[arg(long)]
@@ -94,6 +100,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Cut(cut) => cut.run(&open()?),
         Command::Mend => cut::mend(&open()?),
         Command::Disk(disk) => disk.run(&open()?),
+        Command::Ceph(ceph) => ceph.run(&cli.dir, open),
+        Command::Kube(kube) => kube.run(open),
         Command::Test { stage, keep } => {
             let folder = cli.dir.with_file_name("test");
             stages::run(&folder, stage.as_deref(), *keep)

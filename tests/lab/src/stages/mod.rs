@@ -1,6 +1,9 @@
 //! What `lab test` runs. A stage is one function over an empty lab of its own; a later stage is a
 //! file here and a line in [`ALL`].
 
+mod ceph;
+mod ceph_loopback;
+mod kube;
 mod lab;
 
 use std::path::Path;
@@ -10,6 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::checks::{Checks, say};
 use crate::clock::now;
 use crate::lab::Lab;
+use crate::server::{Server, Spec};
 use crate::space::Lifetime;
 
 /// How much of a stage runs.
@@ -25,14 +29,34 @@ pub enum Extent {
 #[derive(Debug, Clone, Copy)]
 pub struct Stage {
     pub name: &'static str,
+    /// Whether any of it runs when no stage is named. Where not, stages that do build on it.
+    pub core: bool,
     pub run: fn(&mut Checks, &Lab, Extent) -> Result<()>,
 }
 
 /// Every stage, the quick ones first.
-pub const ALL: &[Stage] = &[Stage {
-    name: "lab",
-    run: lab::run,
-}];
+pub const ALL: &[Stage] = &[
+    Stage {
+        name: "ceph-loopback",
+        core: true,
+        run: ceph_loopback::run,
+    },
+    Stage {
+        name: "lab",
+        core: true,
+        run: lab::run,
+    },
+    Stage {
+        name: "ceph",
+        core: false,
+        run: ceph::run,
+    },
+    Stage {
+        name: "kube",
+        core: false,
+        run: kube::run,
+    },
+];
 
 /// Runs the stage of this name, or the core of all; each in a fresh lab below `folder`, which
 /// ends with it. With `keep` the lab stays up, for a person to look at, until the next run.
@@ -40,7 +64,7 @@ pub const ALL: &[Stage] = &[Stage {
 /// # Errors
 /// When there is no such stage, or one fails; the others are run all the same.
 pub fn run(folder: &Path, wanted: Option<&str>, keep: bool) -> Result<()> {
-    let chosen = |stage: &&Stage| wanted.is_none_or(|name| stage.name == name);
+    let chosen = |stage: &&Stage| wanted.map_or(stage.core, |name| stage.name == name);
     let stages: Vec<&Stage> = ALL.iter().filter(chosen).collect();
     if stages.is_empty() {
         let names: Vec<&str> = ALL.iter().map(|stage| stage.name).collect();
@@ -89,4 +113,23 @@ fn run_one(folder: &Path, stage: &Stage, extent: Extent, keep: bool) -> Result<(
         Lab::stop(folder).context("the lab does not end")?;
     }
     ended.and(done)
+}
+
+/// Three ordinary servers of this lab, on and reached.
+///
+/// # Errors
+/// When one does not boot.
+fn three_servers<'a>(checks: &mut Checks, lab: &'a Lab) -> Result<Vec<Server<'a>>> {
+    checks.need("three servers boot", || {
+        for number in 1..=3 {
+            let server =
+                lab.add_server(&Spec::new(number), &|what| say(&format!("       {what}")))?;
+            server.start()?;
+        }
+        let servers = lab.servers()?;
+        for server in &servers {
+            server.wait_for_ssh()?;
+        }
+        Ok(servers)
+    })
 }
