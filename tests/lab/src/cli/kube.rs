@@ -62,10 +62,8 @@ fn programs() -> Result<()> {
 fn up(lab: &Lab) -> Result<()> {
     let began = now();
     let step = |what: &str| {
-        say(&format!(
-            "[{:>5.0} s] {what}",
-            began.elapsed().as_secs_f64()
-        ))
+        let passed = began.elapsed().as_secs_f64();
+        say(&format!("[{passed:>5.0} s] {what}"));
     };
     let cluster = Cluster::up(lab, &step)?;
     step("the API server is ready");

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use serde_json::Value;
 
 use super::Extent;
 use crate::ceph::loopback::Loopback;
 use crate::ceph::{Client, Place};
 use crate::checks::Checks;
+use crate::clock::until;
 use crate::lab::Lab;
 use crate::process::Processes;
+use crate::space::Lifetime;
 
 const OSDS: u32 = 3;
 const PGS: u64 = 32;
@@ -36,6 +38,7 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, _: Extent) -> Result<()> {
     asked_before_a_stop(checks, &admin);
     stopped_and_back(checks, &cluster, &admin);
     drained(checks, &admin);
+    ends_with_its_thread(checks);
     checks.check("all of it stops", || {
         Loopback::down(&folder)?;
         let left = Processes::at(&folder)?.all()?;
@@ -128,6 +131,36 @@ fn drained(checks: &mut Checks, admin: &Client) {
             ensure!(left == 0, "{left} placement groups are left on osd.0");
             admin.tell(&["osd", "in", "0"])?;
             Ok("safe to destroy".to_owned())
+        },
+    );
+}
+
+/// For tests that call librados themselves: no namespace, and nothing survives the test.
+fn ends_with_its_thread(checks: &mut Checks) {
+    checks.check(
+        "on the machine's loopback a cluster ends with its thread",
+        || {
+            let folder = tempfile::tempdir()?;
+            let sockets = folder.path().join("s");
+            let place = Place::Loopback(Lifetime::WithThisThread);
+            let version = std::thread::scope(|scope| {
+                let up = || {
+                    Loopback::up(folder.path(), &sockets, &place, 1)?
+                        .admin()
+                        .tell(&["version"])
+                };
+                scope
+                    .spawn(up)
+                    .join()
+                    .map_err(|_| anyhow!("its thread panicked"))?
+            })?;
+            let processes = Processes::at(folder.path())?;
+            until("its processes end", SETTLE, || {
+                let all = processes.all()?;
+                ensure!(all.len() == 3, "recorded: {all:?}");
+                Ok(all.iter().all(|(_, runs)| !runs).then_some(()))
+            })?;
+            Ok(version.trim().to_owned())
         },
     );
 }
