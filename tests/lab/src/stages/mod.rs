@@ -3,6 +3,7 @@
 
 mod ceph;
 mod ceph_loopback;
+mod flavours;
 mod kube;
 mod lab;
 
@@ -29,7 +30,7 @@ pub enum Extent {
 #[derive(Debug, Clone, Copy)]
 pub struct Stage {
     pub name: &'static str,
-    /// Whether any of it runs when no stage is named. Where not, stages that do build on it.
+    /// Whether a part of it runs when no stage is named.
     pub core: bool,
     pub run: fn(&mut Checks, &Lab, Extent) -> Result<()>,
 }
@@ -45,6 +46,11 @@ pub const ALL: &[Stage] = &[
         name: "lab",
         core: true,
         run: lab::run,
+    },
+    Stage {
+        name: "flavours",
+        core: false,
+        run: flavours::run,
     },
     Stage {
         name: "ceph",
@@ -132,4 +138,16 @@ fn three_servers<'a>(checks: &mut Checks, lab: &'a Lab) -> Result<Vec<Server<'a>
         }
         Ok(servers)
     })
+}
+
+/// Every one of these must be in the text.
+fn expect_all<T: AsRef<str>>(text: &str, wanted: &[T]) -> Result<()> {
+    let missing = wanted
+        .iter()
+        .map(AsRef::as_ref)
+        .find(|part| !text.contains(part));
+    match missing {
+        Some(part) => bail!("{part:?} is missing in {text:?}"),
+        None => Ok(()),
+    }
 }
