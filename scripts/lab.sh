@@ -15,6 +15,13 @@ up | test)
         scripts/packages.sh
     fi
     ;;
+ceph | kube)
+    # The quick cluster and the programs of Kubernetes need no lab that is up.
+    if [[ ! -x ${CARGO_TARGET_DIR:-target}/debug/lab ]]; then
+        scripts/setup.sh build lab
+        cargo build --locked --quiet -p h8lio-lab
+    fi
+    ;;
 down)
     # Without a lab program there was never a lab.
     [[ -x ${CARGO_TARGET_DIR:-target}/debug/lab ]] || exit 0

@@ -51,6 +51,14 @@ lab|fence-agents|fence_redfish|needed|fences through them, as operators do
 lab|redfishtool|redfishtool|needed|asks them over Redfish
 lab|curl|curl|needed|the same
 lab|socat|socat|wanted|talking on a serial line
+lab|ceph-mon|ceph-mon|needed|the monitor of the lab'"'"'s Ceph
+lab|ceph-mgr|ceph-mgr|needed|its manager
+lab|ceph-osd|ceph-osd|needed|OSDs of the quick cluster without servers
+lab|ceph-common|ceph|needed|asks Ceph
+lab|etcd-server|etcd|needed|what Kubernetes keeps its objects in
+lab|busybox-static|/usr/share/doc/busybox-static|needed|what the pods of the lab run
+lab|golang-1.19-go|/usr/lib/go-1.19/bin/go|wanted|builds Kubernetes, once
+lab|dpkg-dev|dpkg-source|wanted|unpacks its source
 bench|prometheus-node-exporter|prometheus-node-exporter|needed|what the agent is measured beside
 '
 
