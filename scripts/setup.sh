@@ -133,6 +133,7 @@ backports() {
 
 # Where apt gets a suite's packages from.
 targets_of() {
+    # shellcheck disable=SC2016 # apt fills these in, not the shell
     apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
         awk -v codename="$1" '$2 == codename { print $1 }'
 }

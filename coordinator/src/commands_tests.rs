@@ -1,6 +1,7 @@
 use clap::{CommandFactory as _, Parser as _};
 
 use super::*;
+use crate::cli::Cli;
 use crate::clock::ManualClock;
 use crate::config::ConfigError;
 use crate::pki::acknowledge::Waiting;

@@ -91,7 +91,7 @@ impl Kubectl {
         let waited = until(&format!("{} are ready", wanted.join(", ")), limit, || {
             seen = nodes(&self.ask(&["get", "nodes"])?);
             let ready = |name: &&str| seen.iter().any(|(node, ready)| node == name && *ready);
-            Ok((seen.len() == wanted.len() && wanted.iter().all(|name| ready(name))).then_some(()))
+            Ok((seen.len() == wanted.len() && wanted.iter().all(ready)).then_some(()))
         });
         waited.with_context(|| format!("nodes and whether they are ready: {seen:?}"))
     }
