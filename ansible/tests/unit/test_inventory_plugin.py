@@ -15,6 +15,11 @@ keyed_groups:
 INTERFACES = [{"name": "eth0", "addresses": ["192.168.1.5/24", "fe80::1/64"]}, {"addresses": ["10.20.3.4/16"]}]
 
 
+def plain(value):
+    """Newer versions mark what came from outside when they print it."""
+    return value.get("__ansible_unsafe", value) if isinstance(value, dict) else value
+
+
 def read(fleet, ansible, text=FILE, **options):
     file = fleet.folder / "fleet.h8lio.yml"
     file.write_text(text)
@@ -29,10 +34,8 @@ def test_nodes_are_hosts_in_groups_by_role_place_and_state(fleet, ansible):
     for group in ("h8lio", "h8lio_online", "h8lio_role_storage", "h8lio_zone_z1", "h8lio_rack_r_12", "generation_g9"):
         assert listed[group]["hosts"] == ["s1"], group
     variables = listed["_meta"]["hostvars"]["s1"]
-    address = variables["ansible_host"]
-    # Newer versions mark what came from outside when they print it.
-    assert address in ("10.20.3.4", {"__ansible_unsafe": "10.20.3.4"})
-    assert variables["h8lio_topology"]["rack"] == "r-12"
+    assert plain(variables["ansible_host"]) == "10.20.3.4"
+    assert plain(variables["h8lio_topology"]["rack"]) == "r-12"
     assert "s2" not in listed["_meta"]["hostvars"], "a node that waits is no host"
 
 
