@@ -44,6 +44,10 @@ impl Authority for Once {
 }
 
 /// How long it took until it was asked a second time.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the paused clock of the test's runtime"
+)]
 async fn asked_again_after(silent: bool, bits: u128) -> Duration {
     let dir = tempfile::tempdir().expect("a folder");
     let token = JoinToken {
