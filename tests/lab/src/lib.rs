@@ -6,11 +6,15 @@
 
 pub mod bmc;
 pub mod cache;
+pub mod ceph;
 pub mod checks;
 pub mod cli;
 pub mod clock;
+pub mod fleet;
 pub mod image;
+pub mod kube;
 pub mod lab;
+pub mod parcel;
 pub mod process;
 pub mod server;
 pub mod space;

@@ -1,8 +1,10 @@
 //! The commands of `lab`.
 
 mod bmc;
+mod ceph;
 mod cut;
 mod disk;
+mod kube;
 mod power;
 mod up;
 
@@ -80,6 +82,10 @@ enum Command {
         #[arg(trailing_var_arg = true, required = true)]
         words: Vec<String>,
     },
+    /// Makes, removes and asks a Ceph cluster: over the servers, or without them
+    Ceph(ceph::CephCommand),
+    /// Makes, removes and asks a Kubernetes cluster over the servers
+    Kube(kube::KubeCommand),
     /// Runs the checks of a stage, or of the core
     Test {
         #[arg(long)]
@@ -110,6 +116,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Bmc(bmc) => bmc.run(&open()?),
         Command::BmcServe { name } => crate::bmc::handle::serve(open()?, name),
         Command::BmcHook { socket, words } => bmc::hook(socket, words),
+        Command::Ceph(ceph) => ceph.run(&cli.dir, open),
+        Command::Kube(kube) => kube.run(open),
         Command::Test { stage, keep } => {
             let folder = cli.dir.with_file_name("test");
             stages::run(&folder, stage.as_deref(), *keep)
