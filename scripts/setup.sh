@@ -22,6 +22,7 @@ test|jq|jq|needed|the demo script is tested too
 test|iproute2|ip|needed|namespaces of the lab are tested too
 test|nftables|nft|needed|cuts in their networks
 test|gdisk|sgdisk|needed|partitions of the lab'"'"'s disks
+test|strace|strace|needed|plays a failing disk below the store
 bench|jq|jq|needed|reads figures
 bench|etcd-server|etcd|needed|what the coordinator is measured beside
 lab|qemu-system-x86@backports|qemu-system-x86_64|needed|the servers of the lab are emulated

@@ -148,8 +148,14 @@ async fn enroll_with(
                 Progress::Pending {
                     node_name,
                     explanation,
-                } => tracing::info!("waiting for approval as {node_name}: {explanation}"),
-                Progress::Trying { cause } => tracing::warn!("{cause}; trying again"),
+                } => {
+                    notify::status(&format!("waiting for approval as {node_name}"));
+                    tracing::info!("waiting for approval as {node_name}: {explanation}");
+                }
+                Progress::Trying { cause } => {
+                    notify::status(&format!("not enrolled yet: {cause}"));
+                    tracing::warn!("{cause}; trying again");
+                }
             }
             told = Some(p);
         }
@@ -288,7 +294,12 @@ async fn open_vault(settings: &Settings, machine: &Machine, who: &Claims) -> any
         replace: false,
         patience: None,
     };
-    enroll_with(settings, machine, &what).await?;
+    // It runs from here on: a person may take days, and systemd must not end what waits for one.
+    notify::ready();
+    tokio::select! {
+        joined = enroll_with(settings, machine, &what) => joined?,
+        () = notify::feed_watchdog() => return std::future::pending().await,
+    };
     Vault::open(Arc::clone(&machine.disk))?.context("the identity vanished after enrollment")
 }
 
