@@ -9,6 +9,18 @@ case ${1:-} in
 up | test)
     scripts/setup.sh build lab
     cargo build --locked --quiet -p h8lio-lab
+    # What is rolled out is what is shipped. Only the lab's own checks do without.
+    if [[ $1 == test && " $* " != *" --stage lab "* ]]; then
+        scripts/setup.sh packages
+        scripts/packages.sh
+    fi
+    ;;
+ceph | kube)
+    # The quick cluster and the programs of Kubernetes need no lab that is up.
+    if [[ ! -x ${CARGO_TARGET_DIR:-target}/debug/lab ]]; then
+        scripts/setup.sh build lab
+        cargo build --locked --quiet -p h8lio-lab
+    fi
     ;;
 down)
     # Without a lab program there was never a lab.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a task needs and this machine lacks.
 #
-#   scripts/setup.sh GROUP...     groups: build demo lint test bench lab
+#   scripts/setup.sh GROUP...     groups: build demo lint test bench packages lab
 #
 # As root on a machine with apt it installs them; no daemon among them is started. Elsewhere it
 # says what is missing and what for, and fails only when the task cannot do without.
@@ -17,11 +17,19 @@ build|git|git|wanted|lists the files that the repository rules look at
 demo|jq|jq|needed|checks what the demo shows
 demo|smartmontools|smartctl|wanted|health of this server'"'"'s disks
 lint|shellcheck|shellcheck|needed|checks the scripts
+lint|python3|python3|needed|runs ansible-lint
+lint|python3-venv|/usr/lib/python3.*/ensurepip|needed|keeps it apart from the machine'"'"'s Python
+test|python3|python3|needed|the Ansible collection is tested too
+test|python3-venv|/usr/lib/python3.*/ensurepip|needed|keeps its Ansible apart from the machine'"'"'s Python
 test|systemd|systemd-analyze|needed|judges the units
 test|jq|jq|needed|the demo script is tested too
+test|strace|strace|needed|plays a failing disk below the store
 test|iproute2|ip|needed|namespaces of the lab are tested too
 test|nftables|nft|needed|cuts in their networks
 test|gdisk|sgdisk|needed|partitions of the lab'"'"'s disks
+packages|dpkg-dev|dpkg-shlibdeps|needed|finds the libraries that the packages depend on
+packages|lintian|lintian|needed|judges the packages
+packages|man-db|man|needed|lintian reads the manual pages with it
 bench|jq|jq|needed|reads figures
 bench|etcd-server|etcd|needed|what the coordinator is measured beside
 lab|qemu-system-x86@backports|qemu-system-x86_64|needed|the servers of the lab are emulated
@@ -35,7 +43,22 @@ lab|openssh-client|ssh|needed|reaches them
 lab|iproute2|ip|needed|the networks of the lab
 lab|nftables|nft|needed|cuts in those networks
 lab|iputils-ping|ping|needed|whether a server answers
+lab|python3|python3|needed|Ansible, for the roll-out
+lab|python3-venv|/usr/lib/python3.*/ensurepip|needed|keeps its Ansible apart from the machine'"'"'s Python
+lab|ipmitool|ipmitool|needed|asks the BMCs over IPMI
+lab|openipmi|ipmi_sim|needed|speaks IPMI for them
+lab|fence-agents|fence_redfish|needed|fences through them, as operators do
+lab|redfishtool|redfishtool|needed|asks them over Redfish
+lab|curl|curl|needed|the same
 lab|socat|socat|wanted|talking on a serial line
+lab|ceph-mon|ceph-mon|needed|the monitor of the lab'"'"'s Ceph
+lab|ceph-mgr|ceph-mgr|needed|its manager
+lab|ceph-osd|ceph-osd|needed|OSDs of the quick cluster without servers
+lab|ceph-common|ceph|needed|asks Ceph
+lab|etcd-server|etcd|needed|what Kubernetes keeps its objects in
+lab|busybox-static|/usr/share/doc/busybox-static|needed|what the pods of the lab run
+lab|golang-1.19-go|/usr/lib/go-1.19/bin/go|wanted|builds Kubernetes, once
+lab|dpkg-dev|dpkg-source|wanted|unpacks its source
 bench|prometheus-node-exporter|prometheus-node-exporter|needed|what the agent is measured beside
 '
 
@@ -45,10 +68,11 @@ say() {
     echo "setup: $*"
 }
 
-# Whether a program or file is there; an unprivileged PATH often lacks the sbin folders.
+# Whether a program or file (with * for what differs) is there; an unprivileged PATH often lacks the
+# sbin folders.
 there() {
     case $1 in
-    /*) [[ -e $1 ]] ;;
+    /*) compgen -G "$1" >/dev/null ;;
     *) PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;
     esac
 }
@@ -109,6 +133,7 @@ backports() {
 
 # Where apt gets a suite's packages from.
 targets_of() {
+    # shellcheck disable=SC2016 # apt fills these in, not the shell
     apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
         awk -v codename="$1" '$2 == codename { print $1 }'
 }

@@ -14,6 +14,20 @@ use crate::server::{Places, Server, Spec, number_of};
 use crate::space::{Lifetime, Space};
 use crate::ssh::{self, Ssh};
 
+/// What a lab has in its folder: servers and keys, and the clusters made on them.
+const OURS: &[&str] = &[
+    "servers",
+    "fleet",
+    "bmc",
+    "ceph",
+    "kube",
+    "loopback",
+    "run",
+    "log",
+    "ssh-key",
+    "ssh-key.pub",
+];
+
 /// A lab that is up.
 #[derive(Debug)]
 pub struct Lab {
@@ -84,7 +98,7 @@ impl Lab {
     /// When something does not stop, or its files cannot be removed.
     pub fn remove(folder: &Path) -> Result<()> {
         Self::stop(folder)?;
-        for ours in ["servers", "run", "log", "ssh-key", "ssh-key.pub"] {
+        for ours in OURS {
             remove_all(&folder.join(ours))?;
         }
         Ok(())

@@ -4,12 +4,17 @@
 //! Everything it starts runs in a network and process namespace of its own ([`space`]), so that
 //! nothing of it is seen by the machine's other programs and nothing survives its end.
 
+pub mod bmc;
 pub mod cache;
+pub mod ceph;
 pub mod checks;
 pub mod cli;
 pub mod clock;
+pub mod fleet;
 pub mod image;
+pub mod kube;
 pub mod lab;
+pub mod parcel;
 pub mod process;
 pub mod server;
 pub mod space;

@@ -1,7 +1,10 @@
 //! The commands of `lab`.
 
+mod bmc;
+mod ceph;
 mod cut;
 mod disk;
+mod kube;
 mod power;
 mod up;
 
@@ -67,6 +70,22 @@ enum Command {
     Mend,
     /// Gives, takes, breaks and heals disks
     Disk(disk::DiskCommand),
+    /// Shows a server's BMC, and makes it slow, dead, deaf or lying
+    Bmc(bmc::BmcCommand),
+    /// Is a server's BMC, until it is told to end
+    #[command(hide = true)]
+    BmcServe { name: String },
+    /// Is called by a BMC's ipmi_sim
+    #[command(hide = true)]
+    BmcHook {
+        socket: PathBuf,
+        #[arg(trailing_var_arg = true, required = true)]
+        words: Vec<String>,
+    },
+    /// Makes, removes and asks a Ceph cluster: over the servers, or without them
+    Ceph(ceph::CephCommand),
+    /// Makes, removes and asks a Kubernetes cluster over the servers
+    Kube(kube::KubeCommand),
     /// Runs the checks of a stage, or of the core
     Test {
         #[arg(long)]
@@ -94,6 +113,11 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Cut(cut) => cut.run(&open()?),
         Command::Mend => cut::mend(&open()?),
         Command::Disk(disk) => disk.run(&open()?),
+        Command::Bmc(bmc) => bmc.run(&open()?),
+        Command::BmcServe { name } => crate::bmc::handle::serve(open()?, name),
+        Command::BmcHook { socket, words } => bmc::hook(socket, words),
+        Command::Ceph(ceph) => ceph.run(&cli.dir, open),
+        Command::Kube(kube) => kube.run(open),
         Command::Test { stage, keep } => {
             let folder = cli.dir.with_file_name("test");
             stages::run(&folder, stage.as_deref(), *keep)
@@ -138,6 +162,12 @@ fn status(lab: &Lab) -> Result<()> {
             spec.flavour,
             disks.join(" ")
         ));
+    }
+    for bmc in crate::bmc::all(lab)? {
+        let mode = bmc.folder().mode();
+        if mode != crate::bmc::Mode::Normal {
+            say(&format!("the BMC of {} is {mode}", bmc.name()));
+        }
     }
     for drop in lab.space().drops()? {
         say(&format!("cut: {drop}"));

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use clap::Args;
 
+use crate::bmc::Bmc;
 use crate::checks::say;
 use crate::clock::now;
 use crate::image::{Flavour, Release};
@@ -45,14 +46,18 @@ impl Up {
                 memory_mib: self.memory,
                 ..Spec::new(number)
             };
-            lab.add_server(&spec, &step)?.start()?;
+            let server = lab.add_server(&spec, &step)?;
+            Bmc::add(&server, &lab)?;
+            server.start()?;
         }
         step("the servers boot");
         for server in lab.servers()? {
             server.wait_for_ssh()?;
             step(&format!("{} answers", server.name()));
         }
-        say("status: lab status · log in: lab ssh s1 · serial line: lab console s1");
+        say(
+            "status: lab status · log in: lab ssh s1 · serial line: lab console s1 · BMC: lab bmc s1",
+        );
         Ok(())
     }
 }

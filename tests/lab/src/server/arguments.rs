@@ -20,6 +20,9 @@ pub(super) const VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 pub(super) fn of(spec: &Spec, places: &Places, ssh_key: &Path) -> Vec<String> {
     let mut list = Arguments::default();
     list.word("-name").word(&spec.name());
+    // The oldest processor that Ceph runs on: its erasure code needs SSSE3, which QEMU's default
+    // processor lacks. A newer one would let the C library use what is slow to emulate.
+    list.words("-cpu Nehalem");
     list.words("-M q35 -accel tcg -smp 1 -nodefaults -no-user-config -display none");
     list.word("-m").word(&spec.memory_mib.to_string());
     identity(&mut list, spec, ssh_key);

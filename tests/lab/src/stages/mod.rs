@@ -1,8 +1,13 @@
 //! What `lab test` runs. A stage is one function over an empty lab of its own; a later stage is a
 //! file here and a line in [`ALL`].
 
+mod bmc;
+mod ceph;
+mod ceph_loopback;
 mod flavours;
+mod kube;
 mod lab;
+mod rollout;
 
 use std::path::Path;
 
@@ -11,6 +16,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::checks::{Checks, say};
 use crate::clock::now;
 use crate::lab::Lab;
+use crate::server::{Server, Spec};
 use crate::space::Lifetime;
 
 /// How much of a stage runs.
@@ -34,6 +40,16 @@ pub struct Stage {
 /// Every stage, the quick ones first.
 pub const ALL: &[Stage] = &[
     Stage {
+        name: "bmc",
+        core: true,
+        run: bmc::run,
+    },
+    Stage {
+        name: "ceph-loopback",
+        core: true,
+        run: ceph_loopback::run,
+    },
+    Stage {
         name: "lab",
         core: true,
         run: lab::run,
@@ -42,6 +58,21 @@ pub const ALL: &[Stage] = &[
         name: "flavours",
         core: false,
         run: flavours::run,
+    },
+    Stage {
+        name: "rollout",
+        core: true,
+        run: rollout::run,
+    },
+    Stage {
+        name: "ceph",
+        core: false,
+        run: ceph::run,
+    },
+    Stage {
+        name: "kube",
+        core: false,
+        run: kube::run,
     },
 ];
 
@@ -100,6 +131,25 @@ fn run_one(folder: &Path, stage: &Stage, extent: Extent, keep: bool) -> Result<(
         Lab::stop(folder).context("the lab does not end")?;
     }
     ended.and(done)
+}
+
+/// Three ordinary servers of this lab, on and reached.
+///
+/// # Errors
+/// When one does not boot.
+fn three_servers<'a>(checks: &mut Checks, lab: &'a Lab) -> Result<Vec<Server<'a>>> {
+    checks.need("three servers boot", || {
+        for number in 1..=3 {
+            let server =
+                lab.add_server(&Spec::new(number), &|what| say(&format!("       {what}")))?;
+            server.start()?;
+        }
+        let servers = lab.servers()?;
+        for server in &servers {
+            server.wait_for_ssh()?;
+        }
+        Ok(servers)
+    })
 }
 
 /// Every one of these must be in the text.
