@@ -26,6 +26,7 @@ test|jq|jq|needed|the demo script is tested too
 packages|dpkg-dev|dpkg-shlibdeps|needed|finds the libraries that the packages depend on
 packages|lintian|lintian|needed|judges the packages
 packages|man-db|man|needed|lintian reads the manual pages with it
+test|strace|strace|needed|plays a failing disk below the store
 bench|jq|jq|needed|reads figures
 bench|etcd-server|etcd|needed|what the coordinator is measured beside
 lab|qemu-system-x86@backports|qemu-system-x86_64|needed|the servers of the lab are emulated

@@ -53,6 +53,9 @@ mod tests {
         let text = page("h8lio-agent.8").expect("the program's page");
         assert!(text.contains(".TH h8lio-agent 8"), "{text}");
         page("h8lio-agent-enroll.8").expect("a command's page");
-        assert!(page("h8lio-agent-man.8").is_err(), "hidden commands have none");
+        assert!(
+            page("h8lio-agent-man.8").is_err(),
+            "hidden commands have none"
+        );
     }
 }

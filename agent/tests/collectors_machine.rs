@@ -21,6 +21,9 @@ use h8lio_agent::reconcile::{problems_to_conditions, system};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
+/// As Linux 6.12 prints it.
+const MEMINFO: &str = include_str!("fixtures/proc/meminfo");
+
 struct Tree(TempDir);
 
 impl Tree {
@@ -106,7 +109,9 @@ fn the_boot_time_does_not_wobble_with_the_clock() {
     let tree = Tree::new();
     let os = LinuxOs::new(tree.root());
     let read = |btime: &str| {
-        tree.file("proc/stat", format!("cpu 1 2\nbtime {btime}\n"));
+        let rest = "processes 7\nprocs_running 1\nprocs_blocked 0\n";
+        let text = format!("cpu  1 2 3 4 5 6 7 8 9 0\ncpu0 1 2 3 4\nctxt 5\nbtime {btime}\n{rest}");
+        tree.file("proc/stat", text);
         os.os().booted_at_seconds
     };
     assert_eq!(read("1700000000"), Some(1_700_000_000));
@@ -131,10 +136,7 @@ fn a_vendor_who_filled_in_nothing_leaves_no_serial() {
             "proc/cpuinfo",
             "processor : 0\nmodel name : X 9\nflags : fpu vme\n",
         )
-        .file(
-            "proc/meminfo",
-            "MemTotal:       16 kB\nMemAvailable: 8 kB\n",
-        );
+        .file("proc/meminfo", MEMINFO);
     for (cpu, core) in [(0, 0), (1, 0), (2, 1), (3, 1)] {
         let at = format!("sys/devices/system/cpu/cpu{cpu}");
         tree.file(&format!("{at}/topology/physical_package_id"), "0\n")
@@ -228,6 +230,19 @@ fn drives_are_told_from_everything_else_below_sys_block() {
     assert_eq!(sda.holders, ["dm-0"]);
     assert_eq!(sda.partitions[0].size_bytes, 4096);
     assert_eq!(sda.by_id, ["wwn-0x5000c50000000011"]);
+}
+
+#[test]
+fn the_controller_above_a_drive_and_its_failed_commands_are_read() {
+    let tree = Tree::new();
+    let at = "../devices/pci0000:00/0000:3b:00.0/host2/target2:2:0/2:2:0:0/block/sda";
+    tree.link("sys/block/sda", at)
+        .file("sys/devices/pci0000:00/0000:3b:00.0/host2/target2:2:0/2:2:0:0/block/sda/size", "8\n")
+        .file("sys/devices/pci0000:00/0000:3b:00.0/host2/target2:2:0/2:2:0:0/block/sda/device/ioerr_cnt", "0x1f\n")
+        .file("sys/class/scsi_host/host2/proc_name", "megaraid_sas\n");
+    let drives = LinuxDisks::new(tree.root()).drives().drives;
+    assert_eq!(drives[0].scsi_driver.as_deref(), Some("megaraid_sas"));
+    assert_eq!(drives[0].failed_commands, Some(31));
 }
 
 #[test]
@@ -347,15 +362,17 @@ fn vitals_are_read_and_junk_is_left_out() {
     let tree = Tree::new();
     tree.file("proc/uptime", "1234.56 1.0\n")
         .file("proc/loadavg", "NaN 0 0 1/2 3\n")
-        .file("proc/meminfo", "MemTotal: 16 kB\nMemAvailable: 8 kB\n")
-        .file("proc/pressure/cpu", "some avg10=1.50 avg60=0.00 avg300=0.00 total=1\n")
+        .file("proc/meminfo", MEMINFO)
+        .file("proc/pressure/cpu", "some avg10=1.53 avg60=0.00 avg300=0.00 total=1\n")
         .file("proc/pressure/memory", "some avg10=junk\n")
+        .file("proc/pressure/io", "some\nfull\n")
         .file(
             "proc/net/dev",
             "Inter-| Receive\n face |bytes\n  eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n veth1: \
-             1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n",
+             1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n odd\u{2003}name: 1 2\n",
         )
         .folder("sys/class/net/eth0/device")
+        .folder("sys/class/net/odd\u{2003}name/device")
         .folder("sys/class/net/veth1")
         .folder("var/lib/state");
     let raw = LinuxVitals::new(tree.root(), "/var/lib/state".into()).vitals();
@@ -367,6 +384,8 @@ fn vitals_are_read_and_junk_is_left_out() {
     );
     assert_eq!(v.pressure.keys().collect::<Vec<_>>(), ["cpu"]);
     assert_eq!(v.pressure["cpu"].full_avg10, None, "an older kernel");
+    let some = v.pressure["cpu"].some_avg10;
+    assert!((some - 1.53).abs() < 1e-12, "two decimals, not {some}");
     assert_eq!(v.interfaces.keys().collect::<Vec<_>>(), ["eth0"]);
     let eth0 = v.interfaces["eth0"];
     assert_eq!(
@@ -399,7 +418,8 @@ fn every_collector_runs_on_this_server_and_its_facts_are_json() {
 
     let state = std::env::temp_dir();
     let raw = LinuxVitals::new(Root::default(), state).vitals();
-    let vitals = system::vitals::assess(&raw, &view.temperatures, None);
+    let sensors = LinuxVitals::new(Root::default(), "/".into()).sensors();
+    let vitals = system::vitals::assess(&raw, &view.temperatures, &sensors, None);
     assert!(vitals.uptime_seconds > 0 && vitals.memory_available_bytes > 0);
 
     let mut conditions = disk_conditions(&view.disks, &view.osds, now);

@@ -90,6 +90,7 @@ fn each_server_of_the_sample_rack_has_just_the_problems_it_is_made_for(
 
 #[rstest]
 #[case("disk.fail sdc", DiskFailing)]
+#[case("disk.unreadable sdc 5", DiskFailing)]
 #[case("link.speed eno1 100", LinkDegraded)]
 #[case("link.down eno2", BondDegraded)]
 #[case("osd.down 1", OsdDown)]

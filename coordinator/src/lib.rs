@@ -13,6 +13,7 @@ pub mod feed;
 pub mod gather;
 pub mod init;
 mod lane;
+pub mod local_operator;
 pub mod metrics;
 pub mod observe;
 pub mod operators;

@@ -7,7 +7,7 @@ use h8lio_tests::repo::tree::{Tree, top};
 
 /// Each service and the exposure it may have at most, in tenths, by systemd's own measure.
 /// The agent's is what its work costs; the head of its unit says what is missing and why.
-const SERVICES: [(&str, u32); 2] = [("h8lio-coordinator", 20), ("h8lio-agent", 38)];
+const SERVICES: [(&str, u32); 2] = [("h8lio-coordinator", 20), ("h8lio-agent", 39)];
 
 fn unit(service: &str) -> String {
     let path = top().join(format!("systemd/{service}.service"));

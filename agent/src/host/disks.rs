@@ -1,6 +1,7 @@
 //! Drives: what the kernel, the signature database and the drives themselves say.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use h8lio_model::inventory::Problem;
 
@@ -26,6 +27,49 @@ pub trait DiskHost {
     /// # Errors
     /// When there was no answer that is JSON.
     fn smart(&self, device: &str) -> Result<RawSmart, Problem>;
+
+    /// Cheap. Medium errors that the kernel logged since the last call; the first call tells all
+    /// that its log still holds.
+    fn kernel_errors(&self) -> RawKernelErrors;
+
+    /// Dear: opens every drive. Disks that only a RAID controller sees.
+    ///
+    /// # Errors
+    /// When smartctl could not look for them.
+    fn members(&self) -> Result<Vec<RawMember>, Problem>;
+
+    /// As [`DiskHost::smart`], of a disk behind a controller.
+    ///
+    /// # Errors
+    /// As for [`DiskHost::smart`].
+    fn smart_of(&self, member: &RawMember) -> Result<RawSmart, Problem>;
+}
+
+/// Answer of [`DiskHost::kernel_errors`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RawKernelErrors {
+    pub errors: Vec<RawMediumError>,
+    /// Why the log could not be read.
+    pub problem: Option<Problem>,
+}
+
+/// A sector that the kernel could not read or write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawMediumError {
+    /// Kernel name of the drive.
+    pub device: String,
+    pub sector: u64,
+    /// How long ago.
+    pub age: Duration,
+}
+
+/// A disk behind a RAID controller, in smartctl's words.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RawMember {
+    /// For example `/dev/bus/0`.
+    pub device: String,
+    /// For example `megaraid,8`.
+    pub position: String,
 }
 
 /// The kernel's block devices.
@@ -60,6 +104,11 @@ pub struct RawDrive {
     pub vendor: Option<String>,
     pub model: Option<String>,
     pub firmware: Option<String>,
+    /// Kernel driver of the SCSI host that it hangs on, for example `megaraid_sas`.
+    pub scsi_driver: Option<String>,
+    /// Commands that failed since it was attached (`ioerr_cnt`); harmless ones too, such as a
+    /// question that the drive does not know.
+    pub failed_commands: Option<u64>,
     /// Where the drive hangs, for example `../devices/pci0000:00/…/ata1/…/block/sda`.
     pub sys_path: String,
     pub slot: Option<String>,

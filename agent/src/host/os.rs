@@ -8,7 +8,8 @@ pub trait OsHost {
     /// Cheap: a handful of small files.
     fn os(&self) -> RawOs;
 
-    /// Dear: may run `timedatectl` or `chronyc`. Every few minutes is enough.
+    /// One system call and a walk over `/proc`; where the call is forbidden, `timedatectl` or
+    /// `chronyc`. Every few minutes is enough.
     fn clock(&self) -> RawClock;
 }
 
@@ -34,8 +35,10 @@ pub struct RawOs {
 /// Everything that could say whether the clock is kept. `None`: it could not be asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RawClock {
-    /// `NTPSynchronized` of timedated, which is the kernel's `STA_UNSYNC` turned round.
+    /// The kernel's own answer (`adjtimex`).
     pub kernel_synchronized: Option<bool>,
+    /// `NTPSynchronized` of timedated: the same, asked by a daemon that may.
+    pub timedated_synchronized: Option<bool>,
     /// chrony's own word: its leap status is not `Not synchronised`.
     pub chrony_synchronized: Option<bool>,
     /// When timesyncd last touched `/run/systemd/timesync/synchronized`.

@@ -1,5 +1,7 @@
-//! Drives: the kernel's view from `/sys/block`, signatures from `lsblk`, health from `smartctl`.
+//! Drives: the kernel's view from `/sys/block` and its log, signatures from `lsblk`, health from
+//! `smartctl`.
 
+mod kmsg;
 pub(crate) mod lsblk;
 mod mounts;
 mod smartctl;
@@ -12,9 +14,12 @@ use std::sync::{Mutex, PoisonError};
 
 use h8lio_model::inventory::Problem;
 
+use super::procs;
 use super::root::Root;
 use crate::host::Fingerprint;
-use crate::host::disks::{DiskHost, RawDrives, RawSignatures, RawSmart};
+use crate::host::disks::{
+    DiskHost, RawDrives, RawKernelErrors, RawMember, RawSignatures, RawSmart,
+};
 
 /// Reads the drives below a root.
 #[derive(Debug, Default)]
@@ -23,6 +28,7 @@ pub struct LinuxDisks {
     /// Processes of smartctl that not even SIGKILL ended, by device: a drive that does not
     /// answer is not asked again while one waits for it.
     stuck: Mutex<BTreeMap<String, u32>>,
+    kmsg: Mutex<kmsg::Kmsg>,
 }
 
 impl LinuxDisks {
@@ -30,6 +36,7 @@ impl LinuxDisks {
         Self {
             root,
             stuck: Mutex::default(),
+            kmsg: Mutex::default(),
         }
     }
 }
@@ -60,19 +67,46 @@ impl DiskHost for LinuxDisks {
     }
 
     fn smart(&self, device: &str) -> Result<RawSmart, Problem> {
+        self.ask(device, || smartctl::ask(device))
+    }
+
+    fn kernel_errors(&self) -> RawKernelErrors {
+        let mut kmsg = self.kmsg.lock().unwrap_or_else(PoisonError::into_inner);
+        kmsg.look(&self.root)
+    }
+
+    fn members(&self) -> Result<Vec<RawMember>, Problem> {
+        self.root.allows_tools("smartctl")?;
+        smartctl::members()
+    }
+
+    fn smart_of(&self, member: &RawMember) -> Result<RawSmart, Problem> {
+        let name = format!("{} {}", member.device, member.position);
+        self.ask(&name, || smartctl::ask_member(member))
+    }
+}
+
+impl LinuxDisks {
+    /// Asks a drive unless an earlier smartctl still waits for it.
+    fn ask(
+        &self,
+        name: &str,
+        ask: impl FnOnce() -> Result<RawSmart, (Problem, Option<u32>)>,
+    ) -> Result<RawSmart, Problem> {
         self.root.allows_tools("smartctl")?;
         let mut stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pid) = stuck.get(device).copied() {
-            if self.root.value(format!("proc/{pid}/comm")).as_deref() == Some("smartctl") {
-                return Err(smartctl::still_stuck(device, pid));
+        if let Some(pid) = stuck.get(name).copied() {
+            let process = procs::one(&self.root.join("proc"), pid);
+            if process.and_then(|p| procs::name(&p)).as_deref() == Some("smartctl") {
+                return Err(smartctl::still_stuck(name, pid));
             }
-            stuck.remove(device);
+            stuck.remove(name);
         }
         drop(stuck);
-        smartctl::ask(device).map_err(|(problem, pid)| {
+        ask().map_err(|(problem, pid)| {
             if let Some(pid) = pid {
                 let mut stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
-                stuck.insert(device.to_owned(), pid);
+                stuck.insert(name.to_owned(), pid);
             }
             problem
         })

@@ -1,8 +1,9 @@
 //! The only door to host tools: absolute path, `LC_ALL=C`, empty environment, no standard input,
 //! a deadline that kills the whole process group, and a cap on output.
 //!
-//! Arguments are a typed argv; nothing is ever given to a shell, so hostile device and package
-//! names are only names.
+//! Arguments are an [`Argv`]; nothing is ever given to a shell. Options are written in this
+//! program; what comes from outside can only be an option's value or an operand, and an operand
+//! that looks like an option is refused. So hostile names of devices and packages are only names.
 //!
 //! One thread does it all: both pipes are non-blocking and polled, so nothing is left behind when
 //! a tool is given up. How a run ends:
@@ -19,7 +20,7 @@ mod pipes;
 #[cfg(test)]
 mod tests;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -48,6 +49,45 @@ const REAP: Duration = Duration::from_secs(2);
 
 /// The longest sleep between two looks at whether the tool has ended.
 const STEP: Duration = Duration::from_millis(20);
+
+/// Arguments of a tool.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Argv(Vec<OsString>);
+
+impl Argv {
+    /// Options, and operands that are written in this program.
+    pub fn of(fixed: &[&'static str]) -> Self {
+        Self(fixed.iter().map(OsString::from).collect())
+    }
+
+    /// Adds more of them.
+    pub fn and(mut self, fixed: &[&'static str]) -> Self {
+        self.0.extend(fixed.iter().map(OsString::from));
+        self
+    }
+
+    /// Adds `option` and its value as one argument, for example `--admindir=` and a folder.
+    pub fn value(mut self, option: &'static str, value: impl AsRef<OsStr>) -> Self {
+        let mut argument = OsString::from(option);
+        argument.push(value);
+        self.0.push(argument);
+        self
+    }
+
+    /// Adds a name that comes from outside.
+    ///
+    /// # Errors
+    /// When a tool could take it for an option, or the system for the end of the argument.
+    pub fn operand(mut self, name: impl AsRef<OsStr>) -> Result<Self, ExecError> {
+        let bytes = name.as_ref().as_encoded_bytes();
+        if bytes.is_empty() || bytes.starts_with(b"-") || bytes.contains(&0) {
+            let name = crate::words::plain(&name.as_ref().to_string_lossy());
+            return Err(ExecError::OddName { name });
+        }
+        self.0.push(name.as_ref().to_owned());
+        Ok(self)
+    }
+}
 
 /// What a tool answered. The exit code is the caller's to judge (smartctl's is a bitmask).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +124,8 @@ pub enum ExecError {
         pid: u32,
         after: Duration,
     },
+    #[error("a tool could take the name \"{name}\" for an option, so it is not given to one")]
+    OddName { name: String },
     #[error("{tool} printed more than 8 MiB and was killed")]
     TooMuch { tool: String },
     #[error("{tool} was killed by signal {signal}")]
@@ -105,6 +147,7 @@ impl ExecError {
             Self::Start { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "NotPermitted"
             }
+            Self::OddName { .. } => "NotUnderstood",
             _ => "Failed",
         };
         let cause = std::error::Error::source(self)
@@ -131,10 +174,10 @@ pub fn find(tool: &str) -> Option<PathBuf> {
 ///
 /// # Errors
 /// [`ExecError`]; a non-zero exit is *not* an error.
-pub fn run<S: AsRef<OsStr>>(
-    tool: &str,
-    args: &[S],
-    env: &[(&str, &str)],
+pub fn run(
+    tool: &'static str,
+    args: &Argv,
+    env: &[(&'static str, &'static str)],
     deadline: Duration,
 ) -> Result<Answer, ExecError> {
     let named = || tool.to_owned();
@@ -173,14 +216,14 @@ pub fn run<S: AsRef<OsStr>>(
     }
 }
 
-fn start<S: AsRef<OsStr>>(path: &Path, args: &[S], env: &[(&str, &str)]) -> io::Result<Child> {
+fn start(path: &Path, args: &Argv, env: &[(&str, &str)]) -> io::Result<Child> {
     #[expect(
         clippy::disallowed_methods,
         reason = "this file is the door to host tools"
     )]
     let mut command = std::process::Command::new(path);
     command
-        .args(args)
+        .args(&args.0)
         .env_clear()
         .env("LC_ALL", "C")
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")

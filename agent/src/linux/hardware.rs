@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use h8lio_model::inventory::{Cpu, Memory, NumaNode, Problem};
+use procfs::{CpuInfo, FromRead, Meminfo};
 
-use super::root::{Root, not_understood, unreadable};
+use super::parsed::parsed;
+use super::root::{Root, unreadable};
 use crate::host::hardware::{HardwareHost, RawDmi, RawHardware};
 
 /// Reads the machine below a root.
@@ -27,10 +29,11 @@ impl HardwareHost for LinuxHardware {
             problems.push(unreadable("/proc/cpuinfo", &e));
             String::new()
         });
+        let first = first_processor(&cpuinfo);
         RawHardware {
             dmi: dmi(root, &mut problems),
-            cpu: cpu(root, &cpuinfo),
-            hypervisor_flag: hypervisor_flag(&cpuinfo),
+            cpu: cpu(root, &cpuinfo, first.as_ref()),
+            hypervisor_flag: hypervisor_flag(first.as_ref()),
             hypervisor_type: root.value("sys/hypervisor/type"),
             memory: memory(root, &mut problems),
             uefi: root
@@ -81,19 +84,38 @@ fn has_bmc(root: &Root) -> bool {
         .any(|p| root.exists(p))
 }
 
-fn field<'a>(cpuinfo: &'a str, name: &str) -> Option<&'a str> {
-    cpuinfo.lines().find_map(|line| {
-        let (key, value) = line.split_once(':')?;
-        (key.trim() == name && !value.trim().is_empty()).then(|| value.trim())
-    })
+/// What `/proc/cpuinfo` says of the first processor. Only its lines are parsed: procfs makes a
+/// map for each, which is a megabyte on a server with 256 of them, and they differ in nothing
+/// that is reported.
+fn first_processor(cpuinfo: &str) -> Option<CpuInfo> {
+    let end = cpuinfo.find("\n\n").unwrap_or(cpuinfo.len());
+    CpuInfo::from_read(&cpuinfo.as_bytes()[..end]).ok()
 }
 
 /// Only x86 has flags; elsewhere nothing is said.
-fn hypervisor_flag(cpuinfo: &str) -> Option<bool> {
-    field(cpuinfo, "flags").map(|f| f.split_whitespace().any(|f| f == "hypervisor"))
+fn hypervisor_flag(first: Option<&CpuInfo>) -> Option<bool> {
+    let flags = first?.flags(0)?;
+    Some(flags.contains(&"hypervisor"))
 }
 
-fn cpu(root: &Root, cpuinfo: &str) -> Cpu {
+/// x86 and some others name the model with each processor; ARM boards on a line of their own at
+/// the end, which procfs passes over.
+fn model(cpuinfo: &str, first: Option<&CpuInfo>) -> Option<String> {
+    let named = ["model name", "cpu model"]
+        .into_iter()
+        .find_map(|name| first?.get_field(0, name));
+    let board = || {
+        let lines = cpuinfo.lines().filter_map(|l| l.split_once(':'));
+        let named = lines.filter(|(key, _)| ["Model", "Hardware"].contains(&key.trim()));
+        named.map(|(_, value)| value.trim()).next()
+    };
+    named
+        .or_else(board)
+        .filter(|m| !m.is_empty())
+        .map(str::to_owned)
+}
+
+fn cpu(root: &Root, cpuinfo: &str, first: Option<&CpuInfo>) -> Cpu {
     let folder = "sys/devices/system/cpu";
     let (mut sockets, mut cores, mut threads) = (BTreeSet::new(), BTreeSet::new(), 0);
     for name in root.names(folder) {
@@ -119,10 +141,9 @@ fn cpu(root: &Root, cpuinfo: &str) -> Cpu {
         })
         .count();
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let names = ["model name", "Model", "Hardware", "cpu model"];
     Cpu {
         architecture: std::env::consts::ARCH.to_owned(),
-        model: names.iter().find_map(|n| field(cpuinfo, n)).map(Into::into),
+        model: model(cpuinfo, first),
         sockets: count(sockets.len()),
         cores: count(cores.len()),
         threads: if threads > 0 { threads } else { count(listed) },
@@ -130,15 +151,9 @@ fn cpu(root: &Root, cpuinfo: &str) -> Cpu {
 }
 
 fn memory(root: &Root, problems: &mut Vec<Problem>) -> Memory {
-    let total = root
-        .text("proc/meminfo")
-        .map_err(|e| unreadable("/proc/meminfo", &e))
-        .and_then(|text| {
-            kib(&text, "MemTotal:")
-                .ok_or_else(|| not_understood("/proc/meminfo", "there is no line MemTotal"))
-        });
+    let meminfo = parsed::<Meminfo>(root, "proc/meminfo");
     Memory {
-        total_bytes: total.unwrap_or_else(|problem| {
+        total_bytes: meminfo.map(|m| m.mem_total).unwrap_or_else(|problem| {
             problems.push(problem);
             0
         }),
@@ -159,7 +174,7 @@ fn numa_nodes(root: &Root) -> Vec<NumaNode> {
                 cpus: root
                     .value(format!("{folder}/{name}/cpulist"))
                     .unwrap_or_default(),
-                memory_bytes: meminfo.ok().and_then(|t| kib(&t, "MemTotal:")).unwrap_or(0),
+                memory_bytes: meminfo.ok().and_then(|t| total_of_node(&t)).unwrap_or(0),
             })
         })
         .collect();
@@ -167,10 +182,10 @@ fn numa_nodes(root: &Root) -> Vec<NumaNode> {
     nodes
 }
 
-/// Bytes of a line such as `MemTotal: 12 kB` or `Node 0 MemTotal: 12 kB`.
-pub(super) fn kib(text: &str, key: &str) -> Option<u64> {
+/// Bytes of the line `Node 0 MemTotal: 12 kB`: a form of `/sys` that procfs does not know.
+fn total_of_node(text: &str) -> Option<u64> {
     text.lines().find_map(|line| {
-        let mut words = line.split_whitespace().skip_while(|w| *w != key);
+        let mut words = line.split_whitespace().skip_while(|w| *w != "MemTotal:");
         words.next()?;
         words.next()?.parse::<u64>().ok()?.checked_mul(1024)
     })

@@ -3,11 +3,13 @@
 pub mod disks;
 pub mod exec;
 pub mod hardware;
+pub mod ioctl;
 pub mod managers;
 pub mod network;
 pub mod os;
 pub mod osds;
 pub mod packages;
+pub mod parsed;
 pub mod power;
 pub mod procs;
 pub mod root;

@@ -1,12 +1,17 @@
-//! Operating system and clock, from files; the clock's state from `timedatectl` or `chronyc`.
+//! Operating system and clock, from files; the clock's state from the kernel itself. Only where
+//! a sandbox forbids that question are `timedatectl` and `chronyc` asked.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use h8lio_model::inventory::Problem;
 use jiff::Timestamp;
+use procfs::{FromReadSI, KernelStats};
 
-use super::exec;
+use super::exec::{self, Argv};
+use super::ioctl;
+use super::parsed::parsed_by;
+use super::procs;
 use super::root::{Root, not_understood, unreadable};
 use crate::host::os::{OsHost, RawClock, RawOs};
 
@@ -103,42 +108,44 @@ impl OsHost for LinuxOs {
         if !self.root.is_real() {
             return clock;
         }
-        match timedatectl() {
-            Ok(said) => clock.kernel_synchronized = Some(said),
-            Err(problem) => clock.problems.push(problem),
-        }
-        if clock.kernel_synchronized.is_none() && clock.daemons.iter().any(|d| d == "chronyd") {
-            match chronyc() {
-                Ok(said) => clock.chrony_synchronized = Some(said),
-                Err(problem) => clock.problems.push(problem),
-            }
-        }
+        ask(&mut clock, ioctl::clock_is_synchronized());
         clock
     }
 }
 
+/// Asks one after the other until somebody knows.
+fn ask(clock: &mut RawClock, kernel: std::io::Result<bool>) {
+    let kernel = kernel.map_err(|e| unreadable("adjtimex", &e));
+    clock.kernel_synchronized = kept(kernel, &mut clock.problems);
+    if clock.kernel_synchronized.is_some() {
+        return;
+    }
+    clock.timedated_synchronized = kept(timedatectl(), &mut clock.problems);
+    if clock.timedated_synchronized.is_none() && clock.daemons.iter().any(|d| d == "chronyd") {
+        clock.chrony_synchronized = kept(chronyc(), &mut clock.problems);
+    }
+}
+
+fn kept(said: Result<bool, Problem>, problems: &mut Vec<Problem>) -> Option<bool> {
+    said.map_err(|problem| problems.push(problem)).ok()
+}
+
 fn booted_at(root: &Root) -> Option<i64> {
-    let stat = root.text("proc/stat").ok()?;
-    let line = stat.lines().find_map(|l| l.strip_prefix("btime "))?;
-    line.trim().parse().ok()
+    let stat = parsed_by(root, "proc/stat", |bytes| {
+        KernelStats::from_read(bytes, procfs::current_system_info())
+    });
+    stat.ok()?.btime.try_into().ok()
 }
 
 fn keepers(root: &Root) -> Vec<String> {
-    let mut found: Vec<String> = root
-        .names("proc")
-        .iter()
-        .filter(|n| n.bytes().all(|b| b.is_ascii_digit()))
-        .filter_map(|pid| root.value(format!("proc/{pid}/comm")))
-        .filter(|comm| KEEPERS.contains(&comm.as_str()))
-        .collect();
-    found.sort();
-    found.dedup();
-    found
+    let names = procs::names(&root.join("proc")).unwrap_or_default();
+    let known = names.into_iter().filter(|n| KEEPERS.contains(&n.as_str()));
+    known.collect()
 }
 
-/// The kernel's `STA_UNSYNC` as timedated reads it by `adjtimex`.
+/// The kernel's word, through systemd's daemon.
 fn timedatectl() -> Result<bool, Problem> {
-    let args = ["show", "--property=NTPSynchronized", "--value"];
+    let args = Argv::of(&["show", "--property=NTPSynchronized", "--value"]);
     let answer =
         exec::run("timedatectl", &args, &[], DEADLINE).map_err(|e| e.problem("timedatectl"))?;
     match (answer.code, answer.stdout.trim_ascii()) {
@@ -154,7 +161,7 @@ fn timedatectl() -> Result<bool, Problem> {
 
 /// Leap status, the last of chronyc's comma-separated fields.
 fn chronyc() -> Result<bool, Problem> {
-    let args = ["-c", "-n", "tracking"];
+    let args = Argv::of(&["-c", "-n", "tracking"]);
     let answer =
         exec::run("chronyc", &args, &[], DEADLINE).map_err(|e| e.problem("chronyc tracking"))?;
     if answer.code != 0 {
@@ -207,6 +214,21 @@ mod tests {
         assert_eq!(leap_status(lost), Some(false));
         assert_eq!(leap_status("506 Cannot talk to daemon\n"), None);
         assert_eq!(leap_status(""), None);
+    }
+
+    #[test]
+    fn the_kernel_is_asked_first_and_tools_only_where_it_may_not_be_asked() {
+        let mut clock = RawClock::default();
+        ask(&mut clock, Ok(false));
+        assert_eq!(clock.kernel_synchronized, Some(false));
+        assert_eq!(clock.timedated_synchronized, None, "nobody else was asked");
+        assert_eq!(clock.problems, []);
+
+        let mut clock = RawClock::default();
+        ask(&mut clock, Err(std::io::ErrorKind::PermissionDenied.into()));
+        assert_eq!(clock.kernel_synchronized, None);
+        let first = clock.problems.first().expect("the refusal is kept");
+        assert_eq!((&*first.what, &*first.reason), ("adjtimex", "NotPermitted"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use h8lio_model::inventory::Problem;
 
-use super::exec;
+use super::exec::{self, Argv};
 use super::os::failed;
 use super::root::{Root, not_understood};
 use crate::host::Fingerprint;
@@ -90,8 +90,8 @@ impl OsdHost for LinuxOsds {
 
 /// Runs a tool that answers JSON. What it printed is never quoted beyond its first error line:
 /// LVM tags hold a secret.
-fn ask(tool: &str, args: &[&str]) -> Result<serde_json::Value, Problem> {
-    let answer = exec::run(tool, args, &[], DEADLINE).map_err(|e| e.problem(tool))?;
+fn ask(tool: &'static str, args: &[&'static str]) -> Result<serde_json::Value, Problem> {
+    let answer = exec::run(tool, &Argv::of(args), &[], DEADLINE).map_err(|e| e.problem(tool))?;
     if answer.code != 0 {
         return Err(failed(tool, answer.code, &answer.stderr));
     }

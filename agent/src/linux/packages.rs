@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use h8lio_model::inventory::Problem;
 
-use super::{exec, procs, refusal, unreadable};
+use super::exec::{self, Argv};
+use super::{procs, refusal, unreadable};
 use crate::host::packages::{
     DPKG_FORMAT, PackagesFingerprint, PackagesHost, RawPackages, RawReboot, RawSentinel,
 };
@@ -93,17 +94,17 @@ impl LinuxPackages {
             Err(e) => raw.problems.push(unreadable("processes", &e)),
         }
         let folder = self.root.join("var/lib/dpkg");
-        let admin = format!("--admindir={}", folder.display());
+        let below = |args: &[&'static str]| Argv::default().value("--admindir=", &folder).and(args);
         let minute = Duration::from_secs(60);
         let problems = &mut raw.problems;
         raw.installed = output(
             "dpkg-query",
-            &[&admin, "-W", "-f", DPKG_FORMAT],
+            &below(&["-W", "-f", DPKG_FORMAT]),
             &[],
             minute,
             problems,
         );
-        raw.audit = output("dpkg", &[&admin, "--audit"], &[], minute, problems);
+        raw.audit = output("dpkg", &below(&["--audit"]), &[], minute, problems);
         match entries(&folder.join("updates")) {
             Ok(names) => raw.journal = Some(names),
             Err(e) => problems.push(unreadable("/var/lib/dpkg/updates", &e)),
@@ -137,7 +138,7 @@ impl LinuxPackages {
         .max();
         raw.upgrade = output(
             "apt-get",
-            &[
+            &Argv::of(&[
                 "--simulate",
                 "-o",
                 "Debug::NoLocking=1",
@@ -148,7 +149,7 @@ impl LinuxPackages {
                 "-o",
                 "APT::Get::Show-User-Simulation-Note=0",
                 "dist-upgrade",
-            ],
+            ]),
             &[],
             Duration::from_secs(120),
             &mut raw.problems,
@@ -171,7 +172,7 @@ impl LinuxPackages {
         }
         raw.needrestart = output(
             "needrestart",
-            &["-b", "-r", "l"],
+            &Argv::of(&["-b", "-r", "l"]),
             &[
                 ("NEEDRESTART_MODE", "l"),
                 ("DEBIAN_FRONTEND", "noninteractive"),
@@ -205,9 +206,9 @@ fn no_manager() -> Problem {
 
 /// Standard output of a tool that ended well.
 fn output(
-    tool: &str,
-    args: &[&str],
-    env: &[(&str, &str)],
+    tool: &'static str,
+    args: &Argv,
+    env: &[(&'static str, &'static str)],
     deadline: Duration,
     problems: &mut Vec<Problem>,
 ) -> Option<Vec<u8>> {

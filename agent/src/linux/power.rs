@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::exec;
+use super::exec::{self, Argv};
 
 /// Whether systemd is taking the server down. Answers within 300 ms; "no" when it cannot be told.
 pub fn is_going_down() -> bool {
     let answer = exec::run(
         "systemctl",
-        &["is-system-running"],
+        &Argv::of(&["is-system-running"]),
         &[],
         Duration::from_millis(300),
     );

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 
 use h8lio_model::inventory::{FilesystemUsage, InterfaceCounters, Pressure, Problem, Vitals};
 use nix::sys::statvfs::{FsFlags, statvfs};
+use procfs::net::InterfaceDeviceStatus;
+use procfs::{FromRead, LoadAverage, Meminfo, Uptime};
 
-use super::hardware::kib;
+use super::parsed::parsed;
 use super::root::{Root, not_understood, unreadable};
 use crate::host::vitals::{RawVitals, VitalsHost};
 
@@ -30,60 +32,90 @@ impl LinuxVitals {
 
 impl VitalsHost for LinuxVitals {
     fn vitals(&self) -> RawVitals {
+        let root = &self.root;
         let mut problems = Vec::new();
-        let mut first_number = |file: &str| {
-            let text = self.root.text(file);
-            let read = text
-                .map_err(|e| unreadable(&format!("/{file}"), &e))
-                .and_then(|t| {
-                    let word = t.split_whitespace().next().and_then(|w| w.parse().ok());
-                    word.filter(|n: &f64| n.is_finite() && *n >= 0.0)
-                        .ok_or_else(|| {
-                            not_understood(&format!("/{file}"), "it does not begin with a number")
-                        })
-                });
-            read.unwrap_or_else(|problem| {
-                problems.push(problem);
-                0.0
-            })
-        };
-        let (uptime, load1) = (first_number("proc/uptime"), first_number("proc/loadavg"));
-        let available = available_memory(&self.root).unwrap_or_else(|problem| {
-            problems.push(problem);
-            0
-        });
+        let uptime =
+            parsed::<Uptime>(root, "proc/uptime").and_then(|u| sensible(u.uptime, "/proc/uptime"));
+        let load1 = parsed::<LoadAverage>(root, "proc/loadavg")
+            .and_then(|l| sensible(hundredths(l.one), "/proc/loadavg"));
         let vitals = Vitals {
-            uptime_seconds: uptime as u64,
-            load1,
-            memory_available_bytes: available,
+            uptime_seconds: noted(uptime, &mut problems) as u64,
+            load1: noted(load1, &mut problems),
+            memory_available_bytes: noted(available_memory(root), &mut problems),
             pressure: pressure(&self.root),
             filesystems: filesystems(&self.root, &self.mounts, &mut problems),
             disk_temperatures: BTreeMap::new(),
+            temperatures: BTreeMap::new(),
             clock_offset_ms: None,
             interfaces: interfaces(&self.root, &mut problems),
         };
         RawVitals { vitals, problems }
     }
+
+    fn sensors(&self) -> BTreeMap<String, i32> {
+        // sysinfo reads `/sys/class/hwmon` of the server itself and no other tree.
+        if !self.root.is_real() {
+            return BTreeMap::new();
+        }
+        // A new list each time: one that is kept mixes the hottest with the hottest ever.
+        let Ok(all) = sysinfo::Components::new_with_refreshed_list() else {
+            // Only on systems that sysinfo does not know at all.
+            return BTreeMap::new();
+        };
+        hottest(all.iter().map(|c| (c.label(), c.max().or(c.temperature()))))
+    }
+}
+
+/// sysinfo makes one of all sensors with one label (core 0 of each socket, equal drives); its
+/// highest value is that of the hottest. Drives are left out: their own record of a lifetime
+/// stands there as the highest, and their temperatures come from SMART.
+fn hottest<'a>(sensors: impl Iterator<Item = (&'a str, Option<f32>)>) -> BTreeMap<String, i32> {
+    sensors
+        .filter(|(label, _)| !label.starts_with("drivetemp"))
+        .filter_map(|(label, degrees)| {
+            // Beyond these a sensor is not connected.
+            let degrees = degrees.filter(|d| (-40.0..=150.0).contains(d))?;
+            Some((crate::words::plain(label), degrees.round() as i32))
+        })
+        .collect()
+}
+
+/// A reading, or nothing and the problem kept.
+fn noted<T: Default>(read: Result<T, Problem>, problems: &mut Vec<Problem>) -> T {
+    read.unwrap_or_else(|problem| {
+        problems.push(problem);
+        T::default()
+    })
+}
+
+fn sensible(number: f64, what: &str) -> Result<f64, Problem> {
+    (number.is_finite() && number >= 0.0)
+        .then_some(number)
+        .ok_or_else(|| not_understood(what, "it does not begin with a number"))
+}
+
+/// procfs keeps these as `f32`; the kernel prints two decimals, and so should a report.
+fn hundredths(number: f32) -> f64 {
+    (f64::from(number) * 100.0).round() / 100.0
 }
 
 fn available_memory(root: &Root) -> Result<u64, Problem> {
-    let what = "/proc/meminfo";
-    let text = root.text(what).map_err(|e| unreadable(what, &e))?;
-    kib(&text, "MemAvailable:").ok_or_else(|| not_understood(what, "there is no line MemAvailable"))
+    let available = parsed::<Meminfo>(root, "proc/meminfo")?.mem_available;
+    available.ok_or_else(|| not_understood("/proc/meminfo", "there is no line MemAvailable"))
 }
 
 /// Kernels without PSI, and those booted without `psi=1` where it is off by default, have none;
-/// before 5.13 the `cpu` file has no `full` line.
+/// before 5.13 the `cpu` file has no `full` line, without which procfs reads none of it: so it is
+/// given line by line.
 fn pressure(root: &Root) -> BTreeMap<String, Pressure> {
     ["cpu", "memory", "io"]
         .into_iter()
         .filter_map(|name| {
             let text = root.text(format!("proc/pressure/{name}")).ok()?;
             let avg10 = |kind: &str| {
-                let mut lines = text.lines().filter_map(|l| l.strip_prefix(kind));
-                let mut words = lines.next()?.split_whitespace();
-                let avg: f64 = words.find_map(|w| w.strip_prefix("avg10="))?.parse().ok()?;
-                avg.is_finite().then_some(avg)
+                let line = text.lines().find(|l| l.starts_with(kind))?;
+                let avg = procfs::parse_pressure_record(line).ok()?.avg10;
+                avg.is_finite().then(|| hundredths(avg))
             };
             let pressure = Pressure {
                 some_avg10: avg10("some ")?,
@@ -145,30 +177,47 @@ fn interfaces(root: &Root, problems: &mut Vec<Problem>) -> BTreeMap<String, Inte
         }
     };
     text.lines()
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, counters)| (name.trim(), counters))
+        .filter_map(|line| Some((line.split_once(':')?.0.trim(), line)))
         .filter(|(name, _)| {
             let has = |what| root.exists(format!("sys/class/net/{name}/{what}"));
             has("device") || has("bonding")
         })
-        .filter_map(|(name, text)| Some((name.to_owned(), counters(text)?)))
+        .filter_map(|(name, line)| Some((name.to_owned(), counters(line)?)))
         .collect()
 }
 
-/// Columns of `/proc/net/dev`: bytes packets errs drop fifo frame compressed multicast, for
-/// received and then for sent.
-fn counters(text: &str) -> Option<InterfaceCounters> {
-    let n: Vec<u64> = text
-        .split_whitespace()
-        .map(|w| w.parse().ok())
-        .collect::<Option<_>>()?;
-    let at = |i: usize| n.get(i).copied();
+/// One line of `/proc/net/dev`, given to procfs alone and below two empty ones for the heading:
+/// a name that it does not understand then hides no other interface.
+fn counters(line: &str) -> Option<InterfaceCounters> {
+    let file = format!("\n\n{line}\n");
+    let found = InterfaceDeviceStatus::from_read(file.as_bytes()).ok()?;
+    let all = found.0.into_values().next()?;
     Some(InterfaceCounters {
-        rx_bytes: at(0)?,
-        rx_errors: at(2)?,
-        rx_dropped: at(3)?,
-        tx_bytes: at(8)?,
-        tx_errors: at(10)?,
-        tx_dropped: at(11)?,
+        rx_bytes: all.recv_bytes,
+        rx_errors: all.recv_errs,
+        rx_dropped: all.recv_drop,
+        tx_bytes: all.sent_bytes,
+        tx_errors: all.sent_errs,
+        tx_dropped: all.sent_drop,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sensors_that_are_not_connected_and_those_of_drives_are_left_out() {
+        let said = [
+            ("coretemp Core 0", Some(61.6)),
+            ("nct6775 AUXTIN1", Some(-128.0)),
+            ("acpitz temp1", Some(f32::NAN)),
+            ("mlx5 asic\u{1b}[31m", Some(55.0)),
+            ("drivetemp WDC", Some(71.0)),
+            ("k10temp Tctl", None),
+        ];
+        let kept = hottest(said.into_iter());
+        let want = [("coretemp Core 0", 62), ("mlx5 asic\\u{1b}[31m", 55)];
+        assert_eq!(kept, want.map(|(n, d)| (n.to_owned(), d)).into());
+    }
 }

@@ -1,6 +1,7 @@
 //! Drives, their signatures and health, and the OSDs on them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use h8lio_model::inventory::Problem;
 use serde_json::{Value, json};
@@ -10,7 +11,8 @@ use super::server::SimHost;
 use super::state::State;
 use crate::host::Fingerprint;
 use crate::host::disks::{
-    DiskHost, RawDrive, RawDrives, RawMount, RawPartition, RawSignatures, RawSmart, RawVirtual,
+    DiskHost, RawDrive, RawDrives, RawKernelErrors, RawMediumError, RawMember, RawMount,
+    RawPartition, RawSignatures, RawSmart, RawVirtual,
 };
 use crate::host::osds::{OsdHost, RawLayout, RawOsdDir, RawOsdProcess, RawOsds, RawVolumes};
 
@@ -94,7 +96,35 @@ impl DiskHost for SimHost {
             }),
         }
     }
+
+    fn kernel_errors(&self) -> RawKernelErrors {
+        let state = self.read(PART);
+        let bad = state.server.disk.iter().flat_map(|d| {
+            let sectors = (0..d.unreadable_sectors).map(|n| FIRST_SECTOR + n);
+            sectors.map(|sector| RawMediumError {
+                device: d.device.clone(),
+                sector,
+                age: Duration::ZERO,
+            })
+        });
+        RawKernelErrors {
+            errors: bad.collect(),
+            problem: None,
+        }
+    }
+
+    fn members(&self) -> Result<Vec<RawMember>, Problem> {
+        // No simulated drive hangs on a RAID controller.
+        Ok(Vec::new())
+    }
+
+    fn smart_of(&self, member: &RawMember) -> Result<RawSmart, Problem> {
+        DiskHost::smart(self, &member.device)
+    }
 }
+
+/// Where a simulated drive begins to be unreadable.
+const FIRST_SECTOR: u64 = 4096;
 
 fn drive(index: usize, d: &Disk) -> RawDrive {
     let bytes = d.size_gb * 1_000_000_000;

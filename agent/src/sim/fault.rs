@@ -2,7 +2,8 @@
 //!
 //! | Line | Does |
 //! |---|---|
-//! | `disk.fail DISK`, `disk.heal DISK` | the drive says that it fails, or no longer |
+//! | `disk.fail DISK`, `disk.heal DISK` | the drive says that it fails, or no longer (it is believed after a day) |
+//! | `disk.unreadable DISK SECTORS` | the kernel logs so many sectors that it cannot read |
 //! | `disk.remove DISK` | the drive is pulled |
 //! | `disk.add DEVICE SERIAL GB` | a blank drive is put in |
 //! | `link.speed NIC MBPS` | the link is negotiated anew |
@@ -34,6 +35,7 @@ use jiff::SignedDuration;
 pub enum Fault {
     DiskFail(String),
     DiskHeal(String),
+    DiskUnreadable(String, u64),
     DiskRemove(String),
     DiskAdd {
         device: String,
@@ -97,6 +99,7 @@ impl FromStr for Fault {
         Ok(match words[..] {
             ["disk.fail", d] => Self::DiskFail(own(d)),
             ["disk.heal", d] => Self::DiskHeal(own(d)),
+            ["disk.unreadable", d, n] => Self::DiskUnreadable(own(d), number(n)?),
             ["disk.remove", d] => Self::DiskRemove(own(d)),
             ["disk.add", device, serial, gb] => Self::DiskAdd {
                 device: own(device),

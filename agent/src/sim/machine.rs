@@ -1,5 +1,7 @@
 //! Hardware, operating system, clock, vitals.
 
+use std::collections::BTreeMap;
+
 use h8lio_model::inventory::{Cpu, FilesystemUsage, Memory, NumaNode, Pressure, Vitals};
 
 use super::server::SimHost;
@@ -124,6 +126,12 @@ impl VitalsHost for SimHost {
             vitals,
             problems: Vec::new(),
         }
+    }
+
+    fn sensors(&self) -> BTreeMap<String, i32> {
+        let sockets = self.read(PART).server.hardware.sockets;
+        let name = |n| format!("coretemp Package id {n}");
+        (0..sockets).map(|n| (name(n), 48)).collect()
     }
 }
 

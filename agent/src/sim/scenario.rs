@@ -132,6 +132,9 @@ pub struct Disk {
     /// The drive says that it fails.
     #[serde(default)]
     pub failing: bool,
+    /// So many of its sectors cannot be read, says the kernel.
+    #[serde(default)]
+    pub unreadable_sectors: u64,
 }
 
 const fn four_terabytes() -> u64 {

@@ -30,6 +30,7 @@ impl State {
         match fault {
             Fault::DiskFail(d) => disk(s, d)?.failing = true,
             Fault::DiskHeal(d) => disk(s, d)?.failing = false,
+            Fault::DiskUnreadable(d, sectors) => disk(s, d)?.unreadable_sectors = *sectors,
             Fault::DiskRemove(d) => {
                 let device = disk(s, d)?.device.clone();
                 s.disk.retain(|d| d.device != device);
@@ -102,6 +103,7 @@ fn add(s: &mut Scenario, device: &str, serial: &str, gb: u64) -> Result<(), Stri
         r#use: DiskUse::Blank,
         osd: None,
         failing: false,
+        unreadable_sectors: 0,
     });
     Ok(())
 }

@@ -10,7 +10,7 @@ use h8lio_model::inventory::Problem;
 use serde::Deserialize;
 
 use crate::host::disks::RawSignatures;
-use crate::linux::exec;
+use crate::linux::exec::{self, Argv};
 use crate::linux::os::failed;
 use crate::linux::root::{Root, not_understood};
 
@@ -44,7 +44,7 @@ struct Node {
 }
 
 pub(super) fn ask(root: &Root) -> Result<BTreeMap<String, RawSignatures>, Problem> {
-    let args = ["--json", "--bytes", "--output", COLUMNS];
+    let args = Argv::of(&["--json", "--bytes", "--output", COLUMNS]);
     let answer = exec::run("lsblk", &args, &[], DEADLINE).map_err(|e| e.problem("lsblk"))?;
     // 64: some devices vanished while it looked; the rest is told.
     if !matches!(answer.code, 0 | 64) {

@@ -1,4 +1,10 @@
 //! Mounts and swap. Process 1's view, because the agent's own may be narrowed by its unit.
+//!
+//! procfs takes the lines apart, one at a time: given the whole file it would say nothing of any
+//! mount because of one line that it does not understand, and a disk in use would look free. It
+//! leaves the kernel's escapes as they are, and knows no `/proc/swaps`.
+
+use procfs::process::MountInfo;
 
 use crate::host::disks::RawMount;
 use crate::linux::root::Root;
@@ -18,17 +24,19 @@ pub(super) fn mounts(root: &Root) -> Vec<RawMount> {
 
 /// `36 35 98:0 /root /target rw,noatime master:1 - ext3 /dev/root rw`, proc(5).
 fn mount(line: &str) -> Option<RawMount> {
-    let (left, right) = line.split_once(" - ")?;
-    let mut left = left.split(' ').skip(2);
-    let number = left.next()?;
-    let target = left.nth(1)?;
-    let source = right.split(' ').nth(1)?;
-    let on_device = source.starts_with("/dev/") || !number.starts_with("0:");
+    // Most lines of a Kubernetes node are of no device; they are not worth taking apart.
+    let number = line.split(' ').nth(2)?;
+    if number.starts_with("0:") && !line.contains(" /dev/") {
+        return None;
+    }
+    let found = MountInfo::from_line(line).ok()?;
+    let source = found.mount_source.unwrap_or_default();
+    let on_device = source.starts_with("/dev/") || !found.majmin.starts_with("0:");
     let elsewhere = ["/dev/rbd", "/dev/nbd", "/dev/loop"];
     (on_device && !elsewhere.iter().any(|p| source.starts_with(p))).then(|| RawMount {
-        number: number.to_owned(),
-        source: unescape(source),
-        target: unescape(target),
+        source: unescape(&source),
+        target: unescape(&found.mount_point.to_string_lossy()),
+        number: found.majmin,
     })
 }
 
@@ -80,7 +88,20 @@ mod tests {
         assert_eq!(btrfs, own("0:25", "/dev/sdb1", "/data x"));
         assert_eq!(read("22 27 0:21 / /proc rw - proc proc rw"), None);
         assert_eq!(read("99 27 252:0 / /pv rw - ext4 /dev/rbd0 rw"), None);
+        let nameless = read("31 27 8:17 / /mnt rw - ext4 none rw");
+        assert_eq!(nameless, own("8:17", "", "/mnt"), "its number counts");
         assert_eq!(read("junk"), None);
+    }
+
+    #[test]
+    fn a_line_that_is_not_understood_hides_no_other_mount() {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir_all(dir.path().join("proc/1")).expect("folders");
+        let lines = b"junk\n30 27 8:2 / /a\xff rw - ext4 /dev/sdb rw\n27 1 8:1 / / rw - ext4 /dev/sda rw\n31 x 8:3";
+        std::fs::write(dir.path().join("proc/1/mountinfo"), lines).expect("a file");
+        let found = mounts(&Root::at(dir.path()));
+        let targets: Vec<_> = found.iter().map(|m| m.target.as_str()).collect();
+        assert_eq!(targets, ["/", "/a\u{fffd}"]);
     }
 
     #[test]

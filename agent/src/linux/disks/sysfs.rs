@@ -63,6 +63,7 @@ fn drive(root: &Root, name: &str, slots: &BTreeMap<String, String>) -> RawDrive 
     let at = |file: &str| format!("sys/block/{name}/{file}");
     let first = |files: &[&str]| files.iter().find_map(|f| root.value(at(f)));
     let serial = first(&["serial", "device/serial"]).or_else(|| vpd_serial(root, name));
+    let sys_path = root.link(format!("sys/block/{name}")).unwrap_or_default();
     RawDrive {
         // The kernel writes the `/` of `cciss/c0d0` as `!`.
         device: name.replace('!', "/"),
@@ -78,12 +79,29 @@ fn drive(root: &Root, name: &str, slots: &BTreeMap<String, String>) -> RawDrive 
         vendor: first(&["device/vendor"]).filter(|v| !v.starts_with("0x")),
         model: first(&["device/model", "device/name"]),
         firmware: first(&["device/rev", "device/firmware_rev", "device/fwrev"]),
-        sys_path: root.link(format!("sys/block/{name}")).unwrap_or_default(),
+        scsi_driver: scsi_driver(root, &sys_path),
+        failed_commands: failed_commands(root, &at("device/ioerr_cnt")),
+        sys_path,
         slot: slot(root, name, slots),
         by_id: Vec::new(),
         holders: holders(root, &at("holders")),
         partitions: partitions(root, name),
     }
+}
+
+/// Driver of the first SCSI host above the drive, `…/host0/target0:2:0/…`.
+fn scsi_driver(root: &Root, sys_path: &str) -> Option<String> {
+    let host = sys_path.split('/').find(|part| {
+        part.strip_prefix("host")
+            .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    })?;
+    root.value(format!("sys/class/scsi_host/{host}/proc_name"))
+}
+
+/// A hexadecimal number with `0x` in front; SCSI drives have it.
+fn failed_commands(root: &Root, file: &str) -> Option<u64> {
+    let text = root.value(file)?;
+    u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }
 
 /// `/sys` counts in 512-byte sectors, whatever the drive's own sector is.

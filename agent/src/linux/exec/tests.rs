@@ -3,7 +3,8 @@ use super::*;
 const LONG: Duration = Duration::from_secs(30);
 
 fn sh(script: &str, deadline: Duration) -> Result<Answer, ExecError> {
-    run("sh", &["-c", script], &[], deadline)
+    let args = Argv::of(&["-c"]).operand(script).expect("a script");
+    run("sh", &args, &[], deadline)
 }
 
 /// Whether the process exists and is no zombie.
@@ -30,7 +31,7 @@ fn a_nonzero_exit_is_an_answer_with_both_outputs() {
 
 #[test]
 fn a_missing_tool_is_named() {
-    let e = run("h8lio-no-such-tool", &["x"], &[], LONG).expect_err("no such tool");
+    let e = run("h8lio-no-such-tool", &Argv::of(&["x"]), &[], LONG).expect_err("no such tool");
     let problem = e.problem("h8lio-no-such-tool");
     assert_eq!(problem.reason, "ToolMissing");
     assert!(
@@ -40,16 +41,39 @@ fn a_missing_tool_is_named() {
     );
 }
 
+/// scenario: 44 (integration)
 #[test]
 fn arguments_reach_the_tool_unread_by_a_shell() {
     let hostile = "$(reboot); `id`\n'\"";
-    let answer = run("printf", &["%s", hostile], &[], LONG).expect("an answer");
+    let args = Argv::of(&["%s"]).operand(hostile).expect("an operand");
+    let answer = run("printf", &args, &[], LONG).expect("an answer");
     assert_eq!(answer.stdout, hostile.as_bytes());
+}
+
+/// scenario: 44 (unit)
+#[test]
+fn a_name_that_looks_like_an_option_reaches_no_tool() {
+    for odd in ["-rf", "--output=/etc/passwd", "-", "", "a\0b"] {
+        let e = Argv::of(&["--"]).operand(odd).expect_err("refused");
+        let problem = e.problem("x");
+        assert_eq!(problem.reason, "NotUnderstood", "{odd:?}");
+        assert!(!problem.message.contains('\0'), "{problem:?}");
+    }
+}
+
+/// scenario: 44 (integration)
+#[test]
+fn a_value_stays_within_its_options_argument() {
+    for odd in ["--all -x", "$(reboot)", "", "-", "a b\nc"] {
+        let args = Argv::of(&["%s|"]).value("--device=", odd);
+        let answer = run("printf", &args, &[], LONG).expect("an answer");
+        assert_eq!(answer.stdout, format!("--device={odd}|").as_bytes());
+    }
 }
 
 #[test]
 fn the_environment_is_empty_but_for_what_is_given() {
-    let answer = run("env", &[] as &[&str], &[("A", "b")], LONG).expect("an answer");
+    let answer = run("env", &Argv::default(), &[("A", "b")], LONG).expect("an answer");
     let mut lines: Vec<_> = answer.stdout.split(|b| *b == b'\n').collect();
     lines.sort_unstable();
     assert_eq!(
@@ -106,7 +130,7 @@ fn output_that_comes_last_is_not_lost() {
 
 #[test]
 fn endless_output_is_cut_off_and_named() {
-    let e = run("cat", &["/dev/zero"], &[], LONG).expect_err("too much");
+    let e = run("cat", &Argv::of(&["/dev/zero"]), &[], LONG).expect_err("too much");
     assert!(matches!(e, ExecError::TooMuch { .. }), "{e:?}");
 }
 
@@ -118,6 +142,6 @@ fn a_killed_tool_is_told_apart_from_one_that_answered() {
 
 #[test]
 fn a_tool_without_standard_input_does_not_wait_for_it() {
-    let answer = run("cat", &[] as &[&str], &[], LONG).expect("an answer");
+    let answer = run("cat", &Argv::default(), &[], LONG).expect("an answer");
     assert_eq!(answer.stdout, b"");
 }

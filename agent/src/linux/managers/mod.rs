@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use h8lio_model::inventory::Problem;
 
-use super::{exec, procs, refusal, unreadable};
+use super::exec::{self, Argv};
+use super::{procs, refusal, unreadable};
 use crate::host::managers::{FOLDERS, ManagerTraces, ManagersHost, PACKAGES, PATHS};
 
 /// Longest wait for one host tool.
@@ -115,9 +116,10 @@ impl LinuxManagers {
     /// dpkg-query ends with 1 when it does not know one of the names; what it knows is printed
     /// all the same.
     fn packages(&self, traces: &mut ManagerTraces) {
-        let admin = format!("--admindir={}", self.at("/var/lib/dpkg").display());
-        let mut args = vec![&*admin, "-W", "-f", "${db:Status-Abbrev}\\t${Package}\\n"];
-        args.extend(PACKAGES);
+        let args = Argv::default()
+            .value("--admindir=", self.at("/var/lib/dpkg"))
+            .and(&["-W", "-f", "${db:Status-Abbrev}\\t${Package}\\n"])
+            .and(PACKAGES);
         match exec::run("dpkg-query", &args, &[], DEADLINE) {
             Ok(answer) if answer.code <= 1 => match installed(&answer.stdout) {
                 Some(names) => traces.packages = Some(names),

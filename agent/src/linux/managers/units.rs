@@ -6,7 +6,8 @@ use h8lio_model::inventory::Problem;
 use serde::Deserialize;
 
 use crate::host::managers::UnitTrace;
-use crate::linux::{exec, refusal};
+use crate::linux::exec::{self, Argv};
+use crate::linux::refusal;
 
 #[derive(Deserialize)]
 struct Loaded {
@@ -37,8 +38,8 @@ pub(super) fn read(problems: &mut Vec<Problem>) -> Option<Vec<UnitTrace>> {
     }
 }
 
-fn ask(verb: &str, problems: &mut Vec<Problem>) -> Option<Vec<u8>> {
-    let args = [verb, "--type=service,timer", "--output=json", "--no-pager"];
+fn ask(verb: &'static str, problems: &mut Vec<Problem>) -> Option<Vec<u8>> {
+    let args = Argv::of(&[verb, "--type=service,timer", "--output=json", "--no-pager"]);
     let what = format!("systemctl {verb}");
     match exec::run("systemctl", &args, &[], super::DEADLINE) {
         Ok(answer) if answer.code == 0 => return Some(answer.stdout),

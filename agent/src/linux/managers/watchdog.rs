@@ -5,14 +5,17 @@ use std::fs;
 use std::path::Path;
 
 use h8lio_model::inventory::Problem;
+use procfs::ProcError;
+use procfs::process::FDTarget;
 
 use crate::host::managers::WatchdogTrace;
-use crate::linux::{exec, refusal, unreadable};
+use crate::linux::exec::{self, Argv};
+use crate::linux::{procs, refusal, unreadable};
 
 /// systemd's own setting, as it is in effect.
 pub(super) fn systemd(problems: &mut Vec<Problem>) -> Option<WatchdogTrace> {
     let what = "systemctl show";
-    let args = ["show", "--property=RuntimeWatchdogUSec"];
+    let args = Argv::of(&["show", "--property=RuntimeWatchdogUSec"]);
     let answer = match exec::run("systemctl", &args, &[], super::DEADLINE) {
         Ok(answer) if answer.code == 0 => answer,
         Ok(answer) => {
@@ -53,24 +56,14 @@ pub(super) fn holders(root: &Path, problems: &mut Vec<Problem>) -> Vec<String> {
     }
     let mut holders = BTreeSet::new();
     let mut denied = false;
-    for process in fs::read_dir(root.join("proc"))
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
-        let name = process.file_name();
-        if !name.as_encoded_bytes().iter().all(u8::is_ascii_digit) {
-            continue;
-        }
-        match fs::read_dir(process.path().join("fd")) {
+    for process in procs::all(&root.join("proc")).into_iter().flatten() {
+        match process.fd() {
             Ok(files) => {
-                let held = files.flatten().any(|f| is_watchdog(&f.path()));
-                if let (true, Ok(comm)) = (held, fs::read(process.path().join("comm"))) {
-                    let comm = String::from_utf8_lossy(&comm);
-                    holders.insert(comm.trim_end_matches('\n').to_owned());
+                if files.flatten().any(|f| is_watchdog(&f.target)) {
+                    holders.extend(procs::name(&process));
                 }
             }
-            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => denied = true,
+            Err(ProcError::PermissionDenied(_)) => denied = true,
             // The process has ended.
             Err(_) => {}
         }
@@ -91,9 +84,8 @@ fn armed(class: &Path) -> bool {
         .any(|w| fs::read_to_string(w.path().join("state")).map_or(true, |s| s.trim() == "active"))
 }
 
-fn is_watchdog(file: &Path) -> bool {
-    let prefix = "/dev/watchdog";
-    fs::read_link(file).is_ok_and(|to| to.to_string_lossy().starts_with(prefix))
+fn is_watchdog(open: &FDTarget) -> bool {
+    matches!(open, FDTarget::Path(to) if to.to_string_lossy().starts_with("/dev/watchdog"))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use h8lio_model::inventory::Problem;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 
 use crate::host::network::{NetworkHost, RawLink, RawNeighbours, RawNetwork};
-use crate::linux::exec;
+use crate::linux::exec::{self, Argv};
 
 /// The real network.
 #[derive(Debug, Clone)]
@@ -67,7 +67,12 @@ impl NetworkHost for LinuxNetwork {
 
     fn neighbours(&self) -> RawNeighbours {
         let what = "lldpctl";
-        match exec::run(what, &["-f", "json0"], &[], Duration::from_secs(5)) {
+        match exec::run(
+            what,
+            &Argv::of(&["-f", "json0"]),
+            &[],
+            Duration::from_secs(5),
+        ) {
             Ok(answer) if answer.code == 0 => RawNeighbours {
                 lldp: Some(answer.stdout),
                 problems: Vec::new(),

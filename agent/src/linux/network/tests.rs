@@ -32,16 +32,18 @@ ip route add default via 10.9.0.9 table 77
 exec "$0" --exact --ignored linux::network::tests::inside_the_namespace
 "#;
 
+/// scenario: 44 (integration)
 #[test]
 fn a_bridge_a_pair_and_a_multipath_route_are_read_in_a_namespace_of_their_own() {
     let deadline = Duration::from_secs(30);
-    let may = exec::run("unshare", &["-Urnm", "true"], &[], deadline);
+    let may = exec::run("unshare", &Argv::of(&["-Urnm", "true"]), &[], deadline);
     if !may.is_ok_and(|a| a.code == 0) {
         eprintln!("skipped: namespaces are not allowed here");
         return;
     }
     let this = std::env::current_exe().expect("path of this test");
-    let args = ["-Urnm", "sh", "-ec", MAKE, this.to_str().expect("utf-8")];
+    let args = Argv::of(&["-Urnm", "sh", "-ec", MAKE]).operand(this);
+    let args = args.expect("a path");
     let got = exec::run("unshare", &args, &[], deadline).expect("ran");
     let said = String::from_utf8_lossy(&got.stdout).into_owned();
     assert!(

@@ -1,34 +1,36 @@
 //! Running `ceph-osd` processes, in containers or not.
 
 use h8lio_model::inventory::Problem;
+use procfs::process::Process;
 
 use crate::host::osds::RawOsdProcess;
+use crate::linux::procs;
 use crate::linux::root::{Root, unreadable};
 
 pub(super) fn running(root: &Root) -> Result<Vec<RawOsdProcess>, Problem> {
-    let names = root.list("proc").map_err(|e| unreadable("/proc", &e))?;
-    let pids = names.iter().filter_map(|n| n.parse::<u32>().ok());
-    let mut all: Vec<RawOsdProcess> = pids.filter_map(|pid| process(root, pid)).collect();
+    let proc = root.join("proc");
+    let found = procs::all(&proc).map_err(|e| unreadable("/proc", &e))?;
+    let mut all: Vec<RawOsdProcess> = found.filter_map(|p| osd(&p)).collect();
     all.sort_by_key(|p| (p.id, p.pid));
     Ok(all)
 }
 
 /// Whether a process seen before is still an OSD.
 pub(super) fn is_osd(root: &Root, pid: u32) -> bool {
-    process(root, pid).is_some()
+    procs::one(&root.join("proc"), pid).is_some_and(|p| osd(&p).is_some())
 }
 
-fn process(root: &Root, pid: u32) -> Option<RawOsdProcess> {
-    // `comm` first: of a thousand processes few are worth a second file.
-    if root.value(format!("proc/{pid}/comm")).as_deref() != Some("ceph-osd") {
+fn osd(process: &Process) -> Option<RawOsdProcess> {
+    // The name first: of a thousand processes few are worth a second file.
+    if procs::name(process)? != "ceph-osd" {
         return None;
     }
     // A zombie keeps its name but has no command line.
-    let cmdline = root.text(format!("proc/{pid}/cmdline")).ok()?;
-    let args: Vec<&str> = cmdline.split('\0').collect();
+    let args = procs::arguments(process)?;
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let (id, cluster_fsid) = identity(&args)?;
     Some(RawOsdProcess {
-        pid,
+        pid: process.pid().cast_unsigned(),
         id,
         cluster_fsid,
     })

@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use h8lio_model::inventory::Problem;
 
-use super::{exec, procs, refusal, unreadable};
+use super::exec::{self, Argv};
+use super::{procs, refusal, unreadable};
 use crate::host::runtime::{
     CriFault, KubeletHealth, RawCri, RawKubelet, RawRuntime, RuntimeHost, Secret,
 };
@@ -182,7 +183,12 @@ impl LinuxRuntime {
         }
     }
 
-    fn version(&self, tool: &str, path: &Path, problems: &mut Vec<Problem>) -> Option<Vec<u8>> {
+    fn version(
+        &self,
+        tool: &'static str,
+        path: &Path,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Vec<u8>> {
         let meta = fs::metadata(path).ok()?;
         let stamp = (path.to_owned(), meta.ino(), meta.mtime(), meta.size());
         let mut cached = self
@@ -193,7 +199,12 @@ impl LinuxRuntime {
             return Some(version.clone());
         }
         let what = format!("{tool} --version");
-        match exec::run(tool, &["--version"], &[], Duration::from_secs(10)) {
+        match exec::run(
+            tool,
+            &Argv::of(&["--version"]),
+            &[],
+            Duration::from_secs(10),
+        ) {
             Ok(answer) if answer.code == 0 => {
                 *cached = Some((stamp, answer.stdout.clone()));
                 return Some(answer.stdout);

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use h8lio_model::inventory::{
-    Disk, DiskFacts, DiskKey, Health, Partition, Problem, SmartSummary, Transport,
-};
+use h8lio_model::inventory::{Disk, DiskFacts, DiskKey, Partition, Problem, RaidRole, Transport};
+use jiff::Timestamp;
 
+use super::history::History;
 use super::identity::{self, Claim};
+use super::raid::{self, Member};
 use super::smart;
 use super::text::for_people;
 use super::unusable::{Signatures, Stack};
@@ -23,34 +24,72 @@ pub struct Assessment {
     pub temperatures: BTreeMap<String, i32>,
 }
 
+/// What else is known: of the past, and of disks behind controllers.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    pub history: History,
+    pub members: Vec<Member>,
+    /// Whether the kernel's log can be read.
+    pub kernel_log: bool,
+}
+
 /// Judges every drive. Disks come sorted by key.
 pub fn assess(
     drives: &RawDrives,
     signatures: &Result<BTreeMap<String, RawSignatures>, Problem>,
     answers: &SmartAnswers,
+    beside: &Beside,
+    now: Timestamp,
 ) -> Assessment {
-    let claims: Vec<Claim> = drives
-        .drives
+    let all = &drives.drives;
+    let mut claims: Vec<Claim> = all
         .iter()
         .map(|d| claim(d, signatures.as_ref().ok().and_then(|s| s.get(&d.device))))
         .collect();
+    let members = only_behind(&beside.members, &claims);
+    claims.extend(members.iter().map(|(m, answer)| raid::claim(m, answer)));
+    let mut keys = identity::keys(&claims).into_iter();
     let mut out = Assessment::default();
     out.facts.problems = problems(drives, signatures, answers);
-    for ((drive, claim), key) in drives
-        .drives
-        .iter()
-        .zip(&claims)
-        .zip(identity::keys(&claims))
-    {
+    for ((drive, claim), key) in all.iter().zip(&claims).zip(keys.by_ref()) {
         let stack = Stack::of(drive, drives, signatures);
-        let drive_says = verdict(drive, answers.get(&drive.device));
-        if let Some(t) = drive_says.temperature {
-            out.temperatures.insert(key.as_str().to_owned(), t);
-        }
-        out.facts.disks.push(disk(&stack, claim, key, drive_says));
+        let says = verdict(drive, answers.get(&drive.device));
+        let past = beside.history.past(drive, now);
+        let sectors = beside.kernel_log.then_some(past.unreadable_sectors);
+        let raid = raid::role(drive, &says.health);
+        let says = smart::Reading {
+            health: past.weigh(says.health),
+            ..says
+        };
+        out.add(disk(&stack, claim, key, (says, sectors, raid)));
+    }
+    for (member, key) in members.into_iter().zip(keys) {
+        out.add(raid::disk(member, key, &beside.history));
     }
     out.facts.disks.sort_by(|a, b| a.key.cmp(&b.key));
     out
+}
+
+impl Assessment {
+    fn add(&mut self, (disk, temperature): (Disk, Option<i32>)) {
+        if let Some(t) = temperature {
+            self.temperatures.insert(disk.key.as_str().to_owned(), t);
+        }
+        self.facts.disks.push(disk);
+    }
+}
+
+/// Without those that the controller passes through, which are drives of the kernel's as well: the
+/// same serial twice would be none.
+fn only_behind<'m>(members: &'m [Member], drives: &[Claim]) -> Vec<&'m Member> {
+    let passed_through = |(member, answer): &&Member| {
+        let behind = raid::claim(member, answer);
+        drives.iter().any(|d| {
+            let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
+            same(&d.wwn, &behind.wwn) || same(&d.serial, &behind.serial)
+        })
+    };
+    members.iter().filter(|m| !passed_through(m)).collect()
 }
 
 /// The kernel's word on identity comes before udev's, so that a key is the same whether or not
@@ -90,12 +129,12 @@ fn problems(drives: &RawDrives, signatures: &Signatures, answers: &SmartAnswers)
     all
 }
 
-fn verdict(drive: &RawDrive, answer: Option<&Result<RawSmart, Problem>>) -> smart::Reading {
-    let unknown = |reason: String| smart::Reading {
-        health: Health::Unknown { reason },
-        summary: None,
-        temperature: None,
-    };
+/// What the drive says of itself.
+pub(super) fn verdict(
+    drive: &RawDrive,
+    answer: Option<&Result<RawSmart, Problem>>,
+) -> smart::Reading {
+    let unknown = smart::Reading::unknown;
     match answer {
         None => unknown("the drive has not been asked yet".into()),
         Some(Err(problem)) => unknown(problem.message.clone()),
@@ -116,7 +155,12 @@ fn is_of_another(drive: &RawDrive, raw: &RawSmart) -> bool {
     matches!((said, own), (Some(a), Some(b)) if a != b)
 }
 
-fn disk(stack: &Stack<'_>, claim: &Claim, key: DiskKey, says: smart::Reading) -> Disk {
+fn disk(
+    stack: &Stack<'_>,
+    claim: &Claim,
+    key: DiskKey,
+    (says, sectors, raid): (smart::Reading, Option<u32>, Option<RaidRole>),
+) -> (Disk, Option<i32>) {
     let drive = stack.drive;
     let udev = stack.raw_signatures(&drive.device);
     let shown = |kernel: &Option<String>, udev: Option<&Option<String>>| {
@@ -126,8 +170,7 @@ fn disk(stack: &Stack<'_>, claim: &Claim, key: DiskKey, says: smart::Reading) ->
             .and_then(for_people)
             .or_else(|| udev.and_then(for_people))
     };
-    let smart: Option<SmartSummary> = says.summary;
-    Disk {
+    let disk = Disk {
         unusable: stack.reasons(&key, &says.health),
         key,
         device: drive.device.clone(),
@@ -150,8 +193,11 @@ fn disk(stack: &Stack<'_>, claim: &Claim, key: DiskKey, says: smart::Reading) ->
         mounts: stack.mounts(),
         signatures: stack.signatures_on(&drive.device),
         health: says.health,
-        smart,
-    }
+        unreadable_sectors: sectors,
+        smart: says.summary,
+        raid,
+    };
+    (disk, says.temperature)
 }
 
 fn partitions(stack: &Stack<'_>) -> Vec<Partition> {

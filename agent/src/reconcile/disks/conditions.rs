@@ -1,7 +1,7 @@
 //! `DiskFailing`, `DiskHealthUnknown`, `OsdDown`.
 
 use h8lio_model::condition::{Condition, ConditionType, Status};
-use h8lio_model::inventory::{Disk, DiskFacts, Health, Osd, OsdFacts, OsdManager};
+use h8lio_model::inventory::{Disk, DiskFacts, Health, Osd, OsdFacts, OsdManager, RaidRole};
 use jiff::Timestamp;
 
 /// The conditions of the disks and of the OSDs on them, `since` = `observed_at` = `now`.
@@ -13,13 +13,20 @@ pub fn conditions(disks: &DiskFacts, osds: &OsdFacts, now: Timestamp) -> Vec<Con
         .problems
         .iter()
         .find(|p| p.reason == "ToolMissing" && p.what.starts_with("smartctl"));
+    let behind = |d: &Disk| matches!(d.raid, Some(RaidRole::Member { .. }));
+    let members = disks.disks.iter().any(behind);
     let mut all: Vec<Condition> = disks
         .disks
         .iter()
         .filter_map(|d| match &d.health {
             Health::Healthy => None,
             Health::Failing { evidence } => Some(failing(d, evidence, now)),
-            Health::Unknown { reason } if no_tool.is_none() => Some(unknown(d, reason, now)),
+            Health::Unknown { reason } if no_tool.is_none() => match &d.raid {
+                // Its disks speak for it.
+                Some(RaidRole::Volume { .. }) if members => None,
+                Some(RaidRole::Volume { driver }) => Some(volume(d, driver, now)),
+                _ => Some(unknown(d, reason, now)),
+            },
             Health::Unknown { .. } => None,
         })
         .collect();
@@ -83,11 +90,34 @@ fn failing(disk: &Disk, evidence: &[String], now: Timestamp) -> Condition {
     )
 }
 
+fn volume(disk: &Disk, driver: &str, now: Timestamp) -> Condition {
+    let message = format!(
+        "{} is a volume of a RAID controller (driver {}), and smartctl finds no disk behind it; ask \
+         them with `smartctl -d TYPE,N` (smartctl(8) has the types) or the controller's own tool",
+        name(disk),
+        crate::words::plain(driver)
+    );
+    let about = ("BehindController", disk.key.as_str());
+    let kind = ConditionType::DiskHealthUnknown;
+    condition(kind, Status::True, about, message, now)
+}
+
+/// How a person asks the disk.
+fn by_hand(disk: &Disk) -> String {
+    match &disk.raid {
+        Some(RaidRole::Member {
+            controller,
+            position,
+        }) => format!("smartctl -a -d {position} {controller}"),
+        _ => format!("smartctl -a /dev/{}", disk.device),
+    }
+}
+
 fn unknown(disk: &Disk, reason: &str, now: Timestamp) -> Condition {
     let message = format!(
-        "health of {} is unknown: {reason}; look at `smartctl -a /dev/{}`",
+        "health of {} is unknown: {reason}; look at `{}`",
         name(disk),
-        disk.device
+        by_hand(disk)
     );
     let about = ("NoVerdict", disk.key.as_str());
     let kind = ConditionType::DiskHealthUnknown;

@@ -6,8 +6,10 @@
 
 pub mod assess;
 pub mod conditions;
+pub mod history;
 pub mod identity;
 pub mod osds;
+pub mod raid;
 pub mod smart;
 #[cfg(test)]
 mod tests;

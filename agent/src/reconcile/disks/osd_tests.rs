@@ -23,7 +23,7 @@ fn process(id: u32, cluster: Option<&str>) -> RawOsdProcess {
 
 fn drives_with_sda() -> (RawDrives, Vec<Disk>) {
     let raw = alone(drive("sda", "S1"));
-    let disks = assess(&raw, &found([("sda", looked_at())]), &healthy())
+    let disks = judged(&raw, &found([("sda", looked_at())]), &healthy())
         .facts
         .disks;
     (raw, disks)
@@ -143,7 +143,7 @@ fn a_missing_smartctl_is_one_condition_and_a_failing_disk_names_its_evidence() {
         drives: vec![drive("sda", "S1"), drive("sdb", "S2")],
         ..RawDrives::default()
     };
-    let Assessment { facts, .. } = assess(&raw, &found([]), &none);
+    let Assessment { facts, .. } = judged(&raw, &found([]), &none);
     assert_eq!(facts.problems.len(), 1);
     let unknown = conditions(&facts, &Default::default(), now);
     assert_eq!(unknown.len(), 1);
@@ -152,7 +152,7 @@ fn a_missing_smartctl_is_one_condition_and_a_failing_disk_names_its_evidence() {
 
     let failing = answer(parsed(fixture!("smartctl-nvme-failing.json")));
     let answers = SmartAnswers::from([("sda".to_owned(), Ok(failing))]);
-    let facts = assess(&alone(drive("sda", "NV-ERR-0006")), &found([]), &answers).facts;
+    let facts = judged(&alone(drive("sda", "NV-ERR-0006")), &found([]), &answers).facts;
     let all = conditions(&facts, &Default::default(), now);
     assert_eq!(all[0].key(), (ConditionType::DiskFailing, "NV-ERR-0006"));
     assert_eq!(all[0].status, Status::True);
@@ -189,4 +189,37 @@ fn an_osd_that_does_not_run_is_down_and_one_that_cannot_be_seen_is_unknown() {
         "another cluster's osd.7 runs"
     );
     assert_eq!(state(None), [("osd.7".into(), Status::Unknown)]);
+}
+
+#[test]
+fn a_volume_is_silent_while_its_disks_speak_and_says_so_when_none_is_found() {
+    let volume = RawDrive {
+        scsi_driver: Some("hpsa".into()),
+        ..drive("sda", "VOLUME")
+    };
+    let unasked = SmartAnswers::new();
+    let raw = alone(volume);
+    let mut facts = judged(&raw, &found([("sda", looked_at())]), &unasked).facts;
+    let osds = h8lio_model::inventory::OsdFacts::default();
+    let told = conditions(&facts, &osds, Timestamp::UNIX_EPOCH);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].reason, "BehindController");
+    assert!(
+        told[0].message.contains("driver hpsa"),
+        "{}",
+        told[0].message
+    );
+
+    let mut behind = facts.disks[0].clone();
+    behind.key = DiskKey::Serial("S-8".into());
+    behind.raid = Some(h8lio_model::inventory::RaidRole::Member {
+        controller: "/dev/bus/0".into(),
+        position: "megaraid,8".into(),
+    });
+    facts.disks.push(behind);
+    let told = conditions(&facts, &osds, Timestamp::UNIX_EPOCH);
+    let subjects: Vec<_> = told.iter().map(|c| c.subject.as_str()).collect();
+    assert_eq!(subjects, ["S-8"], "the disk's own health is unknown");
+    let by_hand = "`smartctl -a -d megaraid,8 /dev/bus/0`";
+    assert!(told[0].message.contains(by_hand), "{}", told[0].message);
 }

@@ -16,6 +16,9 @@ use crate::host::disks::RawSmart;
 
 const CANNOT_ASK: i32 = 1 | 2;
 const FAILING: i32 = 8;
+/// NVMe `critical_warning`: a hot drive. It is to be cooled, not replaced; but smartctl's overall
+/// verdict and exit status repeat it.
+const TEMPERATURE: u8 = 2;
 const PREFAIL: i32 = 16;
 
 /// NVMe `critical_warning`, bit by bit (NVM Express base specification, SMART log, byte 0).
@@ -36,6 +39,17 @@ pub struct Reading {
     pub summary: Option<SmartSummary>,
     /// Degrees Celsius.
     pub temperature: Option<i32>,
+}
+
+impl Reading {
+    /// Nothing is known, and why.
+    pub fn unknown(reason: String) -> Self {
+        Self {
+            health: Health::Unknown { reason },
+            summary: None,
+            temperature: None,
+        }
+    }
 }
 
 /// Judges an answer.
@@ -65,6 +79,13 @@ fn health(raw: &RawSmart, summary: &SmartSummary) -> Health {
     if !evidence.is_empty() {
         return Health::Failing { evidence };
     }
+    if summary.critical_warning == Some(TEMPERATURE) {
+        return unknown(
+            "the drive is outside its temperature limits, and gives no other verdict; check the \
+             airflow"
+                .into(),
+        );
+    }
     let support = &raw.json["smart_support"];
     if support["available"] == Value::Bool(false) {
         return unknown("the drive offers no SMART".into());
@@ -85,6 +106,9 @@ fn unknown(reason: String) -> Health {
 
 fn evidence(raw: &RawSmart, summary: &SmartSummary) -> Vec<String> {
     let mut found = Vec::new();
+    if summary.critical_warning == Some(TEMPERATURE) {
+        return found;
+    }
     if summary.passed == Some(false) || raw.exit & FAILING != 0 {
         found.push("the drive's own overall verdict is: failing".to_owned());
     }

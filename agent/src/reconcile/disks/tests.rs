@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::assess::{Assessment, SmartAnswers, assess};
+use super::assess::{Assessment, Beside, SmartAnswers, assess};
 use super::conditions::conditions;
 use super::{osds, smart};
 use crate::host::disks::{
@@ -87,8 +87,13 @@ fn healthy() -> SmartAnswers {
         .into()
 }
 
+fn judged(raw: &RawDrives, signatures: &Found, answers: &SmartAnswers) -> Assessment {
+    let beside = Beside::default();
+    assess(raw, signatures, answers, &beside, Timestamp::UNIX_EPOCH)
+}
+
 fn one(raw: &RawDrives, signatures: &Found) -> Disk {
-    let mut all = assess(raw, signatures, &healthy()).facts.disks;
+    let mut all = judged(raw, signatures, &healthy()).facts.disks;
     assert_eq!(all.len(), 1, "one drive");
     all.remove(0)
 }
@@ -121,6 +126,24 @@ fn a_healthy_nvme_drive_needs_no_line_about_smart_support() {
     assert_eq!(smart::read(&answer(json.clone())).health, Health::Healthy);
     json.as_object_mut().expect("object").remove("smart_status");
     assert_eq!(smart::read(&answer(json)).health, Health::Healthy);
+}
+
+#[test]
+fn a_hot_nvme_drive_is_to_be_cooled_and_not_replaced() {
+    let mut json = parsed(fixture!("smartctl-nvme.json"));
+    json["smart_status"]["passed"] = json!(false);
+    json["nvme_smart_health_information_log"]["critical_warning"] = json!(2);
+    let hot = smart::read(&RawSmart {
+        exit: 8,
+        json: json.clone(),
+    });
+    let Health::Unknown { reason } = hot.health else {
+        panic!("heat is no failure: {hot:?}");
+    };
+    assert!(reason.contains("temperature limits"), "{reason}");
+    json["nvme_smart_health_information_log"]["critical_warning"] = json!(2 | 4);
+    let worse = smart::read(&RawSmart { exit: 8, json });
+    assert!(matches!(worse.health, Health::Failing { .. }));
 }
 
 #[test]
@@ -173,7 +196,7 @@ fn a_reading_does_not_follow_a_device_name_onto_another_drive() {
             json!({"serial_number": "OLD", "smart_status": {"passed": true}}),
         )),
     )]);
-    let disks = assess(&alone(drive("sda", "NEW")), &found([]), &answers)
+    let disks = judged(&alone(drive("sda", "NEW")), &found([]), &answers)
         .facts
         .disks;
     assert!(matches!(&disks[0].health, Health::Unknown { reason } if reason.contains("another")));
@@ -284,7 +307,7 @@ fn every_plain_reason_is_named() {
         "sda".to_owned(),
         Ok(answer(parsed(fixture!("smartctl-nvme-failing.json")))),
     )]);
-    let disks = assess(&alone(odd), &found([("sda", signatures)]), &failing)
+    let disks = judged(&alone(odd), &found([("sda", signatures)]), &failing)
         .facts
         .disks;
     assert_eq!(
@@ -354,7 +377,7 @@ fn the_same_disks_under_other_names_after_a_reboot_keep_their_keys() {
             drives: vec![a, b],
             ..RawDrives::default()
         };
-        let all = assess(&raw, &found([]), &SmartAnswers::new()).facts.disks;
+        let all = judged(&raw, &found([]), &SmartAnswers::new()).facts.disks;
         all.into_iter()
             .map(|d| (d.key, d.device))
             .collect::<Vec<_>>()
@@ -404,7 +427,7 @@ proptest! {
             drives: vec![make("sda", &a), make("sdb", &b)],
             ..RawDrives::default()
         };
-        let all = assess(&raw, &found([]), &SmartAnswers::new()).facts.disks;
+        let all = judged(&raw, &found([]), &SmartAnswers::new()).facts.disks;
         prop_assert_eq!(all.len(), 2);
         prop_assert_ne!(&all[0].key, &all[1].key);
         for disk in &all {
@@ -417,6 +440,7 @@ proptest! {
     }
 }
 
+/// scenario: 44 (unit)
 #[test]
 fn a_shell_command_in_a_serial_is_only_a_name() {
     let disk = one(

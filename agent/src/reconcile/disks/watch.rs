@@ -7,11 +7,11 @@ mod tests;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use h8lio_model::inventory::{Disk, DiskFacts, OsdFacts, Problem};
+use h8lio_model::inventory::{Disk, DiskFacts, Health, OsdFacts, Problem};
 use jiff::{SignedDuration, Timestamp};
 
-use super::assess::{SmartAnswers, assess};
-use super::osds;
+use super::assess::{Beside, SmartAnswers, assess, verdict};
+use super::{history, osds, raid};
 use crate::host::Fingerprint;
 use crate::host::disks::{DiskHost, RawDrive, RawDrives, RawSignatures};
 use crate::host::osds::{OsdHost, RawOsds, RawVolumes};
@@ -20,6 +20,9 @@ use crate::reconcile::cadence::{DearRead, RARE, SLOW, USUAL};
 /// While an OSD is down, its return is looked for this often: not every start shows in the
 /// fingerprint.
 const WHILE_DOWN: SignedDuration = SignedDuration::from_secs(30);
+
+/// Disks behind controllers that are asked in one round, one after the other.
+const MOST_MEMBERS: usize = 128;
 
 /// What is known of the server's drives and OSDs.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -40,6 +43,10 @@ pub struct DiskWatch {
     signatures: Result<BTreeMap<String, RawSignatures>, Problem>,
     smart: BTreeMap<String, (Identity, DearRead)>,
     answers: SmartAnswers,
+    member_read: DearRead,
+    member_problem: Option<Problem>,
+    kernel_problem: Option<Problem>,
+    beside: Beside,
     osds: RawOsds,
     volumes: Result<Option<RawVolumes>, Problem>,
     view: DiskView,
@@ -58,6 +65,10 @@ impl Default for DiskWatch {
             signatures: Ok(BTreeMap::new()),
             smart: BTreeMap::new(),
             answers: SmartAnswers::new(),
+            member_read: DearRead::every(SLOW),
+            member_problem: None,
+            kernel_problem: None,
+            beside: Beside::default(),
             osds: RawOsds::default(),
             volumes: Ok(None),
             view: DiskView::default(),
@@ -71,11 +82,13 @@ impl DiskWatch {
         let read = [
             self.read_listing(disks, now),
             self.read_smart(disks, now),
+            self.read_kernel(disks, now),
+            self.read_members(disks, now),
             self.read_processes(osds, now),
             self.read_volumes(osds, now),
         ];
         if read.contains(&true) {
-            self.judge();
+            self.judge(now);
         }
         &self.view
     }
@@ -112,9 +125,78 @@ impl DiskWatch {
                 due.done_for(again, Fingerprint::default(), now);
                 self.answers.insert(device.to_owned(), answer);
                 read = true;
+                if let Some(drive) = self.drives.drives.iter().find(|d| d.device == device) {
+                    let says = verdict(drive, self.answers.get(device)).health;
+                    let history = &mut self.beside.history;
+                    history.heard(&history::name(drive), &says, now);
+                }
             }
         }
         read
+    }
+
+    fn read_kernel(&mut self, host: &dyn DiskHost, now: Timestamp) -> bool {
+        let told = host.kernel_errors();
+        let mut changed = self.kernel_problem != told.problem;
+        self.kernel_problem = told.problem;
+        self.beside.kernel_log = self.kernel_problem.is_none();
+        for error in told.errors {
+            let drive = self.drives.drives.iter().find(|d| d.device == error.device);
+            let Some(name) = drive.map(history::name) else {
+                continue;
+            };
+            let age = SignedDuration::try_from(error.age).unwrap_or(SignedDuration::MAX);
+            let at = now.checked_sub(age).unwrap_or(Timestamp::UNIX_EPOCH);
+            if self.beside.history.unreadable(&name, error.sector, at) {
+                // The drive said nothing now; only the sectors are weighed.
+                let silent = Health::Unknown {
+                    reason: String::new(),
+                };
+                self.beside.history.heard(&name, &silent, now);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// Looks behind controllers only while something may be their volume.
+    fn read_members(&mut self, host: &dyn DiskHost, now: Timestamp) -> bool {
+        let of_volumes = self.drives.drives.iter().any(|d| {
+            let says = |d: &RawDrive| verdict(d, self.answers.get(&d.device)).health;
+            raid::volume_of(d).is_some() && raid::role(d, &says(d)).is_some()
+        });
+        if !of_volumes {
+            self.member_read = DearRead::every(SLOW);
+            self.member_problem = None;
+            let any = !self.beside.members.is_empty();
+            self.beside.members.clear();
+            return any;
+        }
+        if !self.member_read.is_due(Fingerprint::default(), now) {
+            return false;
+        }
+        let found = host.members();
+        self.member_read.done_for(
+            if found.is_ok() { SLOW } else { USUAL },
+            Fingerprint::default(),
+            now,
+        );
+        self.member_problem = found.as_ref().err().cloned();
+        let members = found.unwrap_or_default().into_iter().take(MOST_MEMBERS);
+        self.beside.members = members
+            .map(|member| {
+                let answer = host.smart_of(&member);
+                (member, answer)
+            })
+            .collect();
+        for (member, answer) in &self.beside.members {
+            let says = answer.as_ref().map(|a| super::smart::read(a).health);
+            if let Ok(says) = says {
+                let name = raid::name(member, answer);
+                self.beside.history.heard(&name, &says, now);
+            }
+        }
+        true
     }
 
     fn read_processes(&mut self, host: &dyn OsdHost, now: Timestamp) -> bool {
@@ -173,8 +255,11 @@ impl DiskWatch {
         Fingerprint(hash.finish())
     }
 
-    fn judge(&mut self) {
-        let mut assessed = assess(&self.drives, &self.signatures, &self.answers);
+    fn judge(&mut self, now: Timestamp) {
+        let (drives, answers) = (&self.drives, &self.answers);
+        let mut assessed = assess(drives, &self.signatures, answers, &self.beside, now);
+        let more = self.kernel_problem.iter().chain(&self.member_problem);
+        assessed.facts.problems.extend(more.cloned());
         let disks: &mut Vec<Disk> = &mut assessed.facts.disks;
         let found = osds::assess(&self.osds, &self.volumes, &self.drives, disks);
         osds::mark(disks, &found.osds);

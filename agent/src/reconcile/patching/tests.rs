@@ -139,6 +139,7 @@ fn every_cut_through_a_simulation_is_refused() {
     }
 }
 
+/// scenario: 44 (unit)
 #[test]
 fn a_simulation_with_hostile_names_or_missing_lines_is_refused() {
     let summary = "1 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n";

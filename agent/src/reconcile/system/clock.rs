@@ -1,6 +1,6 @@
 //! Whether the wall clock is kept right: the kernel's answer first, then the daemon's.
 
-use h8lio_model::inventory::{ClockSync, Problem};
+use h8lio_model::inventory::{ClockSource, ClockSync, Problem};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::host::os::RawClock;
@@ -16,12 +16,17 @@ pub fn assess(raw: &RawClock, now: Timestamp) -> (ClockSync, Vec<Problem>) {
         // Old, or from the future: it proves nothing, in neither direction.
         (!age.is_negative() && age <= TIMESYNCD_FRESH).then_some(true)
     });
-    let synchronized = raw
-        .kernel_synchronized
-        .or(raw.chrony_synchronized)
-        .or(touched);
+    let said = [
+        (ClockSource::Kernel, raw.kernel_synchronized),
+        (ClockSource::Timedated, raw.timedated_synchronized),
+        (ClockSource::Chrony, raw.chrony_synchronized),
+        (ClockSource::Timesyncd, touched),
+    ];
+    let first = said.into_iter().find_map(|(by, said)| Some((by, said?)));
+    let synchronized = first.map(|(_, said)| said);
     let sync = ClockSync {
         synchronized,
+        source: first.map(|(by, _)| by),
         daemon: daemon(&raw.daemons),
     };
     // Why one way of asking did not work matters only when none did.
@@ -62,7 +67,19 @@ mod tests {
             timesyncd_touched: Some(at(90)),
             ..RawClock::default()
         };
-        assert_eq!(assess(&raw, at(100)).0.synchronized, Some(false));
+        let sync = assess(&raw, at(100)).0;
+        assert_eq!(sync.synchronized, Some(false));
+        assert_eq!(sync.source, Some(ClockSource::Kernel));
+        let deaf = RawClock {
+            kernel_synchronized: None,
+            ..raw
+        };
+        let sync = assess(&deaf, at(100)).0;
+        assert_eq!(
+            sync.source,
+            Some(ClockSource::Chrony),
+            "who says so is named"
+        );
     }
 
     #[test]

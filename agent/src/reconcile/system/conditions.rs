@@ -1,7 +1,7 @@
 //! `ClockUnsynchronized`, `FilesystemPressure`, `MemoryPressure`.
 
 use h8lio_model::condition::{Condition, ConditionType, Status};
-use h8lio_model::inventory::{ClockSync, Memory, OsFacts, Vitals};
+use h8lio_model::inventory::{ClockSource, ClockSync, Memory, OsFacts, Vitals};
 use jiff::Timestamp;
 
 use super::pressure;
@@ -50,7 +50,10 @@ fn clock(sync: &ClockSync, offset_ms: Option<i64>, now: Timestamp) -> Option<Con
         (Some(false), None) => (
             Status::True,
             "NotSynchronized",
-            format!("the clock is not synchronised; {keeper}"),
+            format!(
+                "the clock is not synchronised{}; {keeper}",
+                sync.source.map(says).unwrap_or_default()
+            ),
         ),
         (None, None) => (
             Status::Unknown,
@@ -67,6 +70,15 @@ fn clock(sync: &ClockSync, offset_ms: Option<i64>, now: Timestamp) -> Option<Con
         since: now,
         observed_at: now,
     })
+}
+
+fn says(source: ClockSource) -> &'static str {
+    match source {
+        ClockSource::Kernel => ", says the kernel (adjtimex)",
+        ClockSource::Timedated => ", says systemd-timedated",
+        ClockSource::Chrony => ", says chronyd",
+        ClockSource::Timesyncd => ", says systemd-timesyncd",
+    }
 }
 
 #[cfg(test)]
@@ -88,9 +100,17 @@ mod tests {
     ) {
         let sync = ClockSync {
             synchronized,
+            source: Some(ClockSource::Kernel),
             daemon: None,
         };
         let found = clock(&sync, offset, Timestamp::UNIX_EPOCH);
+        let named = |c: &Condition| c.message.contains("says the kernel (adjtimex)");
+        assert!(
+            found
+                .iter()
+                .all(|c| named(c) == (c.reason == "NotSynchronized")),
+            "{found:?}"
+        );
         let found = found.map(|c| (c.status, c.reason));
         assert_eq!(
             found,

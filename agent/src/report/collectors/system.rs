@@ -1,5 +1,6 @@
 //! Sections hardware, os and vitals.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use h8lio_model::inventory::{ClockSync, HardwareFacts, OsFacts, Problem};
@@ -17,6 +18,8 @@ pub(super) struct System {
     shared: Arc<Shared>,
     machine: DearRead,
     clock: DearRead,
+    sensing: DearRead,
+    sensors: BTreeMap<String, i32>,
     hardware: HardwareFacts,
     raw_os: RawOs,
     sync: (ClockSync, Vec<Problem>),
@@ -30,6 +33,8 @@ impl System {
             shared,
             machine: DearRead::every(SLOW),
             clock: DearRead::every(USUAL),
+            sensing: DearRead::every(USUAL),
+            sensors: BTreeMap::new(),
             hardware: HardwareFacts::default(),
             raw_os: RawOs::default(),
             sync: Default::default(),
@@ -54,6 +59,10 @@ impl Collector for System {
             self.sync = system::clock::assess(&self.hosts.os.clock(), now.wall);
             self.clock.done(print, now.wall);
         }
+        if self.sensing.is_due(print, now.wall) {
+            self.sensors = self.hosts.vitals.sensors();
+            self.sensing.done(print, now.wall);
+        }
         self.os = system::os::assess(&self.raw_os, self.sync.clone());
         let raw = self.hosts.vitals.vitals();
         let (temperatures, offset, before) = self.shared.with(|s| {
@@ -63,7 +72,7 @@ impl Collector for System {
                 s.standing.clone(),
             )
         });
-        let vitals = system::vitals::assess(&raw, &temperatures, offset);
+        let vitals = system::vitals::assess(&raw, &temperatures, &self.sensors, offset);
         let problems = self.hardware.problems.iter();
         let problems = problems.chain(&self.os.problems).chain(&raw.problems);
         let memory = &self.hardware.memory;

@@ -7,14 +7,14 @@
 
 use std::collections::BTreeMap;
 
-use h8lio_model::condition::{Condition, ConditionType, Status};
+use h8lio_model::condition::{Condition, ConditionType, Kind, Status};
 use h8lio_model::ids::{BootId, NodeId};
 use h8lio_model::inventory::{
-    BondFacts, Carrier, ClockSync, Cpu, CriCondition, CriEndpoint, Disk, DiskKey, Domain,
-    DomainMode, Duplex, ForeignManager, HardwareFacts, Health, Interface, InterfaceKind, Inventory,
-    Kubelet, LldpNeighbour, ManagerFacts, Memory, NumaNode, OsFacts, Osd, OsdManager, PackageFacts,
-    Problem, RebootReason, RebootRequired, Route, RuntimeFacts, Transport, UnusableReason,
-    UpgradablePackage, Vitals,
+    BondFacts, Carrier, ClockSource, ClockSync, Cpu, CriCondition, CriEndpoint, Disk, DiskKey,
+    Domain, DomainMode, Duplex, ForeignManager, HardwareFacts, Health, Interface, InterfaceKind,
+    Inventory, Kubelet, LldpNeighbour, ManagerFacts, Memory, NumaNode, OsFacts, Osd, OsdManager,
+    PackageFacts, Problem, RebootReason, RebootRequired, Route, RuntimeFacts, Transport,
+    UnusableReason, UpgradablePackage, Vitals,
 };
 use h8lio_model::lifecycle::{Admission, Availability, Scheduling};
 use h8lio_model::node::{Clusters, NodeDetail, NodeView};
@@ -65,9 +65,9 @@ pub(crate) fn node(n: u128, name: &str) -> NodeView {
     }
 }
 
-fn condition(kind: ConditionType, reason: &str, subject: &str, message: &str) -> Condition {
+fn condition(kind: ConditionType, reason: &str, subject: &str, message: &str) -> Condition<Kind> {
     Condition {
-        kind,
+        kind: kind.into(),
         status: Status::True,
         reason: reason.into(),
         subject: subject.into(),
@@ -219,6 +219,7 @@ fn os() -> OsFacts {
         booted_at: Some(before(86_400 * 40)),
         clock: ClockSync {
             synchronized: Some(true),
+            source: Some(ClockSource::Kernel),
             daemon: Some("chrony".into()),
         },
         ..OsFacts::default()
@@ -247,7 +248,9 @@ fn disk(device: &str, wwn: &str) -> Disk {
         mounts: vec![],
         signatures: vec![],
         health: Health::Healthy,
+        unreadable_sectors: Some(0),
         smart: None,
+        raid: None,
         unusable: vec![UnusableReason::CephOsd {
             osd_id: Some(7),
             cluster_fsid: None,

@@ -155,6 +155,9 @@ fn unusable(r: &UnusableReason) -> String {
     match r {
         UnusableReason::SystemDisk { mount } => format!("system disk ({mount})"),
         UnusableReason::Mounted { mount } => format!("mounted on {mount}"),
+        UnusableReason::BehindController { controller } => {
+            format!("behind the RAID controller {controller}")
+        }
         UnusableReason::Held { by } => format!("held by {by}"),
         UnusableReason::Signature { kind, device } => format!("{kind} on {device}"),
         UnusableReason::Partitioned { count } => self::count(*count as usize, "partition"),

@@ -62,9 +62,32 @@ pub struct Disk {
     /// Signatures on the whole disk (a partition's stand with the partition).
     pub signatures: Vec<Signature>,
     pub health: Health,
+    /// Different sectors that the kernel could not read or write within the last day; `None`: its
+    /// log cannot be read.
+    pub unreadable_sectors: Option<u32>,
     pub smart: Option<SmartSummary>,
+    /// What a RAID controller has to do with it; `None`: nothing.
+    pub raid: Option<RaidRole>,
     /// Why the disk cannot be given to a new OSD, every reason; empty: it could.
     pub unusable: Vec<UnusableReason>,
+}
+
+/// A disk's part in a RAID controller's work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "role")]
+pub enum RaidRole {
+    /// No disk but a volume that the controller makes of its disks.
+    Volume {
+        /// The controller's kernel driver, for example `megaraid_sas`.
+        driver: String,
+    },
+    /// A disk that only the controller sees: the kernel has no device for it.
+    Member {
+        /// smartctl's name of the controller, for example `/dev/bus/0`.
+        controller: String,
+        /// Where it is there, in smartctl's words, for example `megaraid,8`.
+        position: String,
+    },
 }
 
 /// How the drive is attached.
@@ -151,6 +174,10 @@ pub enum UnusableReason {
     },
     Mounted {
         mount: String,
+    },
+    /// Only its RAID controller can reach it.
+    BehindController {
+        controller: String,
     },
     /// Device-mapper, md or another holder uses it.
     Held {

@@ -14,7 +14,8 @@ mod vitals;
 use serde::{Deserialize, Serialize};
 
 pub use disks::{
-    Disk, DiskFacts, DiskKey, Health, Partition, Signature, SmartSummary, Transport, UnusableReason,
+    Disk, DiskFacts, DiskKey, Health, Partition, RaidRole, Signature, SmartSummary, Transport,
+    UnusableReason,
 };
 pub use hardware::{Cpu, HardwareFacts, Memory, NumaNode};
 pub use managers::{Domain, DomainMode, ForeignManager, ManagerFacts};
@@ -22,7 +23,7 @@ pub use network::{
     BondFacts, BridgeFacts, Carrier, Duplex, Interface, InterfaceKind, LldpNeighbour, NetworkFacts,
     Route, VlanFacts,
 };
-pub use os::{ClockSync, OsFacts};
+pub use os::{ClockSource, ClockSync, OsFacts};
 pub use osds::{Osd, OsdFacts, OsdManager};
 pub use packages::{BrokenPackage, PackageFacts, RebootReason, RebootRequired, UpgradablePackage};
 pub use runtime::{CriCondition, CriEndpoint, Kubelet, RuntimeFacts};

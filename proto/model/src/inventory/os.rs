@@ -34,8 +34,24 @@ pub struct OsFacts {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClockSync {
-    /// The kernel's own answer (`adjtimex`, `STA_UNSYNC` clear); `None`: could not be asked.
+    /// `None`: nobody could be asked.
     pub synchronized: Option<bool>,
+    /// Who says so.
+    pub source: Option<ClockSource>,
     /// The daemon found keeping it, for example `chrony` or `systemd-timesyncd`.
     pub daemon: Option<String>,
+}
+
+/// Who can say whether the clock is kept, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ClockSource {
+    /// `adjtimex`: the largest possible error has not grown to its limit.
+    Kernel,
+    /// `timedatectl`, where the agent may not ask the kernel.
+    Timedated,
+    /// `chronyc tracking`.
+    Chrony,
+    /// The file that systemd-timesyncd touches.
+    Timesyncd,
 }

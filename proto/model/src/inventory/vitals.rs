@@ -15,6 +15,9 @@ pub struct Vitals {
     pub filesystems: Vec<FilesystemUsage>,
     /// Degrees Celsius by disk key.
     pub disk_temperatures: BTreeMap<String, i32>,
+    /// Degrees Celsius by sensor of the server, for example `coretemp Package id 0`; the hottest
+    /// where several sensors have one name.
+    pub temperatures: BTreeMap<String, i32>,
     /// Offset of the server's wall clock from the coordinator's, milliseconds, from the last
     /// beat's round trip; `None` before the first.
     pub clock_offset_ms: Option<i64>,

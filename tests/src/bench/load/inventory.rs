@@ -3,9 +3,9 @@
 
 use h8lio_model::condition::{Condition, ConditionType, Status};
 use h8lio_model::inventory::{
-    BondFacts, Carrier, ClockSync, Cpu, CriCondition, CriEndpoint, Disk, DiskFacts, DiskKey,
-    Domain, Duplex, ForeignManager, HardwareFacts, Health, Interface, InterfaceKind, Kubelet,
-    LldpNeighbour, ManagerFacts, Memory, NetworkFacts, NumaNode, OsFacts, Osd, OsdFacts,
+    BondFacts, Carrier, ClockSource, ClockSync, Cpu, CriCondition, CriEndpoint, Disk, DiskFacts,
+    DiskKey, Domain, Duplex, ForeignManager, HardwareFacts, Health, Interface, InterfaceKind,
+    Kubelet, LldpNeighbour, ManagerFacts, Memory, NetworkFacts, NumaNode, OsFacts, Osd, OsdFacts,
     OsdManager, PackageFacts, Partition, Route, RuntimeFacts, Signature, SmartSummary, Transport,
     UnusableReason, UpgradablePackage,
 };
@@ -91,6 +91,7 @@ fn os(number: usize, at: Timestamp) -> OsFacts {
         command_line: some("BOOT_IMAGE=/vmlinuz-6.1.0-18-amd64 root=/dev/md0 ro panic=30"),
         clock: ClockSync {
             synchronized: Some(true),
+            source: Some(ClockSource::Kernel),
             daemon: some("chrony"),
         },
         ..OsFacts::default()
@@ -159,6 +160,7 @@ fn disk(number: usize, n: usize, round: u64) -> Disk {
         mounts: Vec::new(),
         signatures: vec![signature("gpt", "0c5c3f7e-5d2b-4c0e-9d53-6e1f6a1b2c3d")],
         health: Health::Healthy,
+        unreadable_sectors: Some(0),
         smart: Some(SmartSummary {
             passed: Some(true),
             reallocated_sectors: Some(round),
@@ -166,6 +168,7 @@ fn disk(number: usize, n: usize, round: u64) -> Disk {
             offline_uncorrectable: Some(0),
             ..SmartSummary::default()
         }),
+        raid: None,
         unusable: vec![
             UnusableReason::Held {
                 by: format!("dm-{n}"),

@@ -64,6 +64,7 @@ pub(super) fn os() -> OsFacts {
         machine_id: some("m1"),
         clock: ClockSync {
             synchronized: Some(true),
+            source: None,
             daemon: some("chrony"),
         },
         ..OsFacts::default()
@@ -107,7 +108,9 @@ pub(super) fn disk(key: DiskKey, device: &str) -> Disk {
         mounts: Vec::new(),
         signatures: Vec::new(),
         health: Health::Healthy,
+        unreadable_sectors: Some(0),
         smart: None,
+        raid: None,
         unusable: Vec::new(),
     }
 }
