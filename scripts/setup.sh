@@ -27,6 +27,9 @@ packages|dpkg-dev|dpkg-shlibdeps|needed|finds the libraries that the packages de
 packages|lintian|lintian|needed|judges the packages
 packages|man-db|man|needed|lintian reads the manual pages with it
 test|strace|strace|needed|plays a failing disk below the store
+test|iproute2|ip|needed|namespaces of the lab are tested too
+test|nftables|nft|needed|cuts in their networks
+test|gdisk|sgdisk|needed|partitions of the lab'"'"'s disks
 bench|jq|jq|needed|reads figures
 bench|etcd-server|etcd|needed|what the coordinator is measured beside
 lab|qemu-system-x86@backports|qemu-system-x86_64|needed|the servers of the lab are emulated
@@ -97,14 +100,15 @@ install() {
     fi
 }
 
-BACKPORTS_LIST=/etc/apt/sources.list.d/h8lio-lab-backports.list
+BACKPORTS_LIST=${SETUP_BACKPORTS_LIST:-/etc/apt/sources.list.d/h8lio-lab-backports.list}
+OS_RELEASE=${SETUP_OS_RELEASE:-/etc/os-release}
 
 # Name of the backports that a marked package comes from: on Debian 12 alone, later ones are new
 # enough. Its source is this machine's own for the release, with another suite.
 backports() {
     local codename uri
     # shellcheck source=/dev/null
-    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    codename=$(. "$OS_RELEASE" && echo "${VERSION_CODENAME:-}")
     [[ $codename == bookworm ]] || return 0
     echo "$codename-backports"
     [[ -z $(targets_of "$codename-backports") ]] || return 0

@@ -4,10 +4,17 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
 use aws_lc_rs::digest::{Context as Hash, SHA256};
 use nix::fcntl::{Flock, FlockArg};
+
+/// A file in each entry, written whenever the entry is used.
+const USED: &str = ".used";
+
+/// Entries of one kind that stay.
+const KEPT: usize = 3;
 
 /// Entries below `$XDG_CACHE_HOME/h8lio/lab`, or `~/.cache/h8lio/lab`.
 #[derive(Debug, Clone)]
@@ -94,6 +101,7 @@ impl Cache {
         let entry = self.root.join(&key);
         let _turn = self.lock(&key)?;
         if entry.is_dir() {
+            self.used(&entry)?;
             return Ok(entry);
         }
         // Only the holder of the lock is here, so what lies here is of a run that was killed.
@@ -102,12 +110,42 @@ impl Cache {
         fs::create_dir(&making).with_context(|| format!("cannot make {}", making.display()))?;
         make(&making).with_context(|| format!("cannot make {key} for the cache"))?;
         fs::rename(&making, &entry).with_context(|| format!("cannot move {key} into the cache"))?;
+        self.used(&entry)?;
+        self.forget_old(&recipe.kind)?;
         Ok(entry)
     }
 
     /// Where the entry is or would be.
     pub fn path(&self, recipe: &Recipe) -> PathBuf {
         self.root.join(recipe.key())
+    }
+
+    /// Notes that an entry was of use.
+    fn used(&self, entry: &Path) -> Result<()> {
+        let mark = entry.join(USED);
+        fs::write(&mark, "").with_context(|| format!("cannot write {}", mark.display()))
+    }
+
+    /// Removes all entries of a kind but those that were used last: each change of a recipe leaves
+    /// an old one behind, and an image takes gigabytes.
+    fn forget_old(&self, kind: &str) -> Result<()> {
+        let entries = fs::read_dir(&self.root)
+            .with_context(|| format!("cannot list {}", self.root.display()))?;
+        let of_kind = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            let key = name.and_then(|name| name.strip_prefix(kind)?.strip_prefix('-'));
+            key.is_some_and(|key| key.len() == 16 && key.bytes().all(|b| b.is_ascii_hexdigit()))
+        };
+        let mut entries: Vec<(SystemTime, PathBuf)> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(of_kind)
+            .filter_map(|path| Some((fs::metadata(path.join(USED)).ok()?.modified().ok()?, path)))
+            .collect();
+        entries.sort_by(|a, b| b.cmp(a));
+        entries
+            .iter()
+            .skip(KEPT)
+            .try_for_each(|(_, path)| remove(path))
     }
 
     fn lock(&self, key: &str) -> Result<Flock<File>> {
@@ -158,6 +196,30 @@ mod tests {
         assert_ne!(key("bookworm"), key("trixie"));
         let moved = Recipe::new("root").with("releasebook", "worm").key();
         assert_ne!(key("bookworm"), moved);
+    }
+
+    #[test]
+    fn of_each_kind_the_last_used_stay() {
+        let (_folder, cache) = cache();
+        let make = |kind: &str, value: u8| {
+            let recipe = Recipe::new(kind).with("value", [value]);
+            let entry = cache.entry(&recipe, |_| Ok(())).expect("it is made");
+            // Stamps of files are as coarse as the kernel's tick.
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            entry
+        };
+        let other = make("root", 0);
+        let entries: Vec<PathBuf> = (0..3).map(|value| make("disk", value)).collect();
+        let again = make("disk", 0);
+        assert_eq!(again, entries[0], "it is used again");
+        let newest = make("disk", 9);
+        assert!(
+            !entries[1].exists(),
+            "the one that was not used for longest"
+        );
+        for stays in [&other, &entries[0], &entries[2], &newest] {
+            assert!(stays.exists(), "{}", stays.display());
+        }
     }
 
     #[test]

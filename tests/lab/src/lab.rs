@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::cache::Cache;
-use crate::image;
+use crate::image::{self, Say};
 use crate::process::Processes;
 use crate::server::{Places, Server, Spec, number_of};
 use crate::space::{Lifetime, Space};
@@ -109,7 +109,7 @@ impl Lab {
     ///
     /// # Errors
     /// When there is one of this number, or the image cannot be made.
-    pub fn add_server(&self, spec: &Spec, say: &dyn Fn(&str)) -> Result<Server<'_>> {
+    pub fn add_server(&self, spec: &Spec, say: Say<'_>) -> Result<Server<'_>> {
         let name = spec.name();
         if self.processes.running(&name)?.is_some() {
             bail!("{name} is on; take it out of the lab first");

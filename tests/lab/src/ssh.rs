@@ -69,7 +69,7 @@ impl Ssh {
     pub fn run(&self, number: u8, script: &str, limit: Duration) -> Result<String> {
         let mut ssh = self.command(number);
         ssh.arg("--").arg(script);
-        process::run(ssh, limit).with_context(|| format!("on s{number}: {script}"))
+        process::run_as(&format!("on s{number}, {script}"), ssh, limit)
     }
 
     /// Runs a shell command that may fail.
@@ -111,7 +111,7 @@ impl Ssh {
     /// When it does not within `limit`.
     pub fn wait(&self, number: u8, limit: Duration) -> Result<String> {
         let mut why = String::new();
-        let each = Duration::from_secs(20);
+        let each = Duration::from_secs(60);
         let found = until(&format!("s{number} answers to ssh"), limit, || {
             match self.run(number, "cat /proc/sys/kernel/random/boot_id", each) {
                 Ok(boot_id) => Ok(Some(boot_id)),

@@ -35,7 +35,7 @@ impl Up {
             say(&format!(
                 "[{:>5.0} s] {what}",
                 began.elapsed().as_secs_f64()
-            ))
+            ));
         };
         let lab = Lab::create(folder, Lifetime::Kept)?;
         for number in 1..=self.servers {

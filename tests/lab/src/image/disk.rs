@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::{Made, files, finish, root, text};
+use super::{Made, Say, files, finish, root};
 use crate::cache::{Cache, Recipe};
 use crate::process::{self, command};
 
@@ -33,9 +33,8 @@ const PARTITIONS: &[(u8, u64, u64, &str, &str)] = &[
 const ESP: usize = 1;
 const ROOT: usize = 4;
 
-/// File names in the entries.
+/// Its name in an entry.
 const DISK: &str = "disk.raw";
-const MIRRORED: &str = "disk.qcow2";
 
 /// Where the first partition of this index starts and how long it is, in bytes.
 fn place(index: usize) -> (u64, u64) {
@@ -44,7 +43,7 @@ fn place(index: usize) -> (u64, u64) {
 }
 
 /// The disk with /boot on its root.
-pub(super) fn get(cache: &Cache, root: &Made, say: &dyn Fn(&str)) -> Result<PathBuf> {
+pub(super) fn get(cache: &Cache, root: &Made, say: Say<'_>) -> Result<PathBuf> {
     let recipe = recipe("disk", root);
     let folder = cache.entry(&recipe, |folder| {
         say("making the disk, and booting it once to install GRUB (about a minute)");
@@ -52,41 +51,39 @@ pub(super) fn get(cache: &Cache, root: &Made, say: &dyn Fn(&str)) -> Result<Path
         partition(&disk)?;
         fill(folder, &root.file(root::ARCHIVE), &disk)?;
         let kernel = finish::Kernel::of(folder);
-        finish::boot(folder, &kernel, &disk, "raw", "")
+        finish::boot(folder, &kernel, &disk, "")
     })?;
     Ok(folder.join(DISK))
 }
 
-/// The disk with /boot on a mirror of its third and fourth partition.
-pub(super) fn mirrored(
-    cache: &Cache,
-    root: &Made,
-    plain: &Path,
-    say: &dyn Fn(&str),
-) -> Result<PathBuf> {
-    let recipe = recipe("mirrored", root).with("plain", text(plain));
+/// The disk with /boot on a mirror of its third and fourth partition. A whole copy: an overlay
+/// would be worthless once the other was made anew.
+pub(super) fn mirrored(cache: &Cache, root: &Made, plain: &Path, say: Say<'_>) -> Result<PathBuf> {
+    let recipe = recipe("mirrored", root);
     let folder = cache.entry(&recipe, |folder| {
         say("moving /boot to a mirror, in a server (about two minutes)");
-        let disk = folder.join(MIRRORED);
-        overlay(plain, "raw", &disk)?;
+        let disk = folder.join(DISK);
+        let mut copy = command("cp");
+        copy.arg("--sparse=always").args([plain, &disk]);
+        process::run(copy, LIMIT)?;
         let kernel = finish::Kernel::of(plain.parent().unwrap_or(plain));
-        finish::boot(folder, &kernel, &disk, "qcow2", "lab.mirror")
+        finish::boot(folder, &kernel, &disk, "lab.mirror")
     })?;
-    Ok(folder.join(MIRRORED))
+    Ok(folder.join(DISK))
 }
 
-/// A disk that holds what differs from another, which it never writes to.
-pub(crate) fn overlay(base: &Path, format: &str, disk: &Path) -> Result<()> {
+/// A disk that holds what differs from an image, which it never writes to.
+pub(crate) fn overlay(image: &Path, disk: &Path) -> Result<()> {
     let mut create = command("qemu-img");
     create
-        .args(["create", "-q", "-f", "qcow2", "-F", format, "-b"])
-        .args([base, disk]);
+        .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"])
+        .args([image, disk]);
     process::run(create, LIMIT)?;
     Ok(())
 }
 
 fn recipe(kind: &str, root: &Made) -> Recipe {
-    let mut recipe = Recipe::new(kind)
+    let mut recipe = Recipe::new(&format!("{kind}-{}", root.release))
         .with("root", &root.key)
         .with("partitions", format!("{PARTITIONS:?}"))
         .with("setup", files::SETUP);
@@ -125,10 +122,15 @@ fn fill(folder: &Path, archive: &Path, disk: &Path) -> Result<()> {
 
 fn unpack(tree: &Path, archive: &Path) -> Result<()> {
     let mut tar = as_root("tar");
-    tar.args(["--extract", "--numeric-owner", "--xattrs", "--file"])
-        .arg(archive)
-        .arg("--directory")
-        .arg(tree);
+    tar.args([
+        "--extract",
+        "--numeric-owner",
+        "--xattrs-include=*",
+        "--file",
+    ])
+    .arg(archive)
+    .arg("--directory")
+    .arg(tree);
     process::run(tar, LIMIT)?;
     files::write(tree)?;
     let setup = tree.join("lab-setup");

@@ -21,6 +21,7 @@ const FILES: &[(&str, u32, &str)] = &[
         0o644,
         "# The lab has no way to a mirror.\n",
     ),
+    ("etc/resolv.conf", 0o644, "# The lab has no name server.\n"),
     ("etc/fstab", 0o644, include_str!("../../image/fstab")),
     (
         "etc/default/grub.d/lab.cfg",
@@ -32,6 +33,10 @@ const FILES: &[(&str, u32, &str)] = &[
         0o644,
         include_str!("../../image/sshd.conf"),
     ),
+    // An emulated processor compresses for minutes what a real one does in seconds.
+    ("etc/initramfs-tools/conf.d/lab", 0o644, "COMPRESSLEVEL=1\n"),
+    // One watchdog and not two, whose order would be chance: the board's own stays unused.
+    ("etc/modprobe.d/lab.conf", 0o644, "blacklist iTCO_wdt\n"),
     ("etc/modules-load.d/lab.conf", 0o644, "ipmi_devintf\n"),
     (
         "etc/systemd/system/serial-getty@ttyS0.service.d/lab.conf",

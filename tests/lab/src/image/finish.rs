@@ -60,13 +60,7 @@ fn copy_one(tree: &Path, prefix: &str, to: &Path) -> Result<()> {
 }
 
 /// Boots the disk with `image/finish` as its first process. The console's log stays in `folder`.
-pub(super) fn boot(
-    folder: &Path,
-    kernel: &Kernel,
-    disk: &Path,
-    format: &str,
-    extra: &str,
-) -> Result<()> {
+pub(super) fn boot(folder: &Path, kernel: &Kernel, disk: &Path, extra: &str) -> Result<()> {
     let console = folder.join("console.log");
     let line = format!(
         "root=LABEL=labroot rw console=ttyS0 panic=-1 init=/usr/local/lib/lab/finish {extra}"
@@ -87,7 +81,7 @@ pub(super) fn boot(
         ])
         .arg("-drive")
         .arg(format!(
-            "if=none,id=os,cache=unsafe,format={format},file={}",
+            "if=none,id=os,cache=unsafe,format=raw,file={}",
             text(disk)
         ));
     process::run(qemu, LIMIT)

@@ -109,32 +109,20 @@ impl fmt::Display for Flavour {
     }
 }
 
-/// A disk in the cache to make overlays of; never written to.
-#[derive(Debug, Clone)]
-pub struct Image {
-    pub disk: PathBuf,
-    /// qcow2 or raw, as qemu-img calls it.
-    pub format: &'static str,
-}
+/// Hears what takes long.
+pub type Say<'a> = &'a dyn Fn(&str);
 
-/// The image of a release and flavour, made if the cache lacks it; `say` hears what is made.
+/// The disk of a release and flavour, for servers to make overlays of; made if the cache lacks it.
 ///
 /// # Errors
-/// What a step says; its log is named.
-pub fn get(cache: &Cache, release: Release, flavour: Flavour, say: &dyn Fn(&str)) -> Result<Image> {
+/// What a step says.
+pub fn get(cache: &Cache, release: Release, flavour: Flavour, say: Say<'_>) -> Result<PathBuf> {
     let root = root::get(cache, release, say)?;
     let plain = disk::get(cache, &root, say)?;
-    if !flavour.boots_from_md() {
-        return Ok(Image {
-            disk: plain,
-            format: "raw",
-        });
+    match flavour.boots_from_md() {
+        false => Ok(plain),
+        true => disk::mirrored(cache, &root, &plain, say),
     }
-    let disk = disk::mirrored(cache, &root, &plain, say)?;
-    Ok(Image {
-        disk,
-        format: "qcow2",
-    })
 }
 
 /// A step's product together with the key of what it was made from.
@@ -142,6 +130,7 @@ pub fn get(cache: &Cache, release: Release, flavour: Flavour, say: &dyn Fn(&str)
 struct Made {
     folder: PathBuf,
     key: String,
+    release: Release,
 }
 
 impl Made {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Made, Release, text};
+use super::{Made, Release, Say, text};
 use crate::cache::{Cache, Recipe};
 use crate::process;
 
@@ -79,7 +79,7 @@ const PRESEED: &str = "printf 'grub-pc grub-pc/install_devices_empty boolean tru
 /// Where in the entry the archive is.
 pub(super) const ARCHIVE: &str = "root.tar";
 
-pub(super) fn get(cache: &Cache, release: Release, say: &dyn Fn(&str)) -> Result<Made> {
+pub(super) fn get(cache: &Cache, release: Release, say: Say<'_>) -> Result<Made> {
     let packages: Vec<&str> = PACKAGES
         .iter()
         .chain(own_packages(release))
@@ -98,6 +98,7 @@ pub(super) fn get(cache: &Cache, release: Release, say: &dyn Fn(&str)) -> Result
     Ok(Made {
         folder,
         key: recipe.key(),
+        release,
     })
 }
 

@@ -6,6 +6,8 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::Record;
 
@@ -22,17 +24,43 @@ pub(super) fn id_from_here(record: &Record) -> i32 {
     if same { record.inside } else { record.pid }
 }
 
-/// Id, id inside and start of a child of ours, or of its only child when it wraps another.
-pub(super) fn of_child(id: u32, wraps: bool) -> Result<Option<(i32, i32, u64)>> {
+/// A program that enters namespaces stops itself when its child is stopped, and must be woken by
+/// name. From inside it cannot be reached; whoever stopped the child was outside.
+pub(super) fn wake_wrapper(record: &Record) {
+    if let Some((pid, start)) = record.wrapper
+        && started(pid) == Some(start)
+    {
+        // It may end at this very moment.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGCONT);
+    }
+}
+
+/// A process that was just started.
+pub(super) struct Found {
+    pub(super) pid: i32,
+    pub(super) inside: i32,
+    pub(super) started: u64,
+    pub(super) wrapper: Option<(i32, u64)>,
+}
+
+/// A child of ours, or its only child when it wraps another.
+pub(super) fn of_child(id: u32, wraps: bool) -> Result<Option<Found>> {
     let Some(outer) = seen_from_proc(id)? else {
         return Ok(None);
     };
-    let pid = match wraps {
-        false => Some(outer),
-        true => children(outer).first().copied(),
+    let (pid, wrapper) = match wraps {
+        false => (Some(outer), None),
+        true => (children(outer).first().copied(), started(outer)),
     };
     let Some(pid) = pid else { return Ok(None) };
-    Ok(started(pid).and_then(|start| Some((pid, inside(pid)?, start))))
+    Ok(started(pid).and_then(|started| {
+        Some(Found {
+            pid,
+            inside: inside(pid)?,
+            started,
+            wrapper: wrapper.map(|start| (outer, start)),
+        })
+    }))
 }
 
 /// The machine's id of a child that our own namespace calls `id`.

@@ -5,6 +5,7 @@
 mod alive;
 mod oneshot;
 
+use std::borrow::Borrow;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
@@ -18,7 +19,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-pub use self::oneshot::{output, run};
+pub use self::oneshot::{output, run, run_as};
 use crate::clock::{now, until};
 
 /// How long a program may take to end after SIGTERM before it is killed.
@@ -48,6 +49,8 @@ pub struct Record {
     pub inside: i32,
     /// Start in clock ticks since boot: with the id it names one process for ever.
     pub started: u64,
+    /// Id and start of the program that waits for it outside, where one brought it inside.
+    pub wrapper: Option<(i32, u64)>,
     pub log: PathBuf,
 }
 
@@ -89,7 +92,7 @@ impl Processes {
     ///
     /// # Errors
     /// When one of this name runs already, it cannot be started, or it ends at once.
-    pub fn start(&self, name: &str, mut command: Command) -> Result<Record> {
+    pub fn start(&self, name: &str, command: impl Borrow<Command>) -> Result<Record> {
         if let Some(record) = self.running(name)? {
             bail!("{name} runs already (pid {})", record.pid);
         }
@@ -98,25 +101,26 @@ impl Processes {
         let (out, err) = (open(), open());
         let streams = out.and_then(|out| Ok((out, err?)));
         let (out, err) = streams.with_context(|| format!("cannot write {}", log.display()))?;
+        let wraps = wraps(command.borrow());
+        let mut command = closing(command.borrow());
         // A group of its own: Ctrl-C on the terminal is not meant for it.
         command
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err)
             .process_group(0);
-        let wraps = wraps(&command);
         let mut child = command
             .spawn()
             .with_context(|| format!("cannot start {name} ({:?})", command.get_program()))?;
         let found = find(&mut child, wraps, name, &log);
         self.keep(child);
-        let (pid, inside, started) = found?;
-        let name = name.to_owned();
+        let found = found?;
         let record = Record {
-            name,
-            pid,
-            inside,
-            started,
+            name: name.to_owned(),
+            pid: found.pid,
+            inside: found.inside,
+            started: found.started,
+            wrapper: found.wrapper,
             log,
         };
         self.write(&record)?;
@@ -161,8 +165,11 @@ impl Processes {
     pub fn signal(&self, name: &str, signal: Signal) -> Result<()> {
         let record = self.running(name)?;
         let record = record.with_context(|| format!("{name} does not run"))?;
-        kill(Pid::from_raw(alive::id_from_here(&record)), signal)
-            .with_context(|| format!("cannot send {signal} to {name}"))
+        let sent = kill(Pid::from_raw(alive::id_from_here(&record)), signal);
+        if signal == Signal::SIGCONT {
+            alive::wake_wrapper(&record);
+        }
+        sent.with_context(|| format!("cannot send {signal} to {name}"))
     }
 
     /// Ends a program: SIGTERM, and SIGKILL when that does not help. One that does not run is
@@ -211,6 +218,10 @@ impl Processes {
         let pid = Pid::from_raw(alive::id_from_here(&record));
         let gone = || {
             self.reap();
+            // One that was frozen holds up the end of its namespace, and may stop any moment.
+            for (other, _) in self.all()? {
+                alive::wake_wrapper(&other);
+            }
             Ok((!alive::is(&record)).then_some(()))
         };
         let mut signal = first;
@@ -280,8 +291,29 @@ fn wraps(command: &Command) -> bool {
         .any(|wrapper| program == Some(OsStr::new(wrapper)))
 }
 
-/// Id, id inside its namespace and start of what was started: the child, or the child's child.
-fn find(child: &mut Child, wraps: bool, name: &str, log: &Path) -> Result<(i32, i32, u64)> {
+/// Becomes its arguments with nothing open but the three streams. What a program inherits beyond
+/// them, a lock or the end of a pipe, would be held for as long as the lab is up.
+const CLOSE: &str = "for fd in /proc/self/fd/*; do fd=${fd##*/}; \
+                     if [ \"$fd\" -gt 2 ]; then eval \"exec $fd>&-\"; fi; done; exec \"$@\"";
+
+fn closing(command: &Command) -> Command {
+    let mut closing = self::command("bash");
+    closing.args(["-c", CLOSE, "lab"]);
+    closing.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => closing.env(name, value),
+            None => closing.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        closing.current_dir(folder);
+    }
+    closing
+}
+
+/// What was started: the child, or the child's child.
+fn find(child: &mut Child, wraps: bool, name: &str, log: &Path) -> Result<alive::Found> {
     let began = now();
     loop {
         if let Some(found) = alive::of_child(child.id(), wraps)? {

@@ -20,8 +20,13 @@ const LOOK: Duration = Duration::from_millis(5);
 /// # Errors
 /// When it cannot be started, or has not ended within `limit`; then it and its children are
 /// killed, and the message holds what it had said.
-pub fn output(mut command: Command, limit: Duration) -> Result<Output> {
+pub fn output(command: Command, limit: Duration) -> Result<Output> {
     let shown = show(&command);
+    output_of(&shown, command, limit)
+}
+
+/// The same, for a command that a person knows by another name.
+fn output_of(shown: &str, mut command: Command, limit: Duration) -> Result<Output> {
     command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -61,7 +66,15 @@ pub fn output(mut command: Command, limit: Duration) -> Result<Output> {
 /// As [`output`], and when it exits with another status than 0.
 pub fn run(command: Command, limit: Duration) -> Result<String> {
     let shown = show(&command);
-    let output = output(command, limit)?;
+    run_as(&shown, command, limit)
+}
+
+/// The same, for a command that a person knows by another name.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_as(shown: &str, command: Command, limit: Duration) -> Result<String> {
+    let output = output_of(shown, command, limit)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
     if !output.status.success() {
         let said = format!("{} {}", text(&output.stdout), text(&output.stderr));

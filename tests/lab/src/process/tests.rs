@@ -17,7 +17,7 @@ fn a_program_is_found_and_stopped_by_whoever_reads_its_record() {
     let (folder, processes) = processes();
     let mut sleep = command("sleep");
     sleep.arg("600");
-    let started = processes.start("sleeper", sleep).expect("it starts");
+    let started = processes.start("sleeper", &sleep).expect("it starts");
     let later = Processes::at(folder.path()).expect("its folders");
     let found = later.running("sleeper").expect("its record");
     assert_eq!(found.map(|record| record.pid), Some(started.pid));
@@ -92,4 +92,18 @@ fn a_command_that_fails_says_how() {
     let fails = shell("echo out; echo err >&2; exit 3");
     let text = run(fails, END_WITHIN).expect_err("it fails").to_string();
     assert!(text.ends_with("exit status: 3: out err"), "{text}");
+}
+
+#[test]
+fn what_its_starter_has_open_is_closed_to_a_program() {
+    let (folder, processes) = processes();
+    let lock = folder.path().join("lock");
+    let script = format!("exec 7>{0}; exec 8>{0}; exec \"$@\"", lock.display());
+    // A shell stands for a caller that leaks; its child is started as every program is.
+    let mut leaks = command("bash");
+    leaks.args(["-c", &script, "leaks", "bash", "-c", CLOSE, "lab"]);
+    leaks.args(["sh", "-c", "ls -l /proc/self/fd"]);
+    let open = run(leaks, END_WITHIN).expect("it lists what is open");
+    assert!(!open.contains(&lock.display().to_string()), "{open}");
+    processes.stop_all().expect("nothing was started");
 }

@@ -1,15 +1,21 @@
 //! The serial line: what was said on it, and talking on it when the network is cut.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
 use super::Server;
-use crate::clock::until;
+use crate::clock::{now, until};
 use crate::process::last_lines;
+
+/// A shell that says nothing for so long has echoed all it was told.
+const QUIET: Duration = Duration::from_millis(800);
+
+/// Of a console on which something else goes on talking.
+const LISTEN_AT_MOST: Duration = Duration::from_secs(10);
 
 impl Server<'_> {
     /// Everything that was said on the serial line since the server was made.
@@ -49,14 +55,29 @@ impl Server<'_> {
     /// When the server is off.
     pub fn type_on_console(&self, line: &str) -> Result<()> {
         let socket = self.places().console();
-        UnixStream::connect(&socket)
-            .and_then(|mut stream| writeln!(stream, "{line}"))
-            .with_context(|| {
-                format!(
-                    "cannot type on {}; is {} on?",
-                    socket.display(),
-                    self.name()
-                )
-            })
+        let typed = UnixStream::connect(&socket).and_then(|mut stream| {
+            stream.set_read_timeout(Some(QUIET))?;
+            writeln!(stream, "{line}")?;
+            listen_until_quiet(&mut stream);
+            Ok(())
+        });
+        typed.with_context(|| {
+            let name = self.name();
+            format!("cannot type on {}; is {name} on?", socket.display())
+        })
+    }
+}
+
+/// A serial line takes a few bytes at a time, and whatever is still on the way when its other end
+/// hangs up is lost. The echo ends when all of it has arrived.
+fn listen_until_quiet(stream: &mut UnixStream) {
+    let began = now();
+    let mut echo = [0; 256];
+    while began.elapsed() < LISTEN_AT_MOST {
+        match stream.read(&mut echo) {
+            Ok(1..) => {}
+            // Silence, or the end.
+            Ok(0) | Err(_) => break,
+        }
     }
 }

@@ -40,9 +40,9 @@ impl Server<'_> {
         make_file(&places.disk(&id), size_gib)?;
         if self.power()? == Power::On {
             for node in devices::nodes(&disk, &places.disk(&id)) {
-                self.qmp("blockdev-add", node)?;
+                self.qmp("blockdev-add", &node)?;
             }
-            self.qmp("device_add", devices::device(&disk, self.number))?;
+            self.qmp("device_add", &devices::device(&disk, self.number))?;
         }
         spec.disks.push(disk.clone());
         spec.write(&places.spec())?;
@@ -76,7 +76,7 @@ impl Server<'_> {
         disk.fault = Some(fault);
         let disk = disk.clone();
         if self.power()? == Power::On {
-            self.qmp("blockdev-add", devices::fault_node(&disk, fault))?;
+            self.qmp("blockdev-add", &devices::fault_node(&disk, fault))?;
             self.reopen(&disk)?;
         }
         spec.write(&self.places().spec())
@@ -96,7 +96,7 @@ impl Server<'_> {
         if self.power()? == Power::On {
             self.reopen(&disk)?;
             let fault = json!({"node-name": devices::fault_name(&disk)});
-            self.qmp("blockdev-del", fault)?;
+            self.qmp("blockdev-del", &fault)?;
         }
         spec.write(&self.places().spec())
     }
@@ -114,35 +114,56 @@ impl Server<'_> {
             "path": format!("/machine/peripheral/{device}"),
             "property": "smart_critical_warning", "value": value,
         });
-        self.qmp("qom-set", property)
+        self.qmp("qom-set", &property)
             .with_context(|| format!("{id} of {} has no SMART of its own", self.name()))?;
         Ok(())
     }
 
     fn reopen(&self, disk: &Disk) -> Result<()> {
         let options = json!({"options": [devices::raw_node(disk)]});
-        self.qmp("blockdev-reopen", options)?;
+        self.qmp("blockdev-reopen", &options)?;
         Ok(())
     }
 
+    /// What an earlier attempt already took away is fine.
     fn unplug(&self, disk: &Disk) -> Result<()> {
         let device = devices::device_id(disk);
-        self.qmp("device_del", json!({"id": device}))?;
+        if self.has_device(&device)? {
+            self.qmp("device_del", &json!({"id": device}))?;
+        }
         let what = format!("{} lets go of {}", self.name(), disk.id());
         until(&what, UNPLUG_WITHIN, || {
-            let there = self.qmp("qom-list", json!({"path": "/machine/peripheral"}))?;
-            Ok((!names(&there).any(|name| name == device)).then_some(()))
+            Ok((!self.has_device(&device)?).then_some(()))
         })?;
         let fault = disk.fault.map(|_| devices::fault_name(disk));
         let nodes = [Some(disk.id()), fault, Some(devices::file_name(disk))];
         for node in nodes.into_iter().flatten() {
-            self.qmp("blockdev-del", json!({"node-name": node}))?;
+            self.drop_node(&node)?;
         }
         Ok(())
     }
+
+    fn has_device(&self, id: &str) -> Result<bool> {
+        let there = self.qmp("qom-list", &json!({"path": "/machine/peripheral"}))?;
+        Ok(names(&there, "name").any(|name| name == id))
+    }
+
+    /// QEMU holds on to a node for a moment after its device is gone.
+    fn drop_node(&self, node: &str) -> Result<()> {
+        until(&format!("QEMU lets go of {node}"), UNPLUG_WITHIN, || {
+            let nodes = self.qmp("query-named-block-nodes", &json!({"flat": true}))?;
+            if !names(&nodes, "node-name").any(|name| name == node) {
+                return Ok(Some(()));
+            }
+            match self.qmp("blockdev-del", &json!({"node-name": node})) {
+                Err(e) if !e.to_string().contains("in use") => Err(e),
+                _ => Ok(None),
+            }
+        })
+    }
 }
 
-fn names(list: &Value) -> impl Iterator<Item = &str> {
+fn names<'a>(list: &'a Value, key: &'a str) -> impl Iterator<Item = &'a str> {
     let items = list.as_array().into_iter().flatten();
-    items.filter_map(|item| item.get("name")?.as_str())
+    items.filter_map(move |item| item.get(key)?.as_str())
 }

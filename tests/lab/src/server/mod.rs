@@ -11,6 +11,7 @@ mod qmp;
 mod spec;
 
 use std::fs;
+use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
@@ -21,7 +22,6 @@ pub use self::places::Places;
 pub use self::power::{BOOT_WITHIN, Power};
 pub use self::qmp::Qmp;
 pub use self::spec::{Bus, Disk, Fault, Spec, number_of};
-use crate::image::Image;
 use crate::lab::Lab;
 use crate::space::Network;
 
@@ -41,7 +41,7 @@ impl<'a> Server<'a> {
     }
 
     /// Makes its disks; it is not started. What an earlier server of this name left is removed.
-    pub(crate) fn create(lab: &'a Lab, spec: &Spec, image: &Image) -> Result<Self> {
+    pub(crate) fn create(lab: &'a Lab, spec: &Spec, image: &Path) -> Result<Self> {
         let server = Self::new(lab, spec.number);
         let places = server.places();
         let folder = places.folder();
@@ -50,7 +50,7 @@ impl<'a> Server<'a> {
                 .with_context(|| format!("cannot remove {}", folder.display()))?;
         }
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        crate::image::overlay(&image.disk, image.format, &places.os())?;
+        crate::image::overlay(image, &places.os())?;
         if spec.flavour.has_uefi() {
             fs::copy(arguments::VARIABLES, places.variables())
                 .with_context(|| format!("cannot copy {}", arguments::VARIABLES))?;
@@ -121,7 +121,7 @@ impl<'a> Server<'a> {
     /// When the server is off.
     pub fn set_carrier(&self, network: Network, up: bool) -> Result<()> {
         let arguments = serde_json::json!({"name": format!("{}-nic", network.name()), "up": up});
-        self.qmp("set_link", arguments)?;
+        self.qmp("set_link", &arguments)?;
         Ok(())
     }
 
@@ -129,7 +129,7 @@ impl<'a> Server<'a> {
     ///
     /// # Errors
     /// When the server is off, or QEMU refuses.
-    pub fn qmp(&self, command: &str, arguments: Value) -> Result<Value> {
+    pub fn qmp(&self, command: &str, arguments: &Value) -> Result<Value> {
         let mut qmp = Qmp::connect(&self.places().monitor())
             .with_context(|| format!("is {} on?", self.name()))?;
         qmp.call(command, arguments)

@@ -55,7 +55,7 @@ impl Server<'_> {
         let mut qemu = space.command(arguments::QEMU);
         qemu.args(arguments::of(&spec, &places, &self.lab.public_key()));
         let processes = self.lab.processes();
-        processes.start(&name, qemu)?;
+        processes.start(&name, &qemu)?;
         until(&format!("QEMU of {name} answers"), MONITOR_WITHIN, || {
             if processes.running(&name)?.is_none() {
                 bail!("QEMU of {name} ended: {}", processes.last_words(&name));
@@ -97,7 +97,7 @@ impl Server<'_> {
     /// # Errors
     /// When it is off.
     pub fn reset(&self) -> Result<()> {
-        self.qmp("system_reset", json!({}))?;
+        self.qmp("system_reset", &json!({}))?;
         self.lab.ssh().forget(self.number);
         Ok(())
     }
@@ -107,7 +107,7 @@ impl Server<'_> {
     /// # Errors
     /// When it stays on.
     pub fn shut_down(&self) -> Result<()> {
-        self.qmp("system_powerdown", json!({}))?;
+        self.qmp("system_powerdown", &json!({}))?;
         until(&format!("{} is off", self.name()), SHUTDOWN_WITHIN, || {
             Ok((self.power()? == Power::Off).then_some(()))
         })?;
@@ -149,7 +149,7 @@ impl Server<'_> {
     /// # Errors
     /// When it is off.
     pub fn pause(&self) -> Result<()> {
-        self.qmp("stop", json!({})).map(|_| ())
+        self.qmp("stop", &json!({})).map(|_| ())
     }
 
     /// Undoes [`Server::pause`].
@@ -157,7 +157,7 @@ impl Server<'_> {
     /// # Errors
     /// When it is off.
     pub fn resume(&self) -> Result<()> {
-        self.qmp("cont", json!({})).map(|_| ())
+        self.qmp("cont", &json!({})).map(|_| ())
     }
 
     /// Freezes QEMU itself: the server stands still while its clock goes on, as on a machine that

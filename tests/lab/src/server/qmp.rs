@@ -36,7 +36,7 @@ impl Qmp {
         };
         qmp.line()
             .context("QEMU does not greet; is its socket held by another client?")?;
-        qmp.call("qmp_capabilities", json!({}))?;
+        qmp.call("qmp_capabilities", &json!({}))?;
         Ok(qmp)
     }
 
@@ -44,7 +44,7 @@ impl Qmp {
     ///
     /// # Errors
     /// What QEMU objects to, with the command's name.
-    pub fn call(&mut self, command: &str, arguments: Value) -> Result<Value> {
+    pub fn call(&mut self, command: &str, arguments: &Value) -> Result<Value> {
         let request = json!({"execute": command, "arguments": arguments});
         let stream = self.lines.get_mut();
         writeln!(stream, "{request}").with_context(|| format!("cannot send {command} to QEMU"))?;
@@ -108,7 +108,7 @@ mod tests {
             "{\"event\":\"STOP\"}\n{\"return\":{\"status\":\"paused\"}}",
         ]);
         let mut qmp = Qmp::connect(&path).expect("a handshake");
-        let answer = qmp.call("query-status", json!({})).expect("an answer");
+        let answer = qmp.call("query-status", &json!({})).expect("an answer");
         assert_eq!(answer["status"], "paused");
     }
 
@@ -119,7 +119,7 @@ mod tests {
             r#"{"error":{"class":"GenericError","desc":"Device 'x' not found"}}"#,
         ]);
         let mut qmp = Qmp::connect(&path).expect("a handshake");
-        let refused = qmp.call("device_del", json!({"id": "x"}));
+        let refused = qmp.call("device_del", &json!({"id": "x"}));
         let text = refused.expect_err("it is refused").to_string();
         assert_eq!(text, "QEMU refuses device_del: Device 'x' not found");
     }

@@ -32,7 +32,7 @@ fn what_runs_inside_ends_with_the_namespace() {
     let (_folder, processes, space) = space();
     let mut sleep = space.command("sleep");
     sleep.arg("600");
-    let record = processes.start("inside", sleep).expect("it starts");
+    let record = processes.start("inside", &sleep).expect("it starts");
     assert_ne!(record.pid, record.inside, "it has an id of its own inside");
     Space::destroy(&processes).expect("it ends");
     let left = processes.running("inside").expect("its record");
@@ -45,7 +45,7 @@ fn one_program_inside_is_stopped_without_the_others() {
     for name in ["one", "two"] {
         let mut sleep = space.command("sleep");
         sleep.arg("600");
-        processes.start(name, sleep).expect("it starts");
+        processes.start(name, &sleep).expect("it starts");
     }
     processes.stop("one").expect("it ends");
     let runs = |name: &str| processes.running(name).expect("a record").is_some();
@@ -73,4 +73,30 @@ fn cuts_are_listed_and_undone() {
     let nothing = cut(&End::Space, &End::Space).expect_err("no cut");
     assert!(nothing.to_string().contains("the same: Space"), "{nothing}");
     Space::destroy(&processes).expect("it ends");
+}
+
+#[test]
+fn a_frozen_program_does_not_hold_up_the_end() {
+    let (_folder, processes, space) = space();
+    let mut sleep = space.command("sleep");
+    sleep.arg("600");
+    processes.start("frozen", &sleep).expect("it starts");
+    let signal = nix::sys::signal::Signal::SIGSTOP;
+    processes.signal("frozen", signal).expect("it is stopped");
+    Space::destroy(&processes).expect("it ends");
+    assert!(processes.running("frozen").expect("its record").is_none());
+}
+
+#[test]
+fn a_namespace_ends_with_the_thread_that_made_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let processes = Processes::at(folder.path()).expect("its folders");
+    std::thread::scope(|scope| {
+        let made = scope.spawn(|| Space::create(&processes, Lifetime::WithThisThread).map(|_| ()));
+        made.join().expect("no panic").expect("a namespace");
+    });
+    crate::clock::until("the namespace ends", LIMIT, || {
+        Ok(Space::open(&processes)?.is_none().then_some(()))
+    })
+    .expect("it ends");
 }

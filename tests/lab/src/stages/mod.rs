@@ -1,6 +1,7 @@
 //! What `lab test` runs. A stage is one function over an empty lab of its own; a later stage is a
 //! file here and a line in [`ALL`].
 
+mod flavours;
 mod lab;
 mod rollout;
 
@@ -26,6 +27,8 @@ pub enum Extent {
 #[derive(Debug, Clone, Copy)]
 pub struct Stage {
     pub name: &'static str,
+    /// Whether a part of it runs when no stage is named.
+    pub core: bool,
     pub run: fn(&mut Checks, &Lab, Extent) -> Result<()>,
 }
 
@@ -33,10 +36,17 @@ pub struct Stage {
 pub const ALL: &[Stage] = &[
     Stage {
         name: "lab",
+        core: true,
         run: lab::run,
     },
     Stage {
+        name: "flavours",
+        core: false,
+        run: flavours::run,
+    },
+    Stage {
         name: "rollout",
+        core: true,
         run: rollout::run,
     },
 ];
@@ -47,7 +57,7 @@ pub const ALL: &[Stage] = &[
 /// # Errors
 /// When there is no such stage, or one fails; the others are run all the same.
 pub fn run(folder: &Path, wanted: Option<&str>, keep: bool) -> Result<()> {
-    let chosen = |stage: &&Stage| wanted.is_none_or(|name| stage.name == name);
+    let chosen = |stage: &&Stage| wanted.map_or(stage.core, |name| stage.name == name);
     let stages: Vec<&Stage> = ALL.iter().filter(chosen).collect();
     if stages.is_empty() {
         let names: Vec<&str> = ALL.iter().map(|stage| stage.name).collect();
@@ -96,4 +106,16 @@ fn run_one(folder: &Path, stage: &Stage, extent: Extent, keep: bool) -> Result<(
         Lab::stop(folder).context("the lab does not end")?;
     }
     ended.and(done)
+}
+
+/// Every one of these must be in the text.
+fn expect_all<T: AsRef<str>>(text: &str, wanted: &[T]) -> Result<()> {
+    let missing = wanted
+        .iter()
+        .map(AsRef::as_ref)
+        .find(|part| !text.contains(part));
+    match missing {
+        Some(part) => bail!("{part:?} is missing in {text:?}"),
+        None => Ok(()),
+    }
 }

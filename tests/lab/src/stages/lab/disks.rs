@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::{expect_all, said};
+use super::said;
 use crate::checks::Checks;
 use crate::clock::until;
 use crate::server::{Bus, Fault, Server};
+use crate::stages::expect_all;
 
 const LIMIT: Duration = Duration::from_secs(60);
 

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::expect_all;
 use crate::checks::Checks;
 use crate::clock::until;
 use crate::lab::Lab;
 use crate::process;
 use crate::server::Server;
 use crate::space::{End, Network};
+use crate::stages::expect_all;
 
 /// Names of the servers' NICs, by their place on the bus.
 const MGMT_NIC: &str = "enp0s16";

@@ -123,7 +123,7 @@ fn unit(lab: &Lab) -> Result<String> {
             "WatchdogUSec=30s",
             "StatusText=node ",
         ];
-        crate::stages::lab::expect_all(&seen, &wanted)?;
+        crate::stages::expect_all(&seen, &wanted)?;
     }
     Ok(seen)
 }
