@@ -200,7 +200,6 @@ async fn run(settings: &Settings, server: &Server, stop: &mut Stop) -> anyhow::R
     let vault = tokio::select! {
         vault = open_vault(settings, &machine, &who) => Arc::new(vault?),
         () = stop.asked() => return Ok(Exit::Stopped),
-        () = notify::feed_watchdog() => return Ok(Exit::Stopped),
     };
     let entropy: SharedEntropy = Arc::new(SystemEntropy);
     let boot_id = boot_id.unwrap_or_else(|| {
@@ -288,9 +287,6 @@ async fn open_vault(settings: &Settings, machine: &Machine, who: &Claims) -> any
         )
     })?;
     let token = token_source::read(Some(&credential))?;
-    // A person's approval may take days, and neither a boot nor an installation waits for it.
-    notify::ready();
-    notify::status("not enrolled yet; asking with the join token that systemd handed over");
     // Nobody would run a command again: as long as the daemon lives, it tries.
     let what = Enrollment {
         token: &token,
