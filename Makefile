@@ -10,12 +10,12 @@ demo: ## sets up, builds and shows a fleet: this server and twelve simulated one
 	@scripts/demo.sh
 
 .PHONY: test
-test: ## runs all tests: unit, integration, repository rules, units, documentation
+test: ## runs all tests: unit, integration, repository rules, units, documentation, Ansible collection
 	@scripts/setup.sh build test
 	@scripts/test.sh
 
 .PHONY: lint
-lint: ## checks formatting, clippy, scripts, licences and banned crates
+lint: ## checks formatting, clippy, scripts, licences and banned crates, the Ansible collection
 	@scripts/setup.sh build lint
 	@scripts/lint.sh
 
@@ -26,6 +26,23 @@ scenarios: ## prints which tests play which scenario; fails when a claimed one h
 .PHONY: bench
 bench: ## measures h8lio beside etcd and node_exporter, into target/bench/report.json
 	@scripts/bench.sh
+
+.PHONY: packages
+packages: ## builds the Debian packages into target/packages and looks into them
+	@scripts/setup.sh build packages
+	@scripts/packages.sh $(PACKAGES)
+
+.PHONY: lab-up
+lab-up: ## boots three real servers, emulated, and leaves them to be used (docs/lab.md)
+	@scripts/lab.sh up $(LAB)
+
+.PHONY: lab-down
+lab-down: ## stops the lab, also what a killed run left of it
+	@scripts/lab.sh down
+
+.PHONY: lab-test
+lab-test: ## checks on real servers: STAGE=name, or the core of every stage
+	@scripts/lab.sh test $(if $(STAGE),--stage $(STAGE)) $(LAB)
 
 .PHONY: man
 man: ## writes the man pages into target/man

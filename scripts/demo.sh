@@ -252,6 +252,8 @@ TEXT
 # Everything ended, nothing left: the second half of the promise of DEMO=once.
 check_the_end() {
     local left
+    # Once more: an agent may have died after it was seen online.
+    check_children
     stop_everything || fail "something had to be killed"
     left=$(demo_processes | tr '\n' ' ')
     [[ -z $left ]] || fail "left running: $left"

@@ -144,3 +144,23 @@ header() {
     value=$(sed -n "s/^# *$2: *//p" "$1" | head -n 1)
     echo "${value:-$3}"
 }
+
+# --- what is shipped -----------------------------------------------------------------------------
+
+# dist_flags: from here on cargo builds as what is shipped is built (with --profile dist): no path of
+# the machine stays in it, so that two machines with one toolchain build the same bytes. Whoever
+# builds that profile calls this; other flags would be another build, and one is minutes.
+dist_flags() {
+    local separator=$'\x1f' cargo_home=${CARGO_HOME:-$HOME/.cargo}
+    export CARGO_ENCODED_RUSTFLAGS="--remap-path-prefix=$cargo_home=/cargo${separator}--remap-path-prefix=$PWD=/h8lio"
+}
+
+# build_dist PROGRAM...: into target/dist. Each by itself: built together, each would get the features
+# that the others want of a library, and the agent would grow by what only the coordinator uses.
+build_dist() {
+    local program
+    dist_flags
+    for program in "$@"; do
+        cargo build --locked --profile dist --package "$program"
+    done
+}

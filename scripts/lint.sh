@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting, clippy without a warning, scripts, and what may be linked (deny.toml).
+# Formatting, clippy without a warning, scripts, what may be linked (deny.toml), the Ansible collection.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,3 +22,5 @@ shellcheck -x "${scripts[@]}"
 bin=$(scripts/tool.sh cargo-deny)
 # Advisories are left out on purpose; deny.toml says why.
 PATH=$bin:$PATH cargo deny --locked check bans licenses sources
+
+scripts/ansible.sh lint

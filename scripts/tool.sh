@@ -13,6 +13,7 @@ declare -A VERSIONS=(
     [cargo-deny]=0.20.2     # licences, bans and sources (deny.toml)
     [cargo-nextest]=0.9.143 # the test runner; one process per test
     [cargo-mutants]=27.1.0  # `make mutants` alone
+    [cargo-deb]=3.8.0       # `make packages`
 )
 
 fail() {

@@ -148,8 +148,14 @@ async fn enroll_with(
                 Progress::Pending {
                     node_name,
                     explanation,
-                } => tracing::info!("waiting for approval as {node_name}: {explanation}"),
-                Progress::Trying { cause } => tracing::warn!("{cause}; trying again"),
+                } => {
+                    notify::status(&format!("waiting for approval as {node_name}"));
+                    tracing::info!("waiting for approval as {node_name}: {explanation}");
+                }
+                Progress::Trying { cause } => {
+                    notify::status(&format!("not enrolled yet: {cause}"));
+                    tracing::warn!("{cause}; trying again");
+                }
             }
             told = Some(p);
         }
@@ -194,6 +200,7 @@ async fn run(settings: &Settings, server: &Server, stop: &mut Stop) -> anyhow::R
     let vault = tokio::select! {
         vault = open_vault(settings, &machine, &who) => Arc::new(vault?),
         () = stop.asked() => return Ok(Exit::Stopped),
+        () = notify::feed_watchdog() => return Ok(Exit::Stopped),
     };
     let entropy: SharedEntropy = Arc::new(SystemEntropy);
     let boot_id = boot_id.unwrap_or_else(|| {
@@ -281,6 +288,9 @@ async fn open_vault(settings: &Settings, machine: &Machine, who: &Claims) -> any
         )
     })?;
     let token = token_source::read(Some(&credential))?;
+    // A person's approval may take days, and neither a boot nor an installation waits for it.
+    notify::ready();
+    notify::status("not enrolled yet; asking with the join token that systemd handed over");
     // Nobody would run a command again: as long as the daemon lives, it tries.
     let what = Enrollment {
         token: &token,
@@ -288,7 +298,10 @@ async fn open_vault(settings: &Settings, machine: &Machine, who: &Claims) -> any
         replace: false,
         patience: None,
     };
-    enroll_with(settings, machine, &what).await?;
+    tokio::select! {
+        joined = enroll_with(settings, machine, &what) => joined?,
+        () = notify::feed_watchdog() => return std::future::pending().await,
+    };
     Vault::open(Arc::clone(&machine.disk))?.context("the identity vanished after enrollment")
 }
 

@@ -52,6 +52,9 @@ pub enum Command {
     /// Write the manual pages.
     #[command(hide = true)]
     Man(Man),
+    /// Print a completion script.
+    #[command(hide = true)]
+    Completion(Completion),
 }
 
 #[derive(Debug, Args)]
@@ -82,6 +85,12 @@ pub struct Man {
     /// Folder for the pages; must exist.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Completion {
+    /// The shell.
+    pub shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Args)]

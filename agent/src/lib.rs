@@ -14,6 +14,7 @@ pub mod identity;
 pub mod linux;
 pub mod logging;
 mod notify;
+pub mod pages;
 pub mod reconcile;
 pub mod report;
 pub mod session;

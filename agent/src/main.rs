@@ -10,11 +10,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
 use h8lio_agent::cli::{Cli, Command};
 use h8lio_agent::config::ConfigError;
-use h8lio_agent::{app, config, logging};
+use h8lio_agent::{app, config, logging, pages};
 
 const BAD_CONFIG: u8 = 78;
 
@@ -45,10 +44,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     };
     match &command {
         Command::Version => return app::say(&format!("h8lio-agent {}", env!("CARGO_PKG_VERSION"))),
-        Command::Man(man) => {
-            return clap_mangen::generate_to(Cli::command(), &man.out)
-                .with_context(|| format!("cannot write manual pages to {}", man.out.display()));
-        }
+        Command::Man(man) => return pages::manual(&man.out),
+        Command::Completion(c) => return pages::completion(c.shell),
         _ => {}
     }
     let mut settings = config::load(cli.config.as_deref())?;

@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 
 use crate::accept::counters::Counters as AcceptCounters;
 use crate::accept::{Acceptor, AcceptorParts, http2, listen};
+use crate::audit::patrol::Patrol;
 use crate::audit::{AuditDraft, AuditLog};
 use crate::clock::Clock;
 use crate::config::{Metrics, Settings};
@@ -29,6 +30,7 @@ use crate::events::EventLog;
 use crate::feed::Feed;
 use crate::gather::ingest::Ingest;
 use crate::init::BOOTSTRAP_OPERATOR;
+use crate::local_operator::{self, Notes};
 use crate::metrics;
 use crate::observe::Observer;
 use crate::operators::{self, Operators};
@@ -43,6 +45,7 @@ use crate::rpc::fleet::FleetServer;
 use crate::rpc::nodes::NodeServer;
 use crate::rpc::services::{Facts, Services};
 use crate::rpc::to_the_end::ToTheEnd;
+use crate::rpc::{gate, health};
 use crate::session::counters::Counters;
 use crate::session::service::{SessionServer, SessionSettings, Sessions};
 use crate::session::table::{Cut, SessionTable};
@@ -121,12 +124,20 @@ pub async fn start_on(
     let timing = settings.session.timing();
     let registry = Arc::new(Registry::load(Arc::clone(&store), now).await?);
     let feed = Feed::new(Arc::clone(&clock));
+    let notes = Notes::of(
+        &settings,
+        Arc::clone(&store),
+        Arc::clone(&audit),
+        Arc::clone(&feed),
+    );
+    notes.take_over().await;
     let table = Arc::new(SessionTable::default());
     let quarantine = Arc::new(Quarantine {
         registry: Arc::clone(&registry),
         table: Arc::clone(&table),
         feed: Arc::clone(&feed),
         clock: Arc::clone(&clock),
+        audit: Arc::clone(&audit),
     });
     let (stop, stopping) = watch::channel(false);
     let services = Arc::new(Services {
@@ -134,7 +145,7 @@ pub async fn start_on(
         operators: Arc::new(Operators::load(Arc::clone(&store)).await?),
         events: EventLog::new(Arc::clone(&store), KEEP_EVENTS),
         authority: live.cell(),
-        outages: Arc::new(Outages::start(Arc::clone(&store), now).await?),
+        outages: Arc::new(Outages::start(Arc::clone(&store), Arc::clone(&clock)).await?),
         facts: Facts {
             fleet: settings.fleet.clone(),
             coordinator: settings.name.to_string(),
@@ -210,7 +221,16 @@ pub async fn start_on(
     tasks.spawn(endless(Arc::clone(&feed).run(services.events.clone())));
     tasks.spawn(endless(Arc::clone(&ingest).run()));
     tasks.spawn(endless(beat_store(Arc::clone(&services))));
+    let patrol = Patrol {
+        audit: Arc::clone(&services.audit),
+        registry: Arc::clone(&services.registry),
+        feed: Arc::clone(&feed),
+        clock: Arc::clone(&clock),
+    };
+    tasks.spawn(endless(patrol.run()));
+    tasks.spawn(endless(probe_store(Arc::clone(&services))));
     tasks.spawn(endless(publish_heads(Arc::clone(&services))));
+    tasks.spawn(endless(take_notes(Arc::clone(&services), notes)));
     tasks.spawn(endless(publish_bundles(
         Arc::clone(&services),
         live.subscribe_bundle(),
@@ -337,30 +357,34 @@ async fn serve(
     sessions: Arc<Sessions>,
     mut stopping: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    health
-        .set_serving::<SessionServiceServer<SessionServer>>()
-        .await;
-    health.set_serving::<NodeServiceServer<NodeServer>>().await;
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    tokio::spawn(health::report(reporter, stopping.clone()));
+    let small = gate::SMALL_REQUEST_BYTES;
+    let health_service = health_service.max_decoding_message_size(small);
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
-        .context("cannot set up reflection")?;
+        .context("cannot set up reflection")?
+        .max_decoding_message_size(small);
     let most = settings.limits.message_bytes;
+    let of_operators = gate::OPERATOR_REQUEST_BYTES;
+    let nodes = NodeServiceServer::new(NodeServer(Arc::clone(&services)))
+        .max_decoding_message_size(of_operators);
+    let fleet = FleetServiceServer::new(FleetServer(Arc::clone(&services)))
+        .max_decoding_message_size(of_operators);
     http2::server(&settings.limits)
+        .layer(gate::GateLayer)
         .add_service(
             SessionServiceServer::new(SessionServer(sessions)).max_decoding_message_size(most),
         )
         .add_service(
-            EnrollmentServiceServer::new(EnrollmentServer::new(Arc::clone(&services)))
+            EnrollmentServiceServer::new(EnrollmentServer::new(services))
                 // A CSR and some claims.
                 .max_decoding_message_size(64 << 10),
         )
-        .add_service(ToTheEnd(NodeServiceServer::new(NodeServer(Arc::clone(
-            &services,
-        )))))
-        .add_service(ToTheEnd(FleetServiceServer::new(FleetServer(services))))
+        .add_service(ToTheEnd(nodes))
+        .add_service(ToTheEnd(fleet))
         .add_service(health_service)
         .add_service(reflection)
         .serve_with_incoming_shutdown(acceptor.incoming(), async move {
@@ -386,10 +410,34 @@ async fn beat_store(services: Arc<Services>) {
         if now.saturating_sub(noted) >= NOTE_EVERY || failing {
             // While writes fail this is also the probe that notices their return.
             noted = now;
-            if let Err(error) = services.outages.note(services.clock.now()).await {
+            if let Err(error) = services.outages.note().await {
                 tracing::warn!(%error, "the store takes no writes; reading goes on");
                 tokio::time::sleep(Duration::from_secs(2)).await;
             }
+        }
+    }
+}
+
+/// Writes when the observer wants to know whether the store still does. One that stalls keeps this
+/// write, which is how that is noticed.
+async fn probe_store(services: Arc<Services>) {
+    loop {
+        services.health.doubted().await;
+        if let Err(error) = services.outages.note().await {
+            tracing::debug!(%error, "the store was asked for a sign of life and gives none");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+/// Takes over operators that are made on this machine while the coordinator runs.
+async fn take_notes(services: Arc<Services>, notes: Notes) {
+    loop {
+        tokio::time::sleep(local_operator::LOOK_EVERY).await;
+        if notes.take_over().await
+            && let Err(error) = services.operators.reload().await
+        {
+            tracing::warn!(%error, "the operators cannot be read again");
         }
     }
 }

@@ -9,6 +9,7 @@
 //! remember it: a log whose tail was cut off does not match what they have seen.
 
 mod chain;
+pub mod patrol;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,8 @@ use crate::store::{Compare, KeyRange, KeyValue, Op, Revision, Store, StoreError}
 /// Everything below here belongs to the log; effects cannot touch it.
 pub const AUDIT_PREFIX: &str = "/h8lio/audit/";
 const HEAD: &str = "/h8lio/audit/head";
+/// Where the head is logged, whatever else is: the journal is one of its witnesses.
+pub const HEAD_TARGET: &str = "h8lio_coordinator::audit_head";
 const ENTRIES: &str = "/h8lio/audit/entry/";
 /// Entries read from the store at a time.
 const PAGE: usize = 256;

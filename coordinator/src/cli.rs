@@ -47,11 +47,17 @@ pub enum Command {
     /// Works on the certificate authority.
     #[command(subcommand)]
     Ca(CaCommand),
+    /// Works on operators, on the coordinator's own machine.
+    #[command(subcommand)]
+    Operator(OperatorCommand),
     /// Prints the version.
     Version,
     /// Writes the manual pages.
     #[command(hide = true)]
     Man(ManArgs),
+    /// Prints a completion script.
+    #[command(hide = true)]
+    Completion(CompletionArgs),
 }
 
 /// Arguments of `init`.
@@ -108,6 +114,33 @@ impl From<InitArgs> for Init {
     }
 }
 
+/// Works on operators.
+#[derive(Debug, Subcommand)]
+pub enum OperatorCommand {
+    /// Makes an admin without asking one: the way back in when none is left.
+    ///
+    /// Works whether the coordinator runs or not; it takes the operator over within seconds, or at
+    /// its next start, with an audit entry and an alert. An older certificate of that name stops
+    /// working then.
+    Create(OperatorCreateArgs),
+}
+
+/// Arguments of `operator create`.
+#[derive(Debug, Args)]
+pub struct OperatorCreateArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Name of the operator, who gets the role admin.
+    #[arg(long, value_name = "NAME")]
+    pub name: OperatorName,
+    /// Where to write the context file, which holds a private key.
+    #[arg(long, value_name = "FILE")]
+    pub context_out: PathBuf,
+    /// Why, for the audit log.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
 /// Which configuration.
 #[derive(Debug, Args)]
 pub struct ConfigArgs {
@@ -122,6 +155,13 @@ pub struct ManArgs {
     /// Folder for the pages; must exist.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+}
+
+/// For which shell.
+#[derive(Debug, Args)]
+pub struct CompletionArgs {
+    /// The shell.
+    pub shell: clap_complete::Shell,
 }
 
 /// Works on the certificate authority.

@@ -6,30 +6,51 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::cli::{
-    CaCommand, Cli, Command, ConfigArgs, InitArgs, ManArgs, PlaceArgs, RotateCommand,
+    CaCommand, Command, ConfigArgs, InitArgs, OperatorCommand, OperatorCreateArgs, PlaceArgs,
+    RotateCommand,
 };
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, Settings};
+use crate::config::{self, ConfigError, Settings};
 use crate::init;
+use crate::local_operator::{self, Wish};
+use crate::pages;
 use crate::pki::acknowledge::Acknowledgements;
+use crate::pki::authority::Authority;
+use crate::pki::error::AuthorityError;
+use crate::pki::live::LiveError;
 use crate::pki::rotation::{self, Status};
+
+/// Whether starting again cannot help, as the configuration or the authority's files are wrong
+/// (exit code 78). What depends on the time may mend itself: the clock may be set right.
+pub fn is_bad_setup(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let authority = cause.downcast_ref::<AuthorityError>();
+        let authority = authority.or_else(|| match cause.downcast_ref::<LiveError>() {
+            Some(LiveError::Authority(inner)) => Some(inner),
+            _ => None,
+        });
+        cause.is::<ConfigError>() || authority.is_some_and(AuthorityError::is_permanent)
+    })
+}
 
 /// Runs one command and writes its answer to `out`.
 ///
 /// # Errors
-/// Whatever stopped it; a [`config::ConfigError`] inside means exit code 78.
+/// Whatever stopped it; see [`is_bad_setup`] for the exit code.
 pub fn execute(command: Command, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<()> {
     match command {
         Command::Run(args) => {
             crate::daemon::run(config::load(&args.config)?, Arc::new(SystemClock::new()))
         }
         Command::Init(args) => set_up(args, clock, out),
-        Command::CheckConfig(args) => check_config(&args, out),
+        Command::CheckConfig(args) => check_config(&args, clock, out),
         Command::Ca(CaCommand::Rotate(step)) => rotate(step, clock, out),
+        Command::Operator(OperatorCommand::Create(args)) => create_operator(args, clock, out),
         Command::Version => {
             writeln!(out, "h8lio-coordinator {}", env!("CARGO_PKG_VERSION")).context("cannot print")
         }
-        Command::Man(args) => man(&args),
+        Command::Man(args) => pages::manual(&args.out),
+        Command::Completion(args) => pages::completion(args.shell, out),
     }
 }
 
@@ -60,8 +81,51 @@ keep {root_key} somewhere safe, off this machine: only `ca rotate` needs it
     .context("cannot print")
 }
 
-fn check_config(args: &ConfigArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+fn create_operator(
+    args: OperatorCreateArgs,
+    clock: &dyn Clock,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let settings = settings_of(&args.place)?;
+    let wish = Wish {
+        name: args.name,
+        by: who(),
+        reason: args.reason,
+        context_out: args.context_out,
+    };
+    let made = local_operator::create(&settings, &wish, clock.now())?;
+    write!(
+        out,
+        "\
+operator {name} (admin) is made, until {until}
+a coordinator that runs takes it over within seconds, one that is stopped at its start
+next:
+  h8lctl context import {context}
+",
+        name = made.name,
+        until = made.expires_at,
+        context = wish.context_out.display(),
+    )
+    .context("cannot print")
+}
+
+/// Who runs this, as far as the machine can tell: behind sudo the person, else the user.
+fn who() -> String {
+    let behind_sudo = std::env::var("SUDO_USER").ok();
+    let user = || {
+        let uid = nix::unistd::getuid();
+        let known = nix::unistd::User::from_uid(uid).ok().flatten();
+        known.map_or_else(|| format!("uid-{uid}"), |u| u.name)
+    };
+    let name = behind_sudo.filter(|n| !n.is_empty()).unwrap_or_else(user);
+    name.chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
+fn check_config(args: &ConfigArgs, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<()> {
     let settings = config::load(&args.config)?;
+    // As the start does: a key that others can read, or that is not there, is found here.
+    Authority::load(&settings.pki, &settings.fleet)?.check(clock.now())?;
+    rotation::under_way(&settings.pki)?;
     writeln!(
         out,
         "{} is valid: coordinator {} of fleet {}, listening on {}",
@@ -71,12 +135,6 @@ fn check_config(args: &ConfigArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         settings.listen
     )
     .context("cannot print")
-}
-
-fn man(args: &ManArgs) -> anyhow::Result<()> {
-    let command = <Cli as clap::CommandFactory>::command();
-    clap_mangen::generate_to(command, &args.out)
-        .with_context(|| format!("cannot write manual pages to {}", args.out.display()))
 }
 
 fn rotate(step: RotateCommand, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 use clap::{CommandFactory as _, Parser as _};
 
 use super::*;
+use crate::cli::Cli;
 use crate::clock::ManualClock;
 use crate::config::ConfigError;
 use crate::pki::acknowledge::Waiting;
@@ -20,6 +21,54 @@ fn check_config_is_an_option_too() {
     let config = dir.path().join("c/coordinator.toml").display().to_string();
     let answer = run(&["--check-config", "--config", &config]).expect("valid");
     assert!(answer.contains("is valid"), "{answer}");
+}
+
+#[test]
+fn a_setup_that_no_coordinator_could_start_with_is_not_called_valid() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().expect("a folder");
+    set_up(dir.path());
+    let config = dir.path().join("c/coordinator.toml").display().to_string();
+    let check = || run(&["check-config", "--config", &config]);
+    check().expect("valid");
+    let key = dir.path().join("c/pki/issuing.key");
+    let mode = |mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&key, mode).expect("set");
+    };
+    mode(0o644);
+    let open = check().expect_err("others can read the key");
+    mode(0o600);
+    check().expect("valid again");
+    std::fs::remove_file(&key).expect("removed");
+    let missing = check().expect_err("no key");
+    for refusal in [open, missing] {
+        assert!(is_bad_setup(&refusal), "{refusal:#}");
+        let text = format!("{refusal:#}");
+        assert!(text.contains("issuing.key"), "{text}");
+    }
+    let start = crate::pki::live::LivePki::open(
+        &crate::config::load(dir.path().join("c/coordinator.toml").as_path()).expect("valid"),
+        Arc::new(ManualClock::default()),
+    );
+    let refusal = anyhow::Error::from(start.expect_err("no key"));
+    assert!(
+        is_bad_setup(&refusal),
+        "the start says the same: {refusal:#}"
+    );
+}
+
+#[test]
+fn a_clock_that_is_wrong_is_no_bad_setup() {
+    let dir = tempfile::tempdir().expect("a folder");
+    set_up(dir.path());
+    let settings = crate::config::load(dir.path().join("c/coordinator.toml").as_path());
+    let start = crate::pki::live::LivePki::open(
+        &settings.expect("valid"),
+        Arc::new(ManualClock::default()),
+    );
+    let refusal = anyhow::Error::from(start.expect_err("in 1970"));
+    assert!(!is_bad_setup(&refusal), "{refusal:#}");
 }
 
 fn set_up(dir: &std::path::Path) -> String {
@@ -44,6 +93,50 @@ fn set_up(dir: &std::path::Path) -> String {
         "{answer}"
     );
     place
+}
+
+#[test]
+fn an_admin_is_made_on_the_command_line_and_a_note_is_left_for_the_coordinator() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let place = set_up(dir.path());
+    let context = dir.path().join("back.toml").display().to_string();
+    let create = |reason: &str| {
+        run(&[
+            "operator",
+            "create",
+            "--dir",
+            &place,
+            "--name",
+            "ada",
+            "--context-out",
+            &context,
+            "--reason",
+            reason,
+        ])
+    };
+    let notes = || {
+        let folder = dir.path().join("c/local-operators");
+        std::fs::read_dir(folder).map_or(0, Iterator::count)
+    };
+    let refused = create(" ").expect_err("says nothing");
+    assert!(refused.to_string().contains("--reason"), "{refused}");
+    assert_eq!(
+        (notes(), std::path::Path::new(&context).exists()),
+        (0, false)
+    );
+    let answer = create("the last certificate ended").expect("made");
+    assert!(
+        answer.contains(&format!("h8lctl context import {context}")),
+        "{answer}"
+    );
+    assert!(answer.contains("2027-02-20"), "90 days: {answer}");
+    assert_eq!(notes(), 1);
+    let refused = create("again").expect_err("not written over");
+    assert!(
+        format!("{refused:#}").contains("is not overwritten"),
+        "{refused:#}"
+    );
+    assert_eq!(notes(), 1);
 }
 
 #[test]
@@ -131,7 +224,15 @@ fn every_command_has_its_manual_page() {
     {
         let page = dir
             .path()
-            .join(format!("h8lio-coordinator-{}.1", command.get_name()));
+            .join(format!("h8lio-coordinator-{}.8", command.get_name()));
         assert!(page.exists(), "{}", page.display());
+    }
+}
+
+#[test]
+fn every_shell_gets_a_completion_script() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&["completion", shell]).expect("printed");
+        assert!(script.contains("check-config"), "{shell}: {script}");
     }
 }

@@ -11,6 +11,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::app::{self, Running};
+use crate::audit::HEAD_TARGET;
 use crate::clock::Clock;
 use crate::config::{Log, LogFormat, Settings};
 
@@ -68,9 +69,16 @@ fn notify(states: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
 }
 
+/// What is logged: as configured, and always the head of the audit log.
+fn filter(level: &str) -> anyhow::Result<EnvFilter> {
+    let head = format!("{HEAD_TARGET}=info").parse()?;
+    let filter = EnvFilter::try_new(level);
+    let filter = filter.with_context(|| format!("log.level {level:?} is not a filter"))?;
+    Ok(filter.add_directive(head))
+}
+
 fn set_up_logs(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&log.level)
-        .with_context(|| format!("log.level {:?} is not a filter", log.level))?;
+    let filter = filter(&log.level)?;
     let journal = match log.format {
         LogFormat::Journal => true,
         // systemd sets it when stderr goes to the journal.
@@ -88,4 +96,49 @@ fn set_up_logs(log: &Log) -> anyhow::Result<()> {
         _ => base.with(text.with_ansi(false)).try_init()?,
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Mutex, PoisonError};
+
+    use super::*;
+
+    #[derive(Debug, Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            all.write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(level: &str) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let text = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
+        let base = tracing_subscriber::registry().with(filter(level).expect("a filter"));
+        tracing::subscriber::with_default(base.with(text), || {
+            tracing::info!(target: HEAD_TARGET, seq = 7, "audit head");
+            tracing::info!("what is nobody's evidence");
+        });
+        let bytes = lines.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    #[test]
+    fn the_audit_head_is_logged_at_every_level() {
+        for level in ["warn", "error", "off", "h8lio_coordinator=error"] {
+            let text = logged(level);
+            assert!(text.contains("audit head"), "{level}: {text}");
+            assert!(!text.contains("evidence"), "{level}: {text}");
+        }
+        assert!(logged("info").contains("evidence"));
+    }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use h8lio_model::ids::{FleetName, OperatorName};
 use h8lio_model::operator::{Operator, OperatorRole};
-use h8lio_tls::bundle::certificates_to_pem;
+use h8lio_tls::bundle::{TrustBundle, certificates_to_pem};
 use h8lio_tls::files::{self, FileError};
 use h8lio_tls::identity::{self, IdentityError};
 use h8lio_tls::pin::SpkiPin;
@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::{self, ConfigError, Settings};
+use crate::pki::Issued;
 use crate::pki::csr::PublicKey;
 use crate::pki::error::{AuthorityError, IssueError};
 use crate::pki::generation::Generation;
@@ -214,17 +215,8 @@ fn build(
     files::write_private(&work.join(BOOTSTRAP_OPERATOR), &json)?;
     files::write_private(&work.join(CONFIG), config_text.as_bytes())?;
 
-    let addresses = settings.addresses();
-    let context = toml::to_string(&Context {
-        name: request.fleet.as_str(),
-        fleet: request.fleet.as_str(),
-        addresses: &addresses,
-        ca: &authority.bundle().to_pem(),
-        certificate: &certificates_to_pem(&issued.chain),
-        key: &identity::key_to_pem(&pair),
-    })
-    .unwrap_or_default();
-    write_new(&request.context_out, context.as_bytes())?;
+    let (out, pem) = (&request.context_out, identity::key_to_pem(&pair));
+    write_context(settings, authority.bundle(), &issued, &pem, out)?;
     if let Err(e) = move_into_place(&request.dir) {
         let _ = fs::remove_file(&request.context_out);
         return Err(e);
@@ -232,9 +224,29 @@ fn build(
     Ok(Initialized {
         config: request.dir.join(CONFIG),
         pin: authority.pin(),
-        addresses,
+        addresses: settings.addresses(),
         operator_expires: issued.not_after,
     })
+}
+
+/// Writes an operator's context file, which must not exist.
+pub(crate) fn write_context(
+    settings: &Settings,
+    bundle: &TrustBundle,
+    issued: &Issued,
+    key: &str,
+    out: &Path,
+) -> Result<(), InitError> {
+    let context = toml::to_string(&Context {
+        name: settings.fleet.as_str(),
+        fleet: settings.fleet.as_str(),
+        addresses: &settings.addresses(),
+        ca: &bundle.to_pem(),
+        certificate: &certificates_to_pem(&issued.chain),
+        key,
+    })
+    .unwrap_or_default();
+    write_new(out, context.as_bytes())
 }
 
 /// `coordinator.toml` last: it is what makes the folder a set-up one.

@@ -7,7 +7,6 @@ use clap::Parser as _;
 use h8lio_coordinator::cli::Cli;
 use h8lio_coordinator::clock::SystemClock;
 use h8lio_coordinator::commands;
-use h8lio_coordinator::config::ConfigError;
 
 /// `EX_CONFIG` of sysexits.h; systemd does not restart on it.
 const BAD_CONFIG: u8 = 78;
@@ -26,8 +25,8 @@ fn main() -> ExitCode {
         Err(e) => {
             // Nobody is left to tell when stderr is closed.
             let _ = writeln!(io::stderr(), "h8lio-coordinator: {e:#}");
-            let bad_config = e.chain().any(|c| c.is::<ConfigError>());
-            ExitCode::from(if bad_config { BAD_CONFIG } else { 1 })
+            let bad = commands::is_bad_setup(&e);
+            ExitCode::from(if bad { BAD_CONFIG } else { 1 })
         }
     }
 }

@@ -123,18 +123,25 @@ impl Operators {
         all
     }
 
-    /// Admins who can still act at `now`, but for `except`.
-    pub fn other_admins(&self, except: &OperatorName, now: Timestamp) -> usize {
+    /// An admin who can still act at `now`, but for `except`: of several the one who can for longest.
+    pub fn other_admin(
+        &self,
+        except: &OperatorName,
+        now: Timestamp,
+    ) -> Option<Versioned<Operator>> {
         self.read()
             .values()
-            .filter(|o| {
-                o.value.role == OperatorRole::Admin
-                    && o.value.revoked_at.is_none()
-                    && now <= o.value.expires_at
-                    && o.value.name != *except
+            .filter(|o| o.value.name != *except && is_live_admin(&o.value, now))
+            .max_by(|a, b| {
+                let of = |o: &Versioned<Operator>| (o.value.expires_at, o.value.name.clone());
+                of(a).cmp(&of(b))
             })
-            .count()
+            .cloned()
     }
+}
+
+fn is_live_admin(o: &Operator, now: Timestamp) -> bool {
+    o.role == OperatorRole::Admin && o.revoked_at.is_none() && now <= o.expires_at
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ async fn only_the_present_certificate_of_an_operator_who_was_not_revoked_speaks(
 }
 
 #[tokio::test]
-async fn other_admins_are_those_who_can_still_act() {
+async fn another_admin_is_one_who_can_still_act() {
     let all = load(&[
         operator("ada", OperatorRole::Admin, false),
         operator("bob", OperatorRole::Admin, true),
@@ -63,19 +63,35 @@ async fn other_admins_are_those_who_can_still_act() {
         operator("eli", OperatorRole::Admin, false),
     ])
     .await;
-    assert_eq!(all.other_admins(&name("ada"), Timestamp::UNIX_EPOCH), 2);
-    assert_eq!(all.other_admins(&name("cyd"), Timestamp::UNIX_EPOCH), 3);
+    let other = |all: &Operators, except: &str, now| {
+        let found = all.other_admin(&name(except), now);
+        found.map(|o| o.value.name.to_string())
+    };
+    let now = Timestamp::UNIX_EPOCH;
+    assert_eq!(other(&all, "eli", now).as_deref(), Some("dan"));
+    assert_eq!(other(&all, "dan", now).as_deref(), Some("eli"));
     let end = Timestamp::from_second(1_000).expect("in range");
     let ended = Operator {
         expires_at: end,
-        ..operator("ada", OperatorRole::Admin, false)
+        ..operator("zoe", OperatorRole::Admin, false)
     };
+    let two = load(&[ended.clone(), operator("ada", OperatorRole::Admin, false)]).await;
+    assert_eq!(
+        other(&two, "bob", now).as_deref(),
+        Some("ada"),
+        "for longest"
+    );
     let one = load(&[ended]).await;
     let after = Timestamp::from_second(1_001).expect("in range");
-    assert_eq!(one.other_admins(&name("bob"), end), 1);
-    assert_eq!(one.other_admins(&name("bob"), after), 0);
-    let lone = load(&[operator("ada", OperatorRole::Admin, false)]).await;
-    assert_eq!(lone.other_admins(&name("ada"), Timestamp::UNIX_EPOCH), 0);
+    assert_eq!(other(&one, "bob", end).as_deref(), Some("zoe"));
+    assert_eq!(other(&one, "bob", after), None);
+    let lone = load(&[
+        operator("ada", OperatorRole::Admin, false),
+        operator("bob", OperatorRole::Admin, true),
+        operator("cyd", OperatorRole::Approver, false),
+    ])
+    .await;
+    assert_eq!(other(&lone, "ada", now), None);
 }
 
 #[tokio::test]

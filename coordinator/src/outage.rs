@@ -1,5 +1,16 @@
 //! When no coordinator ran: a node whose certificate ended meanwhile could not renew it, and that
 //! time does not count against its recovery limit.
+//!
+//! Outages are known from wall clocks alone, and those can be wrong. So the credit is bounded
+//! three times:
+//!
+//! - an outage begins at the last sign of life that was *stored*, and a start with a clock from
+//!   before it neither makes an outage nor moves that sign back;
+//! - the start of this life is known better later, by the time that has passed since on the
+//!   monotonic clock: an outage that would end after it was measured with a wrong clock and is cut;
+//! - [`MOST_CREDIT`] bounds what all outages together excuse of one certificate. Whatever clocks
+//!   do, no certificate is accepted later than the recovery limit and this after its end without
+//!   a person (`h8lctl node allow-recovery`).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,6 +18,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Clock;
 use crate::registry::RegistryError;
 use crate::registry::records;
 use crate::store::{Op, Store, StoreError, Txn};
@@ -14,6 +26,9 @@ use crate::store::{Op, Store, StoreError, Txn};
 const KEY: &str = "/h8lio/meta/outages";
 /// How often the coordinator notes that it lives. An outage is known to within this.
 pub const NOTE_EVERY: Duration = Duration::from_secs(300);
+/// What outages excuse of one certificate, at most. Whoever leaves a fleet alone for longer looks at
+/// each server anyway when it is back.
+pub const MOST_CREDIT: Duration = Duration::from_secs(30 * 86_400);
 /// Outages kept: the newest.
 const KEEP: usize = 100;
 
@@ -45,6 +60,16 @@ impl Record {
             let surplus = self.outages.len().saturating_sub(KEEP);
             self.outages.drain(..surplus);
         }
+        self.alive_at = self.alive_at.max(Some(now));
+    }
+
+    /// Notes a sign of life at `now`, in a life that began `lived` ago.
+    fn note(&mut self, now: Timestamp, lived: Duration) {
+        let started = now.checked_sub(lived).unwrap_or(Timestamp::MIN);
+        for outage in &mut self.outages {
+            outage.to = outage.to.min(started);
+        }
+        self.outages.retain(|o| o.from < o.to);
         self.alive_at = Some(now);
     }
 
@@ -56,6 +81,7 @@ impl Record {
             .iter()
             .map(|o| seconds(o.from.max(not_after), o.to.min(now)))
             .sum();
+        let excused = excused.min(MOST_CREDIT.as_secs());
         Duration::from_secs(seconds(not_after, now).saturating_sub(excused))
     }
 }
@@ -64,6 +90,9 @@ impl Record {
 #[derive(Debug)]
 pub struct Outages {
     store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    /// When this life began, monotonic.
+    began: Duration,
     record: Mutex<Record>,
 }
 
@@ -72,14 +101,19 @@ impl Outages {
     ///
     /// # Errors
     /// When the store cannot be read or written.
-    pub async fn start(store: Arc<dyn Store>, now: Timestamp) -> Result<Self, RegistryError> {
+    pub async fn start(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, RegistryError> {
         let mut record: Record = match store.get(KEY).await? {
             Some(kv) => records::read(KEY, &kv.value)?,
             None => Record::default(),
         };
-        record.start(now);
+        record.start(clock.now());
         let outages = Self {
             store,
+            began: clock.mono(),
+            clock,
             record: Mutex::new(record),
         };
         outages.write().await?;
@@ -98,11 +132,12 @@ impl Outages {
     ///
     /// # Errors
     /// When the store refuses.
-    pub async fn note(&self, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn note(&self) -> Result<(), StoreError> {
+        let lived = self.clock.mono().saturating_sub(self.began);
         self.record
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .alive_at = Some(now);
+            .note(self.clock.now(), lived);
         self.write().await
     }
 
@@ -200,18 +235,88 @@ mod tests {
         assert_eq!(r.expired_for(at(15), at(35)).as_secs(), 10 * 3600);
     }
 
+    const DAY: u64 = 86_400;
+
+    fn day(n: i64) -> Timestamp {
+        at(n * 24)
+    }
+
+    fn alive(day_of: i64) -> Record {
+        Record {
+            alive_at: Some(day(day_of)),
+            outages: vec![],
+        }
+    }
+
+    /// scenario: 31, 36 (unit)
+    #[test]
+    fn a_start_in_the_far_future_excuses_no_more_than_thirty_days() {
+        let mut r = alive(100);
+        r.start(day(100_000));
+        let expired = r.expired_for(day(101), day(100_000));
+        assert_eq!(expired.as_secs(), (100_000 - 101 - 30) as u64 * DAY);
+    }
+
+    /// scenario: 31, 36 (unit)
+    #[test]
+    fn an_outage_that_a_wrong_clock_made_ends_when_the_clock_is_right() {
+        let mut r = alive(100);
+        r.start(day(100_000));
+        // Ten minutes later the clock is set: it is day 103.
+        let lived = Duration::from_secs(600);
+        let now = day(103).checked_add(lived).expect("in range");
+        r.note(now, lived);
+        let (from, to) = (day(100), day(103));
+        assert_eq!(r.outages, [Outage { from, to }], "what there was stays");
+        // An expiry of long ago is as long ago as it is.
+        assert_eq!(r.expired_for(day(53), day(103)).as_secs(), 47 * DAY);
+    }
+
+    /// scenario: 31, 36 (unit)
+    #[test]
+    fn a_start_in_the_past_makes_no_outage_of_the_next_one() {
+        let mut r = alive(20_000);
+        r.start(day(1));
+        r.start(day(20_001));
+        let (from, to) = (day(20_000), day(20_001));
+        assert_eq!(r.outages, [Outage { from, to }]);
+    }
+
+    /// scenario: 31, 36 (unit)
+    #[test]
+    fn an_outage_lies_before_this_life_and_one_that_does_not_is_forgotten() {
+        let mut r = alive(100);
+        r.start(day(120));
+        r.note(day(90), Duration::from_secs(60));
+        assert_eq!(r.outages, vec![]);
+        assert_eq!(r.alive_at, Some(day(90)));
+    }
+
+    #[test]
+    fn many_outages_excuse_no_more_than_one() {
+        let mut r = alive(0);
+        for n in 1..=10 {
+            r.start(day(n * 10));
+        }
+        assert_eq!(r.expired_for(day(0), day(100)).as_secs(), 70 * DAY);
+    }
+
     #[tokio::test]
     async fn an_outage_is_known_to_the_next_start_and_a_note_shortens_it() {
         use crate::clock::ManualClock;
         use crate::store::memory::MemoryStore;
 
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(ManualClock::default())));
-        let start = |now| Outages::start(Arc::clone(&store), now);
-        let first = start(at(0)).await.expect("starts");
+        let clock = Arc::new(ManualClock::new(at(0)));
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::clone(&clock) as _));
+        let start = || Outages::start(Arc::clone(&store), Arc::clone(&clock) as _);
+        let hour = Duration::from_secs(3600);
+        let first = start().await.expect("starts");
         assert_eq!(first.expired_for(at(0), at(9)).as_secs(), 9 * 3600);
-        first.note(at(4)).await.expect("noted");
-        start(at(10)).await.expect("starts");
-        let third = start(at(10)).await.expect("starts");
+        clock.advance(hour * 4);
+        first.note().await.expect("noted");
+        clock.advance(hour * 6);
+        start().await.expect("starts");
+        let third = start().await.expect("starts");
         assert_eq!(third.expired_for(at(0), at(12)).as_secs(), 6 * 3600);
     }
 }

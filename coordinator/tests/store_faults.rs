@@ -1,5 +1,8 @@
-//! The store under real faults: killed while it writes, and writes that the kernel refuses. The
-//! victim is this test binary, started again as a process of its own.
+//! The store under real faults: killed while it writes, writes that the kernel refuses, and a disk
+//! that fails (EIO). The victim is this test binary, started again as a process of its own.
+//!
+//! A failing disk is played by strace, which lets chosen system calls of the victim on the store's
+//! files end with EIO: all of SQLite and of our code above them is the real one.
 
 #![expect(
     clippy::disallowed_methods,
@@ -31,9 +34,15 @@ fn given() -> PathBuf {
 /// Starts the ignored test `name` of this binary. Writes behind a file size limit give errors
 /// there instead of ending it.
 fn victim(name: &str, path: &Path) -> Child {
+    victim_under(&[], name, path)
+}
+
+/// As [`victim`], run by this command.
+fn victim_under(command: &[&str], name: &str, path: &Path) -> Child {
     let me = std::env::current_exe().expect("has a path");
     Command::new("/bin/sh")
         .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
+        .args(command)
         .arg(me)
         .args([
             "--exact",
@@ -180,4 +189,94 @@ async fn refused_writes_are_errors_and_leave_the_store_whole() {
     let (items, revision) = list(&store, KeyRange::all()).await.expect("reads");
     assert_eq!(items.len(), 2 * (written + 1));
     assert_eq!(revision.0 as usize, written + 2);
+}
+
+/// Writes one after the other, whatever becomes of it; says which were accepted, and how the others
+/// ended.
+#[tokio::test]
+#[ignore = "run as a victim by the test below"]
+async fn write_to_a_failing_disk() {
+    let store = open(&given());
+    let (mut accepted, mut refused) = (0, Vec::new());
+    for n in 0..80 {
+        match store.txn(pair(&n.to_string(), &[7; 3000])).await {
+            Ok(_) => {
+                accepted += 1;
+                println!("\naccepted {n}");
+            }
+            Err(StoreError::Io { detail, .. }) => refused.push((n, detail)),
+            Err(e) => panic!("another error: {e}"),
+        }
+        let all = list(&store, KeyRange::all()).await.expect("reads go on");
+        assert_eq!(all.0.len(), 2 * accepted, "what was refused is not there");
+    }
+    for (n, detail) in refused {
+        println!("\nrefused {n} {detail}");
+    }
+}
+
+/// Lets the calls of these numbers of the victim fail with EIO; what was refused must say this
+/// `code` of SQLite. The window lies in the middle of the eighty writes.
+async fn a_disk_that_fails_for_a_while(calls: &str, window: &str, code: &str) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("store.db");
+    let text = path.to_str().expect("text");
+    let (trace, wal) = (format!("trace={calls}"), format!("{text}-wal"));
+    let inject = format!("inject={calls}:error=EIO:when={window}");
+    let log = dir.path().join("strace.log");
+    let strace = [
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        log.to_str().expect("text"),
+        "-P",
+        text,
+        "-P",
+        &wal,
+        "-e",
+        &trace,
+        "-e",
+        &inject,
+    ];
+    let child = victim_under(&strace, "write_to_a_failing_disk", &path);
+    let out = child.wait_with_output().expect("ends");
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success(), "{said}");
+    let numbers = |word: &str| -> Vec<u32> {
+        let lines = said.lines().filter_map(|l| l.strip_prefix(word));
+        let first = lines.filter_map(|l| l.split_whitespace().next());
+        first.map(|n| n.parse().expect("a number")).collect()
+    };
+    let (accepted, refused) = (numbers("accepted "), numbers("refused "));
+    let log = std::fs::read_to_string(&log).expect("a log");
+    assert!(log.contains("EIO") && log.contains("INJECTED"), "{log}");
+    assert!(!refused.is_empty(), "{said}");
+    assert!(said.contains(code), "{said}");
+    let (first, last) = (accepted[0], accepted[accepted.len() - 1]);
+    assert!(
+        refused.iter().all(|n| first < *n && *n < last),
+        "it wrote before and writes again: {said}"
+    );
+    let (items, revision) = list(&open(&path), KeyRange::all()).await.expect("reads");
+    let mut found: Vec<u32> = items
+        .iter()
+        .filter_map(|kv| kv.key.strip_prefix("/a/")?.parse().ok())
+        .collect();
+    found.sort_unstable();
+    assert_eq!(found, accepted, "all that was accepted and nothing else");
+    assert_eq!(items.len(), 2 * accepted.len());
+    assert_eq!(revision.0 as usize, accepted.len() + 1);
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_to_write_gives_errors_and_loses_nothing_that_was_accepted() {
+    // SQLITE_IOERR_WRITE
+    a_disk_that_fails_for_a_while("pwrite64", "200..209", "code 778").await;
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_to_sync_gives_errors_and_loses_nothing_that_was_accepted() {
+    // SQLITE_IOERR_FSYNC
+    a_disk_that_fails_for_a_while("fsync,fdatasync", "30..39", "code 1034").await;
 }

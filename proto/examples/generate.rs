@@ -22,6 +22,7 @@ pub(crate) fn generate(crate_dir: &Path, out: &Path) -> Result<(), Box<dyn std::
         .out_dir(out)
         .bytes(".h8lio.v1.Section.body")
         .btree_map(".")
+        .codec_path("crate::codec::LeanCodec")
         .compile_fds(set.clone())?;
     std::fs::write(out.join("descriptor.rs"), descriptor(&set))?;
     Ok(())

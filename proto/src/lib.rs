@@ -4,6 +4,7 @@
 //! `cargo run -p h8lio-proto --example generate` and checked in. Generated types stop at
 //! [`convert`]: everything behind it speaks `h8lio_model`.
 
+pub mod codec;
 pub mod convert;
 
 /// Generated: package `h8lio.v1`.

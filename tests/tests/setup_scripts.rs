@@ -15,7 +15,7 @@ impl Machine {
     fn new(user: u32, apt: &str) -> Self {
         let machine = Self(tempfile::tempdir().expect("a temporary folder"));
         let tools = [
-            "bash", "cat", "chmod", "cut", "dirname", "rm", "sort", "touch",
+            "awk", "bash", "cat", "chmod", "cut", "dirname", "head", "rm", "sort", "touch",
         ];
         for tool in tools {
             let real = ["/bin", "/usr/bin"].map(|folder| Path::new(folder).join(tool));
@@ -55,6 +55,8 @@ impl Machine {
             .env("HOME", self.path())
             .env_remove("XDG_CACHE_HOME")
             .env("SETUP_POLICY", self.path().join("policy"))
+            .env("SETUP_OS_RELEASE", self.path().join("os-release"))
+            .env("SETUP_BACKPORTS_LIST", self.path().join("backports.list"))
             .env("MACHINE", self.path())
             .output()
             .expect("the script runs")
@@ -143,6 +145,37 @@ fn when_apt_fails_it_is_asked_once_more_with_fresh_lists_and_then_said() {
         "{}",
         told(&output)
     );
+}
+
+/// An apt that knows one mirror, and notes what else it is asked.
+const HAS_A_MIRROR: &str = "if [[ $1 == indextargets ]]; then echo 'mirror://here/debian bookworm'; \
+                            else echo \"$@\" >>$MACHINE/asked; fi";
+
+fn asked_for_the_lab(codename: &str) -> (Machine, String) {
+    let machine = Machine::new(0, HAS_A_MIRROR);
+    let release = format!("VERSION_CODENAME={codename}\n");
+    std::fs::write(machine.path().join("os-release"), release).expect("a release");
+    machine.run("setup.sh", &["lab"]);
+    let asked = std::fs::read_to_string(machine.path().join("asked")).expect("apt was asked");
+    let installs = asked.lines().find(|line| line.contains("qemu-system-x86"));
+    let line = installs.expect("QEMU is asked for").to_owned();
+    (machine, line)
+}
+
+#[test]
+fn what_is_too_old_comes_from_the_backports_of_the_machines_own_mirror() {
+    let (machine, install) = asked_for_the_lab("bookworm");
+    assert!(install.contains("-t bookworm-backports qemu-"), "{install}");
+    assert!(!install.contains("mmdebstrap"), "{install}");
+    let list = std::fs::read_to_string(machine.path().join("backports.list")).expect("a source");
+    assert_eq!(list, "deb mirror://here/debian bookworm-backports main\n");
+}
+
+#[test]
+fn a_newer_debian_needs_no_backports() {
+    let (machine, install) = asked_for_the_lab("trixie");
+    assert!(!install.contains("-t "), "{install}");
+    assert!(!machine.path().join("backports.list").exists());
 }
 
 #[test]

@@ -176,7 +176,7 @@ fn both_services_notify_are_watched_and_stay_down_on_a_bad_configuration() {
 fn the_user_and_the_folders_that_the_units_need_are_declared() {
     let users = Tree::read().expect("the repository can be read");
     let users = users
-        .get("systemd/sysusers.d/h8lio.conf")
+        .get("systemd/sysusers.d/h8lio-coordinator.conf")
         .expect("sysusers.d is there")
         .text
         .clone();
@@ -196,9 +196,12 @@ fn the_user_and_the_folders_that_the_units_need_are_declared() {
     .expect("passwd");
     std::fs::write(etc.join("group"), "root:x:0:\nh8lio:x:977:\n").expect("group");
     let root_argument = format!("--root={}", root.path().display());
-    let conf = top().join("systemd/tmpfiles.d/h8lio.conf");
-    let conf = conf.to_str().expect("a path of text");
-    let output = run("systemd-tmpfiles", &["--create", &root_argument, conf]);
+    let [agent, coordinator] = SERVICES.map(|(service, _)| {
+        let conf = top().join(format!("systemd/tmpfiles.d/{service}.conf"));
+        conf.to_str().expect("a path of text").to_owned()
+    });
+    let arguments = ["--create", &root_argument, &agent, &coordinator];
+    let output = run("systemd-tmpfiles", &arguments);
     for folder in [
         "etc/h8lio",
         "var/lib/h8lio/coordinator",

@@ -228,3 +228,66 @@ fn parse<T: std::str::FromStr<Err: ToString>>(
 ) -> Result<T, Invalid> {
     text.parse().map_err(|e: T::Err| Invalid::new(field, e))
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic::{Code, Status};
+
+    use super::*;
+
+    const PASSING: [Code; 4] = [
+        Code::Unavailable,
+        Code::Unknown,
+        Code::Cancelled,
+        Code::DeadlineExceeded,
+    ];
+
+    #[test]
+    fn what_a_coordinator_says_itself_is_told_from_what_a_connection_made_up() {
+        for code in PASSING {
+            let busy = status_error(&Status::new(code, "the store is full"));
+            assert!(
+                matches!(&busy, AuthorityError::Busy { why } if why == "the store is full"),
+                "{busy:?}"
+            );
+            let silent = status_error(&Status::new(code, ""));
+            assert!(
+                matches!(&silent, AuthorityError::Unreached { cause } if !cause.is_empty()),
+                "{silent:?}"
+            );
+        }
+        let broken = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        let broken = status_error(&Status::from_error(Box::new(broken)));
+        let AuthorityError::Unreached { cause } = broken else {
+            panic!("{broken:?}");
+        };
+        assert_eq!(cause, "the coordinator closed the connection");
+    }
+
+    #[test]
+    fn a_refusal_is_final_unless_the_coordinator_may_think_better_of_it() {
+        for (code, again) in [
+            (Code::PermissionDenied, false),
+            (Code::Unauthenticated, false),
+            (Code::InvalidArgument, false),
+            (Code::NotFound, false),
+            (Code::ResourceExhausted, true),
+            (Code::Internal, true),
+        ] {
+            let refused = status_error(&Status::new(code, "no"));
+            assert!(
+                matches!(&refused, AuthorityError::Refused { why, .. } if why == "no"),
+                "{refused:?}"
+            );
+            assert_eq!(refused.is_retryable(), again, "{code:?}");
+        }
+        for code in PASSING {
+            assert!(status_error(&Status::new(code, "no")).is_retryable());
+        }
+        let wrong = AuthorityError::WrongPin {
+            addresses: "c1:1".into(),
+            why: "w".into(),
+        };
+        assert!(!wrong.is_retryable());
+    }
+}

@@ -85,3 +85,23 @@ fn not_a_member() -> AuthorityError {
         code: tonic::Code::FailedPrecondition,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_everywhere_is_no_verdict_about_anybody() {
+        let none = verdict(&[]).to_string();
+        assert!(none.contains("names no coordinator"), "{none}");
+        let silent = || ConnectError::TimedOut {
+            address: "c1:1".into(),
+            after: std::time::Duration::from_secs(5),
+        };
+        let all = verdict(&[("c1:1", silent()), ("c2:1", silent())]);
+        let AuthorityError::Unreached { cause } = all else {
+            panic!("{all:?}");
+        };
+        assert_eq!(cause.matches("no answer within 5 s").count(), 2, "{cause}");
+    }
+}

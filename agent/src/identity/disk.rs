@@ -87,3 +87,43 @@ impl Disk for PrivateFolder {
         self.path.join(name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_what_is_removed_is_gone() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let disk = PrivateFolder::new(dir.path());
+        assert_eq!(disk.read("a").expect("none yet"), None);
+        disk.remove("a").expect("nothing to remove");
+        disk.write("a", b"one").expect("written");
+        let read = disk.read("a").expect("readable").expect("there");
+        assert_eq!(&**read, b"one");
+        assert_eq!(disk.place("a"), dir.path().join("a"));
+        disk.remove("a").expect("removed");
+        assert_eq!(disk.read("a").expect("none any more"), None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_or_removed_is_not_taken_for_missing() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let disk = PrivateFolder::new(dir.path());
+        std::fs::create_dir(disk.place("a")).expect("a folder in the way");
+        disk.read("a").expect_err("a folder is no file");
+        let error = disk.remove("a").expect_err("a folder is no file");
+        assert!(matches!(error, FileError::Write { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn a_probe_tells_whether_a_file_can_be_written_and_leaves_none() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let disk = PrivateFolder::new(dir.path());
+        disk.probe("p").expect("there is room");
+        assert!(!disk.place("p").exists());
+        let nowhere = PrivateFolder::new(&dir.path().join("gone"));
+        let error = nowhere.probe("p").expect_err("no folder");
+        assert!(matches!(error, FileError::Write { .. }), "{error:?}");
+    }
+}

@@ -177,6 +177,7 @@ fn line(what: &str, credential: &Credential, now: Timestamp) -> Result<String, D
 mod tests {
     use super::*;
     use crate::identity::PrivateFolder;
+    use crate::identity::testing::{TestCa, at, credential, document};
 
     #[test]
     fn a_damaged_file_is_named_whole_with_the_next_move() {
@@ -193,6 +194,65 @@ mod tests {
                  --token-file FILE",
                 path.display()
             )
+        );
+    }
+
+    fn described(life: (i64, i64), now: i64) -> String {
+        let ca = TestCa::new("test");
+        let mut d = document(&ca);
+        d.current = credential(&ca, life);
+        let text = d.describe(at(now)).expect("usable");
+        text.lines().last().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn a_certificate_is_described_by_what_it_is_good_for_now() {
+        for (now, state) in [
+            (99, "not yet valid"),
+            (100, "valid"),
+            (199, "valid"),
+            (200, "valid, renewal due"),
+            (300, "valid, renewal due"),
+            (301, "expired"),
+        ] {
+            assert_eq!(
+                described((100, 300), now),
+                format!(
+                    "certificate  rotation 2, 1970-01-01T00:01:40Z to 1970-01-01T00:05:00Z ({state})"
+                ),
+                "second {now}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_identity_is_described_with_the_credential_that_waits() {
+        let ca = TestCa::new("test");
+        let mut d = document(&ca);
+        d.next = Some(credential(&ca, (200, 400)));
+        let text = d.describe(at(250)).expect("usable");
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], "node         s1");
+        assert_eq!(lines[2], "fleet        test");
+        assert_eq!(lines[3], "coordinators c1:7443, c2:7443");
+        assert!(lines[4].starts_with("certificate  rotation 1,"), "{text}");
+        assert!(lines[5].starts_with("next         rotation 2,"), "{text}");
+    }
+
+    #[test]
+    fn a_file_of_a_newer_agent_is_left_to_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let disk = PrivateFolder::new(dir.path());
+        let ours = document(&TestCa::new("test"));
+        ours.save(&disk).expect("saved");
+        assert_eq!(Document::load(&disk).expect("readable"), Some(ours));
+        // What else it holds is not looked at.
+        disk.write(FILE, b"{\"format\": 2, \"weather\": 1}")
+            .expect("written");
+        let error = Document::load(&disk).expect_err("newer");
+        assert!(
+            matches!(error, DocumentError::Newer { found: 2, .. }),
+            "{error:?}"
         );
     }
 }

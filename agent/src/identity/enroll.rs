@@ -282,3 +282,7 @@ fn keep(
         already: false,
     })
 }
+
+#[cfg(test)]
+#[path = "enroll_tests.rs"]
+mod tests;

@@ -21,6 +21,8 @@ pub mod document;
 pub mod enroll;
 pub mod renewal;
 pub mod state_dir;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod vault;
 
 pub use disk::{Disk, PrivateFolder};

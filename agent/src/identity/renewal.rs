@@ -26,7 +26,7 @@ pub enum RenewError {
 /// When one certificate is due: at half of its life, and up to a tenth of its life later, so that
 /// a fleet enrolled in one night does not renew in one minute.
 pub fn due(validity: Validity, entropy: &dyn Entropy) -> Timestamp {
-    let life = validity.not_after.duration_since(validity.not_before);
+    let life = validity.not_after.duration_since(validity.issued());
     let spread = Duration::try_from(life / 10).unwrap_or_default();
     let later = SignedDuration::try_from(entropy.up_to(spread)).unwrap_or_default();
     let half = validity.half_life();
@@ -86,32 +86,99 @@ pub async fn reattest(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entropy::SystemEntropy;
+    use std::sync::Arc;
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).expect("in range")
-    }
+    use h8lio_model::token::Claims;
+    use h8lio_tls::token::JoinToken;
+    use rcgen::KeyPair;
+
+    use crate::identity::PrivateFolder;
+    use crate::identity::authority::{Enrolled, Issued};
+    use crate::identity::testing::{Bits, TestCa, at, document, issued};
+
+    const LEAST: Bits = Bits(u128::MIN);
+    const MOST: Bits = Bits(u128::MAX);
 
     #[test]
     fn a_certificate_is_due_between_half_and_six_tenths_of_its_life() {
         let day = Validity {
-            not_before: at(0),
+            not_before: at(-300),
             not_after: at(86_400),
         };
-        for _ in 0..200 {
-            let due = due(day, &SystemEntropy).as_second();
-            assert!((43_200..=51_840).contains(&due), "{due}");
-        }
+        assert_eq!(due(day, &LEAST), at(43_200));
+        assert_eq!(due(day, &MOST), at(51_840));
+        assert!(!is_expired(day, at(86_399)));
         assert!(!is_expired(day, at(86_400)));
         assert!(is_expired(day, at(86_401)));
     }
 
     #[test]
+    fn a_certificate_that_is_shorter_than_it_is_backdated_is_not_due_at_once() {
+        let short = Validity {
+            not_before: at(-300),
+            not_after: at(60),
+        };
+        assert_eq!(due(short, &LEAST), at(30));
+        assert_eq!(due(short, &MOST), at(36));
+    }
+
+    #[test]
     fn retries_slow_down_to_a_quarter_of_an_hour() {
-        assert!(retry(1, &SystemEntropy) <= Duration::from_secs(15));
-        for n in [10, 1000, u32::MAX] {
-            let wait = retry(n, &SystemEntropy);
-            assert!((450..=900).contains(&wait.as_secs()), "{wait:?}");
+        let secs = |n| {
+            (
+                retry(n, &LEAST).as_secs_f64(),
+                retry(n, &MOST).as_secs_f64(),
+            )
+        };
+        for (failures, least, most) in [
+            (0, 7.5, 15.0),
+            (1, 7.5, 15.0),
+            (2, 15.0, 30.0),
+            (3, 30.0, 60.0),
+            (6, 240.0, 480.0),
+            (7, 450.0, 900.0),
+            (1000, 450.0, 900.0),
+            (u32::MAX, 450.0, 900.0),
+        ] {
+            assert_eq!(secs(failures), (least, most), "{failures} failures");
         }
+    }
+
+    /// Signs whatever it is asked for.
+    struct Signs(TestCa);
+
+    #[async_trait::async_trait]
+    impl Authority for Signs {
+        async fn enroll(
+            &self,
+            _: &JoinToken,
+            _: &KeyPair,
+            _: &Claims,
+        ) -> Result<Enrolled, AuthorityError> {
+            unreachable!("not asked")
+        }
+        async fn renew(&self, _: &KeyPair) -> Result<Issued, AuthorityError> {
+            Ok(issued(&self.0))
+        }
+        async fn reattest(&self, _: &KeyPair, _: &Claims) -> Result<Issued, AuthorityError> {
+            Ok(issued(&self.0))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_authority_gives_is_the_identity_to_use() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let disk = Arc::new(PrivateFolder::new(dir.path()));
+        let signs = Signs(TestCa::new("test"));
+        document(&signs.0).save(disk.as_ref()).expect("saved");
+        let vault = Vault::open(disk).expect("readable").expect("enrolled");
+        let vault = Arc::new(vault);
+        let rotation = || vault.member().identity.rotation().0;
+        assert_eq!(rotation(), 1);
+        renew(&vault, &signs).await.expect("renewed");
+        assert_eq!(rotation(), 2);
+        let claims = Claims::default();
+        reattest(&vault, &signs, &claims).await.expect("regained");
+        assert_eq!(rotation(), 3);
     }
 }

@@ -134,5 +134,7 @@ mod tests {
         fs::write(dir.path().join("file"), "").expect("written");
         let error = open(dir.path()).expect_err("too open").to_string();
         assert!(error.contains("(mode 755): chmod 0700 "), "{error}");
+        let mode = fs::metadata(dir.path()).expect("there").mode() & 0o777;
+        assert_eq!(mode, 0o755, "what it holds is somebody's: {mode:o}");
     }
 }

@@ -174,3 +174,7 @@ fn member(d: &Document) -> Result<Member, DocumentError> {
         unacknowledged: d.next.is_some(),
     })
 }
+
+#[cfg(test)]
+#[path = "vault_tests.rs"]
+mod tests;

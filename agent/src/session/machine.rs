@@ -6,13 +6,11 @@ use std::time::Duration;
 use h8lio_model::audit::AuditHead;
 use h8lio_model::ids::Incarnation;
 use h8lio_model::section::{Digest, SectionKind};
+use h8lio_model::session::WELCOME_WITHIN;
 use jiff::Timestamp;
 
 use super::outbox::{Outbox, Report, Sections, TooLarge};
 use crate::clock::Moment;
-
-/// A coordinator that does not answer `Hello` in this time is given up.
-const WELCOME_WITHIN: Duration = Duration::from_secs(10);
 
 /// Whatever a coordinator asks for, beats are not closer or further apart than this: a wrong
 /// value must neither burn the server nor make it look dead.

@@ -154,10 +154,10 @@ fn a_senseless_pace_neither_spins_nor_silences_the_agent() {
 #[test]
 fn no_welcome_in_time_ends_the_session() {
     let mut m = greeting();
-    assert_eq!(m.step(at(9_999), Event::Timer), []);
-    assert_eq!(m.next_wake(), at(10_000).steady);
+    assert_eq!(m.step(at(44_999), Event::Timer), []);
+    assert_eq!(m.next_wake(), at(45_000).steady);
     assert_eq!(
-        m.step(at(10_000), Event::Timer),
+        m.step(at(45_000), Event::Timer),
         [Action::End(End::NoWelcome)]
     );
 }
@@ -246,4 +246,63 @@ fn leaving_says_goodbye_once_and_then_nothing(#[case] mut m: Machine) {
         assert_eq!(m.step(at(90_000), event), []);
     }
     assert_eq!(m.next_wake(), Duration::MAX);
+}
+
+#[test]
+fn however_small_the_reports_that_are_asked_for_four_kibibytes_are_sent() {
+    let sent = |os: &str| {
+        let mut m = Machine::new(sections(os), None);
+        m.step(at(0), Event::Opened);
+        let w = Welcome {
+            pace: Pace {
+                max_report_bytes: 0,
+                ..pace()
+            },
+            ..a_welcome()
+        };
+        let actions = m.step(at(0), Event::Received(Incoming::Welcome(Box::new(w))));
+        let report = |a: &Action| matches!(a, Action::Send(Outgoing::Report(_)));
+        actions.iter().any(report)
+    };
+    assert!(sent(&"x".repeat(4_000)));
+    assert!(!sent(&"x".repeat(4_096)));
+}
+
+#[test]
+fn a_welcome_opens_the_session_and_tells_all_that_it_carries() {
+    let mut m = greeting();
+    assert!(!m.is_open());
+    let head = AuditHead {
+        seq: 3,
+        hash: Digest([3; 32]),
+    };
+    let w = Welcome {
+        audit_head: Some(head),
+        trust_bundle: Some(vec![vec![1]]),
+        restricted: Some("a clone".into()),
+        ..a_welcome()
+    };
+    let incarnation = w.incarnation;
+    let actions = m.step(at(0), Event::Received(Incoming::Welcome(Box::new(w))));
+    assert!(m.is_open());
+    for told in [
+        Action::Restrict(Some("a clone".into())),
+        Action::AdoptBundle(vec![vec![1]]),
+        Action::Audit { incarnation, head },
+    ] {
+        assert!(actions.contains(&told), "{told:?} of {actions:?}");
+    }
+    m.step(at(1), Event::Leave(Goodbye::Moved));
+    assert!(!m.is_open());
+}
+
+#[test]
+fn a_beat_that_is_late_is_followed_by_the_next_after_half_a_pace_at_least() {
+    let mut m = open();
+    m.step(at(1_000), Event::Timer);
+    assert_eq!(m.next_wake(), at(2_000).steady);
+    assert_eq!(beats(&m.step(at(2_400), Event::Timer)), [3]);
+    assert_eq!(m.next_wake(), at(3_000).steady, "in step again");
+    assert_eq!(beats(&m.step(at(3_900), Event::Timer)), [4]);
+    assert_eq!(m.next_wake(), at(4_400).steady);
 }

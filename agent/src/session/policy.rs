@@ -148,4 +148,35 @@ mod tests {
         assert_eq!(d.address(), None);
         d.ended(Outcome::Unreached, &Most);
     }
+
+    #[derive(Debug)]
+    struct Least;
+    impl Entropy for Least {
+        fn bits(&self) -> u128 {
+            0
+        }
+    }
+
+    #[test]
+    fn waits_are_spread_over_their_upper_half() {
+        let mut d = Dialing::new(["a:1".to_owned()]);
+        let mut least = |outcome| d.ended(outcome, &Least).as_millis();
+        assert_eq!(least(Outcome::Unreached), 125);
+        assert_eq!(least(Outcome::Refused), 250);
+        assert_eq!(least(Outcome::Ended(Duration::ZERO)), 500);
+        assert_eq!(least(Outcome::Ended(STABLE)), 0, "at once");
+        assert_eq!(least(Outcome::Unreached), 125, "as if nothing had been");
+    }
+
+    #[test]
+    fn a_list_is_dialled_round_and_round() {
+        let list = ["a:1", "b:1", "c:1"];
+        let mut d = Dialing::new(list.map(String::from));
+        for round in 0..3 {
+            for address in list {
+                assert_eq!(d.address(), Some(address), "round {round}");
+                d.ended(Outcome::Unreached, &Most);
+            }
+        }
+    }
 }

@@ -14,6 +14,9 @@ use crate::identity::renewal;
 /// Certificates live on the wall clock, which may jump: it is looked at this often.
 const LOOK: Duration = Duration::from_secs(30);
 
+/// Whatever it is told and whatever its clock says: no two renewals are closer than this.
+const PAUSE: Duration = Duration::from_secs(5);
+
 /// Runs for as long as the agent.
 pub(super) async fn run(context: Arc<Context>) {
     let mut due: Option<(Serial, Timestamp)> = None;
@@ -66,6 +69,7 @@ pub(super) async fn run(context: Arc<Context>) {
                 context
                     .board
                     .clear(ConditionType::CertificateNotRenewed, "");
+                tokio::time::sleep(PAUSE).await;
             }
             Err(e) => {
                 failures += 1;

@@ -31,6 +31,10 @@ const QUEUE: usize = 16;
 /// Largest message taken from a coordinator, bytes. A welcome with a bundle has a few KiB.
 const MESSAGE_MAX: usize = 1 << 20;
 
+/// How long a coordinator may take to open a stream: it does so without waiting for anything, so
+/// that one that hangs is told from one that has a contest to decide before its Welcome.
+const OPENED_WITHIN: Duration = Duration::from_secs(10);
+
 /// How long a goodbye may take to leave.
 const FAREWELL: Duration = Duration::from_millis(700);
 
@@ -47,6 +51,8 @@ pub(super) enum Ended {
     },
     /// An open session ended.
     Lost { lived: Duration, why: String },
+    /// The coordinator ended it, since a newer session of this server is open.
+    Replaced { lived: Duration },
     /// We left.
     Left,
     /// The certificate had expired and was replaced; dial again.
@@ -136,7 +142,7 @@ impl Attempt {
         talk.step(Event::Opened);
         let mut client = SessionServiceClient::new(channel).max_decoding_message_size(MESSAGE_MAX);
         let opening = client.connect(ReceiverStream::new(outbox));
-        let wake = talk.machine.next_wake();
+        let wake = c.clock.now().steady + OPENED_WITHIN;
         let mut leave = talk.attempt.leave.clone();
         let inbound = tokio::select! {
             opened = opening => match opened {
@@ -144,7 +150,8 @@ impl Attempt {
                 Err(status) => return talk.over(&status),
             },
             () = sleep_until(c.clock.as_ref(), wake) => {
-                return Ended::Refused { why: End::NoWelcome.to_string(), certificate: false };
+                let why = format!("the coordinator did not open the stream within {} s", OPENED_WITHIN.as_secs());
+                return Ended::Refused { why, certificate: false };
             }
             _ = leave.wait_for(Option::is_some) => return Ended::Left,
         };
@@ -313,7 +320,13 @@ impl Talk<'_> {
     /// The coordinator or the transport ended the stream.
     fn over(&self, status: &Status) -> Ended {
         let why = cause(status);
-        if self.welcomed_at.is_some() {
+        if let Some(at) = self.welcomed_at {
+            // The one reason for which a coordinator aborts an open session.
+            if status.code() == Code::Aborted {
+                let now = self.attempt.context.clock.now().steady;
+                let lived = now.saturating_sub(at);
+                return Ended::Replaced { lived };
+            }
             return self.lost(why);
         }
         let tls = std::error::Error::source(status).and_then(|e| find_tls(e));
@@ -351,18 +364,31 @@ fn section_subject(kind: SectionKind) -> String {
 }
 
 fn not_connected(e: &ConnectError) -> Ended {
-    let why = e.to_string();
-    match find_tls(e) {
+    judged(find_tls(e), e.to_string())
+}
+
+fn judged(tls: Option<&rustls::Error>, why: String) -> Ended {
+    match tls {
         Some(rustls::Error::AlertReceived(_)) => Ended::Refused {
             why,
             certificate: true,
         },
+        // Nobody said no: its clock or this one is wrong, and is soon set right.
+        Some(e) if is_not_yet_valid(e) => Ended::Unreached(why),
         Some(_) => Ended::Refused {
             why,
             certificate: false,
         },
         None => Ended::Unreached(why),
     }
+}
+
+fn is_not_yet_valid(e: &rustls::Error) -> bool {
+    use rustls::CertificateError::{NotValidYet, NotValidYetContext};
+    matches!(
+        e,
+        rustls::Error::InvalidCertificate(NotValidYet | NotValidYetContext { .. })
+    )
 }
 
 fn restrict(c: &Context, why: Option<String>) {
@@ -379,5 +405,43 @@ fn restrict(c: &Context, why: Option<String>) {
         }
         None if changed => tracing::info!("the restriction of this identity was lifted"),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::UnixTime;
+    use rustls::{AlertDescription, CertificateError, Error};
+
+    use super::*;
+
+    #[test]
+    fn a_coordinator_whose_certificate_has_not_begun_is_dialled_again_soon() {
+        let at = |s| UnixTime::since_unix_epoch(Duration::from_secs(s));
+        let early = Error::InvalidCertificate(CertificateError::NotValidYetContext {
+            time: at(1),
+            not_before: at(2),
+        });
+        let why = || "a clock".to_owned();
+        assert!(matches!(judged(Some(&early), why()), Ended::Unreached(_)));
+        assert!(matches!(judged(None, why()), Ended::Unreached(_)));
+        let foreign = Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let refused = judged(Some(&foreign), why());
+        assert!(matches!(
+            refused,
+            Ended::Refused {
+                certificate: false,
+                ..
+            }
+        ));
+        let alert = Error::AlertReceived(AlertDescription::UnknownCA);
+        let refused = judged(Some(&alert), why());
+        assert!(matches!(
+            refused,
+            Ended::Refused {
+                certificate: true,
+                ..
+            }
+        ));
     }
 }

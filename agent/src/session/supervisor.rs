@@ -81,7 +81,7 @@ struct Supervisor {
     dial_at: Duration,
     open: Option<Running>,
     dialled: Option<(Running, oneshot::Receiver<Opened>)>,
-    tls: Option<(Arc<Member>, Arc<ClientConfig>)>,
+    tls: Option<((Serial, Digest), Arc<ClientConfig>)>,
     complaint: Option<(String, Duration)>,
     certificate_refusals: u32,
 }
@@ -185,10 +185,12 @@ impl Supervisor {
         self.dialled = Some((running, was_welcomed));
     }
 
-    /// One configuration for each identity and bundle, so that TLS sessions resume.
-    fn tls(&mut self, member: &Arc<Member>) -> Result<Arc<ClientConfig>, client::TlsError> {
+    /// One configuration for each identity and bundle: it holds the session tickets, and so lives
+    /// on when the member is published anew for another reason, as at an acknowledgement.
+    fn tls(&mut self, member: &Member) -> Result<Arc<ClientConfig>, client::TlsError> {
+        let wanted = (member.identity.serial(), member.bundle.digest());
         if let Some((of, config)) = &self.tls
-            && Arc::ptr_eq(of, member)
+            && *of == wanted
         {
             return Ok(Arc::clone(config));
         }
@@ -198,7 +200,7 @@ impl Supervisor {
         };
         let time = Arc::new(WallClock(Arc::clone(&self.context.clock)));
         let config = client::config_at(trust, Some(&member.identity), time)?;
-        self.tls = Some((Arc::clone(member), Arc::clone(&config)));
+        self.tls = Some((wanted, Arc::clone(&config)));
         Ok(config)
     }
 
@@ -236,6 +238,15 @@ impl Supervisor {
                 self.complain(&why);
                 self.refused(certificate);
                 Outcome::Refused
+            }
+            Ended::Replaced { .. } if self.dialled.is_some() => {
+                // By the one that is being dialled, whose welcome is on its way.
+                tracing::debug!("the session gave way to a newer one");
+                return;
+            }
+            Ended::Replaced { lived } => {
+                tracing::warn!("a newer session of this server took over; dialling again");
+                Outcome::Ended(lived)
             }
             Ended::Lost { lived, why } => {
                 tracing::warn!("the session ended: {why}; dialling again");

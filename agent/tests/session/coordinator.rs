@@ -15,10 +15,10 @@ use h8lio_proto::v1::enrollment_service_server::{EnrollmentService, EnrollmentSe
 use h8lio_proto::v1::session_service_server::{SessionService, SessionServiceServer};
 use h8lio_tls::serial::Serial;
 use jiff::{SignedDuration, Timestamp};
-use rustls::DistinguishedName;
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DistinguishedName, HandshakeKind};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -101,6 +101,8 @@ pub struct Fake {
     sessions: AtomicUsize,
     /// Connections that were tried, whatever came of the handshake.
     pub dialled: watch::Sender<usize>,
+    /// Handshakes that resumed an earlier session.
+    pub resumed: watch::Sender<usize>,
     /// Sessions that were refused as the script says.
     refused: watch::Sender<usize>,
 }
@@ -130,6 +132,7 @@ impl Running {
             streams: Mutex::default(),
             sessions: AtomicUsize::new(0),
             dialled: watch::Sender::new(0),
+            resumed: watch::Sender::new(0),
             refused: watch::Sender::new(0),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -170,6 +173,11 @@ impl Running {
     /// Waits until it was dialled `times`, at most 20 s.
     pub async fn dialled(&self, times: usize) {
         reaches(&self.fake.dialled, times).await;
+    }
+
+    /// Waits until so many handshakes were resumptions, at most 20 s.
+    pub async fn resumed(&self, times: usize) {
+        reaches(&self.fake.resumed, times).await;
     }
 
     /// Waits until it has refused so many sessions, at most 20 s.
@@ -241,17 +249,19 @@ async fn serve(fake: Arc<Fake>, listener: TcpListener) {
         .expect("usable");
     config.alpn_protocols = vec![b"h2".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let dialled = fake.dialled.clone();
-    let from = (listener, acceptor, dialled);
-    let incoming = futures::stream::unfold(from, |(listener, acceptor, dialled)| async {
+    let from = (listener, acceptor, Arc::clone(&fake));
+    let incoming = futures::stream::unfold(from, |(listener, acceptor, fake)| async {
         loop {
             let (tcp, _) = listener.accept().await.expect("accepted");
             let shaken = acceptor.accept(tcp).await;
-            dialled.send_modify(|n| *n += 1);
+            fake.dialled.send_modify(|n| *n += 1);
             if let Ok(tls) = shaken {
+                if tls.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
+                    fake.resumed.send_modify(|n| *n += 1);
+                }
                 return Some((
                     Ok::<_, std::io::Error>(Tls(tls)),
-                    (listener, acceptor, dialled),
+                    (listener, acceptor, fake),
                 ));
             }
         }

@@ -52,6 +52,20 @@ async fn a_renewed_identity_opens_its_session_before_the_old_one_says_goodbye() 
     wait_for_acknowledgement(&rig, first + 1).await;
 }
 
+#[tokio::test]
+async fn a_renewed_and_acknowledged_identity_still_resumes_its_tls_session() {
+    let (coordinator, rig, first) = enrolled(Script::default()).await;
+    let _agent = rig.run();
+    coordinator.hear("a beat", beat).await;
+    coordinator.say(Response::RenewNow(v1::RenewNow {})).await;
+    wait_for_acknowledgement(&rig, first + 1).await;
+    let before = *coordinator.fake.resumed.borrow();
+    coordinator
+        .cut(tonic::Status::unavailable("the coordinator restarts"))
+        .await;
+    coordinator.resumed(before + 1).await;
+}
+
 async fn wait_for_acknowledgement(rig: &Rig, rotation: u64) {
     let acknowledged = async {
         loop {

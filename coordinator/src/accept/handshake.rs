@@ -15,19 +15,20 @@ use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::Reason;
+use super::calls::Calls;
 use super::counters::Counters;
 use super::pending::{Caps, Pending, Room};
+use super::places::{self, Holder, Places};
 use super::quiet::Quiet;
-use super::stream::{Accepted, End, Peer};
+use super::stream::{Accepted, Ends, Peer};
 use super::tls::{ClockTime, LiveTls};
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::pki::caller::Caller;
 use crate::pki::verifier::with_verdict;
 
-/// How long a connection without a certificate may last: enough to present a join token many
-/// times over, and the agent dials again while it waits for approval.
-const ANONYMOUS_LIFE: Duration = Duration::from_secs(120);
+/// Calls under way on a connection without a certificate: presenting a token is one.
+const ANONYMOUS_CALLS: usize = 4;
 
 /// Pause when the process has no file descriptor left for another connection.
 const OUT_OF_DESCRIPTORS_PAUSE: Duration = Duration::from_millis(100);
@@ -62,7 +63,7 @@ struct Shared {
     pending: Mutex<Pending>,
     /// A handshake ended.
     left: Notify,
-    anonymous: Arc<Semaphore>,
+    places: Arc<Places>,
     quiet: Mutex<Quiet>,
 }
 
@@ -87,7 +88,10 @@ impl Acceptor {
             clock,
             pending: Mutex::new(Pending::new(caps)),
             left: Notify::new(),
-            anonymous: Arc::new(Semaphore::new(limits.anonymous_connections)),
+            places: Places::new(places::Caps {
+                strangers: limits.anonymous_connections,
+                strangers_per_source: limits.anonymous_connections_per_source,
+            }),
             quiet: Mutex::new(Quiet::default()),
         };
         Self {
@@ -262,16 +266,18 @@ impl Shared {
         place: OwnedSemaphorePermit,
         resumed: bool,
     ) -> Option<Accepted> {
-        let mut permits = vec![place];
-        let mut then = None;
-        if caller == Caller::Anonymous {
-            match Arc::clone(&self.anonymous).try_acquire_owned() {
-                Ok(permit) => permits.push(permit),
-                Err(_) => return self.refuse(address, Reason::AnonymousFull, None),
-            }
-            then = Some(Box::pin(tokio::time::sleep(ANONYMOUS_LIFE)));
-        }
-        let by = Box::pin(tokio::time::sleep(self.limits.handshake_timeout));
+        let anonymous = caller == Caller::Anonymous;
+        let calls = Calls::new(if anonymous {
+            ANONYMOUS_CALLS
+        } else {
+            self.limits.streams_per_connection as usize
+        });
+        let holder = Holder::of(&caller, address.ip());
+        let (held, lost) = match self.places.take(holder, &calls, self.clock.mono()) {
+            Ok(taken) => taken,
+            Err(reason) => return self.refuse(address, reason, None),
+        };
+        let ends = Ends::new(lost, self.limits.handshake_timeout, anonymous);
         self.counters.count_accepted(resumed);
         self.counters.opened();
         Some(Accepted {
@@ -279,10 +285,12 @@ impl Shared {
             peer: Peer {
                 address,
                 caller: Arc::new(caller),
+                calls,
             },
-            end: End::Preface { by, read: 0, then },
+            ends,
             counters: Arc::clone(&self.counters),
-            _permits: permits,
+            _place: held,
+            _permit: place,
         })
     }
 

@@ -458,6 +458,51 @@ async fn strangers_cannot_use_up_the_places_of_nodes() {
 }
 
 #[tokio::test]
+async fn an_address_that_dials_once_too_often_loses_what_it_does_not_use() {
+    let mut port = open_port(|l| l.anonymous_connections_per_source = 2);
+    let mut strangers = Vec::new();
+    for _ in 0..2 {
+        strangers.push((
+            port.dial(port.client(None)).await.expect("connected"),
+            port.next().await,
+        ));
+    }
+    let mut third = port.dial(port.client(None)).await.expect("TLS is done");
+    refused(&mut third).await;
+    assert_eq!(port.counters.refused(Reason::AnonymousSourceFull), 1);
+    port.clock.advance(Duration::from_secs(2));
+    let _third = port.dial(port.client(None)).await.expect("connected");
+    let _newest = port.next().await;
+    let (_, first) = &mut strangers[0];
+    let cut = tokio::time::timeout(PATIENCE, first.read_u8()).await;
+    let error = cut.expect("woken").expect_err("cut");
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+}
+
+#[tokio::test]
+async fn a_stranger_that_makes_no_call_is_cut_and_a_node_is_not() {
+    let mut port = open_port(|_| {});
+    let mut dialled = port.dial(port.client(None)).await.expect("connected");
+    let mut stranger = port.next().await;
+    let node = node(&port.authority, 7);
+    let client = port.client(Some(&node));
+    let mut agent = port.dial(client).await.expect("connected");
+    let mut node = port.next().await;
+    // Past the limit for the preface, which is another one.
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let mut buffer = [0; 64];
+    for (here, there) in [(&mut dialled, &mut stranger), (&mut agent, &mut node)] {
+        here.write_all(preface).await.expect("sent");
+        assert_eq!(there.read(&mut buffer).await.expect("read"), 24);
+    }
+    tokio::time::pause();
+    let cut = tokio::time::timeout(Duration::from_secs(60), stranger.read(&mut buffer)).await;
+    cut.expect("in time").expect_err("cut");
+    let silent = tokio::time::timeout(Duration::from_secs(60), node.read(&mut buffer)).await;
+    silent.expect_err("a node may be silent");
+}
+
+#[tokio::test]
 async fn the_limit_of_connections_holds_and_frees_with_them() {
     let mut port = open_port(|l| l.connections = 1);
     let first = port.dial(port.client(None)).await.expect("connected");

@@ -20,11 +20,13 @@ pub const MAX_PENDING_RESETS: usize = 20;
 /// Streams reset by this side because of the client's errors, before the connection is closed.
 pub const MAX_ERROR_RESETS: usize = 64;
 
-/// Flow-control windows: what one stream, and one connection, may have in flight unread. A report
-/// fits into a few windows; ten thousand connections times the window bound the memory.
-pub const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
-/// See [`STREAM_WINDOW_BYTES`].
-pub const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
+/// Flow-control window of one stream: what an agent may send before it is read. No frame is larger,
+/// so it bounds what each connection keeps for reading: a frame fits into the 8 KiB with which `h2`
+/// starts, and a stream's decoder soon gives back what a first report took (`h8lio_proto::codec`).
+/// That report takes some round trips more, once.
+pub const STREAM_WINDOW_BYTES: u32 = 2 * 1024;
+/// What one connection may have in flight unread: the 64 KiB with which HTTP/2 starts.
+pub const CONNECTION_WINDOW_BYTES: u32 = 64 * 1024;
 
 /// After this much silence the peer is asked whether it is there, so that a peer that vanished
 /// without a word does not hold its place.

@@ -5,17 +5,20 @@
 //! connections there may be, and how much is written to the log about strangers. What gets
 //! through is an [`Accepted`] connection with its [`Peer`], which tonic hands to every call.
 
+mod calls;
 pub mod counters;
 mod handshake;
 pub mod http2;
 mod listen;
 mod pending;
+mod places;
 mod quiet;
 mod reason;
 mod stream;
 mod tickets;
 pub mod tls;
 
+pub use calls::{Call, Calls};
 pub use handshake::{Acceptor, AcceptorParts};
 pub use listen::{ListenError, listen};
 pub use reason::Reason;

@@ -28,13 +28,17 @@ pub enum Reason {
     Full,
     /// Too many connections without a certificate.
     AnonymousFull,
+    /// Too many connections without a certificate from one address.
+    AnonymousSourceFull,
+    /// Too many connections of one operator, all in use.
+    IdentityFull,
     /// The peer went away during the handshake.
     Gone,
 }
 
 impl Reason {
     /// All of them, in the order of their index.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::NotTls,
         Self::OldTls,
         Self::BadTls,
@@ -45,6 +49,8 @@ impl Reason {
         Self::SourceFull,
         Self::Full,
         Self::AnonymousFull,
+        Self::AnonymousSourceFull,
+        Self::IdentityFull,
         Self::Gone,
     ];
 
@@ -61,6 +67,8 @@ impl Reason {
             Self::SourceFull => "source_full",
             Self::Full => "full",
             Self::AnonymousFull => "anonymous_full",
+            Self::AnonymousSourceFull => "anonymous_source_full",
+            Self::IdentityFull => "identity_full",
             Self::Gone => "gone",
         }
     }
@@ -107,6 +115,10 @@ impl Reason {
             Self::AnonymousFull => {
                 "the limit of connections without a certificate (limits.anonymous_connections) is reached"
             }
+            Self::AnonymousSourceFull => {
+                "its address has as many connections without a certificate as it may (limits.anonymous_connections_per_source)"
+            }
+            Self::IdentityFull => "its operator has as many connections as one may, all in use",
             Self::Gone => "it went away during the TLS handshake",
         }
     }

@@ -5,15 +5,18 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
+use super::calls::Calls;
 use super::counters::Counters;
+use super::places::Place;
 use crate::pki::caller::Caller;
 
 /// Who is at the other end: `request.extensions().get::<Peer>()` in every call.
@@ -22,6 +25,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// From the certificate alone.
     pub caller: Arc<Caller>,
+    /// What the connection has under way.
+    pub calls: Arc<Calls>,
 }
 
 impl Peer {
@@ -35,28 +40,105 @@ impl Peer {
 /// once it is there.
 const PREFACE_BYTES: usize = 24;
 
+/// How long a connection without a certificate may last: enough to present a join token many
+/// times over, and the agent dials again while it waits for approval.
+const ANONYMOUS_LIFE: Duration = Duration::from_secs(120);
+
+/// How long a connection without a certificate may be without a call.
+const ANONYMOUS_SILENCE: Duration = Duration::from_secs(10);
+
 /// An accepted connection. Counts as open, and holds its place, until it is dropped.
 #[derive(Debug)]
 pub struct Accepted {
     pub(super) io: TlsStream<TcpStream>,
     pub(super) peer: Peer,
-    pub(super) end: End,
+    pub(super) ends: Ends,
     pub(super) counters: Arc<Counters>,
-    pub(super) _permits: Vec<OwnedSemaphorePermit>,
+    pub(super) _place: Place,
+    pub(super) _permit: OwnedSemaphorePermit,
 }
 
 /// When to cut a connection whatever its peer does.
 #[derive(Debug)]
-pub(super) enum End {
-    /// Unless the HTTP/2 preface is complete by then; then that limit holds.
-    Preface {
-        by: Pin<Box<Sleep>>,
-        read: usize,
-        then: Option<Pin<Box<Sleep>>>,
-    },
-    /// At that moment: nobody stays for long without a certificate.
-    At(Pin<Box<Sleep>>),
-    Never,
+pub(super) struct Ends {
+    come: bool,
+    /// Another connection got its place.
+    lost: oneshot::Receiver<()>,
+    /// Unless the HTTP/2 preface is complete by then.
+    preface: Option<Preface>,
+    stranger: Option<Stranger>,
+}
+
+#[derive(Debug)]
+struct Preface {
+    by: Pin<Box<Sleep>>,
+    read: usize,
+}
+
+/// Nobody stays for long without a certificate, or without a use.
+#[derive(Debug)]
+struct Stranger {
+    life: Pin<Box<Sleep>>,
+    silence: Pin<Box<Sleep>>,
+    /// Calls that had begun when the silence began.
+    begun: u64,
+}
+
+impl Ends {
+    pub(super) fn new(lost: oneshot::Receiver<()>, preface: Duration, anonymous: bool) -> Self {
+        let after = |time| Box::pin(tokio::time::sleep(time));
+        Self {
+            come: false,
+            lost,
+            preface: Some(Preface {
+                by: after(preface),
+                read: 0,
+            }),
+            stranger: anonymous.then(|| Stranger {
+                life: after(ANONYMOUS_LIFE),
+                silence: after(ANONYMOUS_SILENCE),
+                begun: 0,
+            }),
+        }
+    }
+
+    /// Whether the connection has to end now; its task is woken when it has to.
+    fn have_come(&mut self, calls: &Calls, cx: &mut Context<'_>) -> bool {
+        self.come = self.come || self.has_one_come(calls, cx);
+        self.come
+    }
+
+    fn has_one_come(&mut self, calls: &Calls, cx: &mut Context<'_>) -> bool {
+        // The sender goes only when the place does, and that is held here.
+        let lost = Pin::new(&mut self.lost).poll(cx).is_ready();
+        let preface = self.preface.as_mut();
+        let slow = preface.is_some_and(|p| p.by.as_mut().poll(cx).is_ready());
+        let stranger = self.stranger.as_mut();
+        lost || slow || stranger.is_some_and(|s| s.is_over(calls, cx))
+    }
+
+    fn count_read(&mut self, bytes: usize) {
+        if let Some(p) = &mut self.preface {
+            p.read += bytes;
+            if p.read >= PREFACE_BYTES {
+                self.preface = None;
+            }
+        }
+    }
+}
+
+impl Stranger {
+    fn is_over(&mut self, calls: &Calls, cx: &mut Context<'_>) -> bool {
+        while self.silence.as_mut().poll(cx).is_ready() {
+            let begun = calls.begun();
+            if calls.is_idle() && begun == self.begun {
+                return true;
+            }
+            self.begun = begun;
+            self.silence.set(tokio::time::sleep(ANONYMOUS_SILENCE));
+        }
+        self.life.as_mut().poll(cx).is_ready()
+    }
 }
 
 impl Accepted {
@@ -70,22 +152,8 @@ impl Accepted {
         self.peer.address
     }
 
-    /// Whether the connection has to end now.
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
-        let sleep = match &mut self.end {
-            End::Preface { by, .. } | End::At(by) => by,
-            End::Never => return false,
-        };
-        sleep.as_mut().poll(cx).is_ready()
-    }
-
-    fn count_read(&mut self, bytes: usize) {
-        if let End::Preface { read, then, .. } = &mut self.end {
-            *read += bytes;
-            if *read >= PREFACE_BYTES {
-                self.end = then.take().map_or(End::Never, End::At);
-            }
-        }
+        self.ends.have_come(&self.peer.calls, cx)
     }
 }
 
@@ -113,7 +181,7 @@ impl AsyncRead for Accepted {
         match Pin::new(&mut self.io).poll_read(cx, buf) {
             Poll::Ready(Ok(())) => {
                 let bytes = buf.filled().len() - before;
-                self.count_read(bytes);
+                self.ends.count_read(bytes);
                 Poll::Ready(Ok(()))
             }
             Poll::Pending if self.is_over(cx) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),

@@ -14,8 +14,10 @@ use rustls::server::ProducesTickets;
 use rustls::time_provider::TimeProvider;
 use zeroize::Zeroizing;
 
-/// A key is used for this long, seconds; tickets hold until the end of the next one.
-const PERIOD: u64 = 6 * 3_600;
+/// A key is used for this long, seconds; tickets hold until the end of the next one. An agent gets
+/// its ticket when it connects and needs it when the coordinator restarts, up to half the life of
+/// its certificate (12 h) later.
+const PERIOD: u64 = 24 * 3_600;
 
 /// Larger tickets are not ours: a chain of two P-256 certificates has about 1.2 KiB.
 const MAX_TICKET: usize = 8 * 1024;

@@ -8,7 +8,7 @@ use h8lio_model::audit::{AuditEntry, AuditHead, Outcome};
 use h8lio_model::section::Digest;
 use tokio::sync::watch;
 
-use super::{AUDIT_PREFIX, AuditDraft, AuditError, HEAD, Recorded, decode, entry_key};
+use super::{AUDIT_PREFIX, AuditDraft, AuditError, HEAD, HEAD_TARGET, Recorded, decode, entry_key};
 use crate::lane::Worker;
 use crate::store::{
     Compare, CompareOp, ErrorClass, KeyRange, MAX_OPS, MAX_TXN_BYTES, Op, OpResponse, Store,
@@ -216,7 +216,7 @@ impl Chain {
                 Attempt::Conflict => return Ok(None),
                 Attempt::Done(Recorded { head, revision }) => {
                     self.head = head;
-                    tracing::info!(seq = head.seq, hash = %head.hash, "audit head");
+                    tracing::info!(target: HEAD_TARGET, seq = head.seq, hash = %head.hash, "audit head");
                     self.publish.send_replace(head);
                     let heads = entries.iter().map(AuditEntry::head);
                     let recorded = heads.map(|head| Recorded { head, revision });

@@ -320,3 +320,29 @@ async fn a_reading_longer_than_a_page_is_whole_in_order_and_ends_at_its_limit() 
     }
     assert_eq!(log.verify(vec![]).await, Ok(vec![]));
 }
+
+#[test]
+fn what_comes_after_the_end_of_the_writer_is_named_and_not_done() {
+    let runtime = || {
+        let mut one = tokio::runtime::Builder::new_current_thread();
+        one.build().expect("a runtime")
+    };
+    let store = store();
+    let first = runtime();
+    let log = first.block_on(log(&store));
+    drop(first); // and with it the writer
+    let late = log.append(draft("a"), vec![Op::put("/a", "1")], vec![]);
+    let error = runtime().block_on(late).expect_err("nobody writes");
+    let want = "cannot record node.ban in the audit log, so it was not done";
+    assert_eq!(error.to_string(), want);
+    assert!(
+        matches!(
+            error,
+            AuditError::Store {
+                source: StoreError::Closed { .. },
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use h8lio_model::session::LONGEST_BEAT;
+
 use super::duration::show;
 use super::{ConfigError, Settings};
 
@@ -197,7 +199,7 @@ fn session(s: &Settings) -> Vec<Rule> {
         within(
             "session.beat",
             t.beat,
-            (Duration::from_millis(100), secs(60)),
+            (Duration::from_millis(100), LONGEST_BEAT),
         ),
         order(
             "session.suspect_after",
@@ -235,7 +237,7 @@ fn session(s: &Settings) -> Vec<Rule> {
 fn certificates(s: &Settings) -> Vec<Rule> {
     let c = s.certificates;
     vec![
-        within("certificates.node", c.node, (secs(10), secs(90 * DAY))),
+        within("certificates.node", c.node, (secs(15 * 60), secs(90 * DAY))),
         within(
             "certificates.operator",
             c.operator,
@@ -282,6 +284,12 @@ fn limits(s: &Settings) -> Vec<Rule> {
             l.anonymous_connections,
             1,
             l.connections,
+        ),
+        number(
+            "limits.anonymous_connections_per_source",
+            l.anonymous_connections_per_source,
+            1,
+            1_000_000,
         ),
         number("limits.message_bytes", l.message_bytes, 64 << 10, 64 << 20),
         number(

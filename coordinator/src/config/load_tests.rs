@@ -88,7 +88,7 @@ fn a_file_with_fleet_and_address_is_enough() {
 #[case(
     "[session]\nbeat = \"1ms\"",
     4,
-    "session.beat: 1ms is outside 100ms to 1m"
+    "session.beat: 1ms is outside 100ms to 10s"
 )]
 #[case(
     "[session]\n\nsuspect_after = \"1s\"",
@@ -115,7 +115,7 @@ fn a_file_with_fleet_and_address_is_enough() {
 #[case(
     "[certificates]\nnode = \"0s\"",
     4,
-    "certificates.node: 0ms is outside 10s to 90d"
+    "certificates.node: 0ms is outside 15m to 90d"
 )]
 #[case("[log]\nformat = \"xml\"", 4, "log.format: unknown variant")]
 #[case("fleet = \"twice\"", 3, "duplicate key")]

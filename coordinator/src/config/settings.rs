@@ -99,6 +99,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections without a certificate (servers that join).
     pub anonymous_connections: usize,
+    /// Of those, from one address.
+    pub anonymous_connections_per_source: usize,
     /// Largest message that is decoded, bytes.
     pub message_bytes: usize,
     /// Largest report of one agent, bytes.
@@ -188,10 +190,12 @@ impl Session {
     /// The timings: what the file says, the rest from the beat.
     pub fn timing(&self) -> Timing {
         let base = Timing::for_beat(self.beat);
+        let unreachable_after = self.unreachable_after.unwrap_or(base.unreachable_after);
         Timing {
             beat: self.beat,
             suspect_after: self.suspect_after.unwrap_or(base.suspect_after),
-            unreachable_after: self.unreachable_after.unwrap_or(base.unreachable_after),
+            unreachable_after,
+            restart_within: unreachable_after * 2,
             stable_for: self.stable_for.unwrap_or(base.stable_for),
             warm_up: self.warm_up.unwrap_or(base.warm_up),
         }
@@ -217,6 +221,7 @@ impl Default for Limits {
             pending_handshakes_per_source: 256,
             connections: 20_000,
             anonymous_connections: 1_024,
+            anonymous_connections_per_source: 64,
             message_bytes: 4 << 20,
             report_bytes: 2 << 20,
             streams_per_connection: 64,

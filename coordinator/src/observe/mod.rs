@@ -32,6 +32,8 @@ pub enum Notice {
     Closed(NodeId),
     /// A session ended with goodbye: the agent returns.
     Goodbye(NodeId),
+    /// A session ended because the server goes down.
+    GoingDown(NodeId),
 }
 
 /// The handle of the sessions.
@@ -116,14 +118,15 @@ impl Observer {
             Notice::Opened(id) => (id, Input::Heard),
             Notice::Closed(id) => (id, Input::StreamClosed),
             Notice::Goodbye(id) => (id, Input::Goodbye),
+            Notice::GoingDown(id) => (id, Input::GoingDown),
         };
         let Some(node) = self.registry.by_id(id) else {
             return;
         };
-        if node.record().value.admission != Admission::Enrolled {
+        let now = self.clock.mono();
+        if !self.is_watched(&node, now) {
             return;
         }
-        let now = self.clock.mono();
         if input != Input::Heard {
             // What was heard before the end counts first.
             self.apply_beats(&node, now);
@@ -136,7 +139,8 @@ impl Observer {
         let now = self.clock.mono();
         let late = now.saturating_sub(self.last_tick);
         self.last_tick = now;
-        let nodes = self.registry.all();
+        let mut nodes = self.registry.all();
+        nodes.retain(|node| self.is_watched(node, now));
         for node in &nodes {
             self.apply_beats(node, now);
         }
@@ -148,9 +152,7 @@ impl Observer {
             );
             self.wave = Wave::begin(now);
             for node in &nodes {
-                if node.record().value.admission == Admission::Enrolled {
-                    self.apply(node, Input::Amnesty, now);
-                }
+                self.apply(node, Input::Amnesty, now);
             }
             return;
         }
@@ -158,17 +160,51 @@ impl Observer {
             return;
         }
         let returning = self.wave.goes_on(now, &self.timing);
+        let proved = self.store_writes(&nodes, now);
         for node in &nodes {
-            if node.record().value.admission == Admission::Enrolled {
-                if returning && self.not_heard_yet(node) {
-                    continue;
-                }
-                self.apply(node, Input::Tick, now);
-            } else {
-                // A node that is approved later begins with a full grace.
-                self.watches.remove(&node.id);
+            if (returning && self.not_heard_yet(node)) || (!proved && self.is_doubtful(node, now)) {
+                continue;
             }
+            self.apply(node, Input::Tick, now);
         }
+    }
+
+    /// Whether the store has shown lately that it writes; asks for that early enough when a verdict
+    /// may follow. A stall that no other write meets is noticed by this one.
+    fn store_writes(&self, nodes: &[Arc<Node>], now: Duration) -> bool {
+        let lately = self.timing.suspect_after;
+        if !self.health.answered_within(lately / 2, now)
+            && nodes.iter().any(|node| self.is_doubtful(node, now))
+        {
+            self.health.doubt();
+        }
+        self.health.answered_within(lately, now)
+    }
+
+    fn is_doubtful(&self, node: &Node, now: Duration) -> bool {
+        let watch = self.watches.get(&node.id);
+        watch.is_some_and(|w| w.is_doubtful(now, &self.timing))
+    }
+
+    /// Whether anything is to be learnt from what is heard of a node. One that was not admitted, or
+    /// is banned, is not listened to: its silence is our doing. Once it may speak it begins with a
+    /// full grace.
+    fn is_watched(&mut self, node: &Node, now: Duration) -> bool {
+        let record = node.record();
+        if record.value.admission != Admission::Enrolled {
+            self.watches.remove(&node.id);
+            return false;
+        }
+        let was_banned = self
+            .watches
+            .get(&node.id)
+            .is_some_and(|w| w.why() == Why::Banned);
+        match (record.value.banned.is_some(), was_banned) {
+            (true, false) => self.apply(node, Input::Banned, now),
+            (false, true) => self.apply(node, Input::Amnesty, now),
+            (true, true) | (false, false) => {}
+        }
+        record.value.banned.is_none()
     }
 
     fn not_heard_yet(&self, node: &Node) -> bool {
@@ -248,10 +284,13 @@ fn describe(node: &Node, t: Transition) -> Option<(Severity, &'static str, Strin
             "NodeOnline",
             format!("node {name} is online"),
         ),
+        // The ban itself is the news.
+        Availability::Suspect if t.why == Why::Banned => return None,
         Availability::Suspect => {
             let cause = match t.why {
                 Why::StreamClosed => "its stream closed",
                 Why::Restarting => "its agent said that it restarts",
+                Why::GoingDown => "its agent said that the server goes down",
                 Why::Stabilizing => "it is heard again and has to stay for a while",
                 _ => "its beats are late",
             };
@@ -261,6 +300,13 @@ fn describe(node: &Node, t: Transition) -> Option<(Severity, &'static str, Strin
                 format!("node {name} is suspect: {cause}"),
             )
         }
+        Availability::Unreachable if t.why == Why::GoingDown => (
+            Severity::Warning,
+            "NodeUnreachable",
+            format!(
+                "node {name} is unreachable, as its agent announced: the server went down (nothing is moved or fenced without proof)"
+            ),
+        ),
         Availability::Unreachable => (
             Severity::Alert,
             "NodeUnreachable",

@@ -1,6 +1,6 @@
 //! The observer by hand: each round and each notice when the test says so.
 
-use h8lio_model::lifecycle::Scheduling;
+use h8lio_model::lifecycle::{Ban, Scheduling};
 use h8lio_model::section::Digest;
 use h8lio_model::token::Claims;
 use jiff::Timestamp;
@@ -19,8 +19,12 @@ struct Watched {
     clock: Arc<ManualClock>,
     health: Arc<StoreHealth>,
     timing: Timing,
+    registry: Arc<Registry>,
     node: Arc<Node>,
     observer: Observer,
+    /// The write that is asked for does not come back.
+    store_stalls: bool,
+    stalled: Vec<u64>,
     _notifier: Notifier,
 }
 
@@ -30,7 +34,8 @@ fn record(id: u128, name: &str) -> NodeRecord {
         name: name.parse().expect("a name"),
         admission: Admission::Enrolled,
         scheduling: Scheduling::Active,
-        restriction: None,
+        banned: None,
+        quarantined: None,
         roles: Vec::new(),
         topology: None,
         labels: Default::default(),
@@ -61,14 +66,22 @@ async fn watched() -> Watched {
     let feed = Feed::new(as_clock());
     let health = Arc::new(StoreHealth::default());
     let timing = Timing::for_beat(BEAT);
-    let (observer, notifier) =
-        Observer::new(registry, feed, as_clock(), Arc::clone(&health), timing);
+    let (observer, notifier) = Observer::new(
+        Arc::clone(&registry),
+        feed,
+        as_clock(),
+        Arc::clone(&health),
+        timing,
+    );
     Watched {
+        registry,
         clock,
         health,
         timing,
         node,
         observer,
+        store_stalls: false,
+        stalled: Vec::new(),
         _notifier: notifier,
     }
 }
@@ -83,6 +96,21 @@ impl Watched {
                 self.node.live.heard(self.clock.mono());
             }
             self.observer.tick();
+            self.probe();
+        }
+    }
+
+    /// Writes when the observer asks for it, as the coordinator does.
+    fn probe(&mut self) {
+        if !self.health.take_doubt() {
+            return;
+        }
+        let now = self.clock.mono();
+        let write = self.health.begin(now);
+        if self.store_stalls {
+            self.stalled.push(write);
+        } else {
+            self.health.end(write, now, Outcome::Answered);
         }
     }
 
@@ -128,6 +156,62 @@ async fn a_closed_stream_needs_no_round_and_goodbye_is_no_alarm() {
     assert_eq!(w.is(), Availability::Suspect, "a restart takes its time");
     w.observer.notice(Notice::Opened(w.node.id));
     assert_eq!(w.is(), Availability::Online);
+    // Who does not come back is missed much sooner than after a start of the coordinator.
+    w.observer.notice(Notice::Goodbye(w.node.id));
+    w.watch(w.timing.restart_within + BEAT, false);
+    assert!(w.timing.restart_within + BEAT < w.timing.warm_up);
+    assert_eq!((w.is(), w.why()), (Availability::Unreachable, Why::Silent));
+}
+
+impl Watched {
+    async fn ban(&self, ban: Option<Ban>) {
+        let change = |r: &mut NodeRecord| {
+            r.banned.clone_from(&ban);
+            true
+        };
+        let now = self.clock.now();
+        let changed = self.registry.update(self.node.id, now, change).await;
+        changed.expect("changed");
+    }
+}
+
+/// scenario: 38 (unit)
+#[tokio::test]
+async fn a_banned_node_is_not_failed_whatever_is_heard_of_it_and_has_a_grace_afterwards() {
+    let mut w = Watched::online().await;
+    w.ban(Some(Ban {
+        reason: "it misbehaves".to_owned(),
+        by: "admin".to_owned(),
+        at: Timestamp::UNIX_EPOCH,
+    }))
+    .await;
+    let banned = (Availability::Suspect, Why::Banned);
+    w.observer.notice(Notice::Closed(w.node.id));
+    assert_eq!((w.is(), w.why()), banned);
+    w.watch(w.timing.unreachable_after * 10, false);
+    assert_eq!((w.is(), w.why()), banned);
+    // A beat that was under way, and a pause of the coordinator.
+    w.node.live.heard(w.clock.mono());
+    w.clock.advance(Duration::from_secs(60));
+    w.observer.tick();
+    assert_eq!((w.is(), w.why()), banned);
+    w.ban(None).await;
+    w.watch(BEAT, false);
+    assert_eq!(w.is(), Availability::WarmingUp);
+    w.watch(w.timing.warm_up - BEAT * 2, false);
+    assert_eq!(w.is(), Availability::WarmingUp, "the whole grace");
+    w.watch(BEAT * 2, false);
+    assert_eq!(w.is(), Availability::Unreachable);
+}
+
+#[tokio::test]
+async fn a_server_that_goes_down_is_unreachable_no_later_than_another() {
+    let mut w = Watched::online().await;
+    w.observer.notice(Notice::GoingDown(w.node.id));
+    assert_eq!((w.is(), w.why()), (Availability::Suspect, Why::GoingDown));
+    w.watch(w.timing.unreachable_after + BEAT / 2, false);
+    let gone = (Availability::Unreachable, Why::GoingDown);
+    assert_eq!((w.is(), w.why()), gone);
 }
 
 #[tokio::test]
@@ -192,6 +276,36 @@ async fn while_the_store_stalls_there_is_no_verdict_and_afterwards_a_grace() {
     w.watch(BEAT, false);
     assert_eq!(w.is(), Availability::WarmingUp);
     w.watch(w.timing.warm_up + BEAT, false);
+    assert_eq!(w.is(), Availability::Unreachable);
+}
+
+/// scenario: 9 (unit)
+#[tokio::test]
+async fn a_stall_that_no_other_write_meets_is_noticed_before_a_verdict() {
+    let mut w = Watched::online().await;
+    w.store_stalls = true;
+    w.watch(BEAT * 20, true);
+    assert_eq!(w.stalled.len(), 0, "nobody asks while all is quiet");
+    w.watch(Duration::from_secs(40), false);
+    assert_eq!(w.is(), Availability::Online, "the last verdict stands");
+    w.store_stalls = false;
+    let now = w.clock.mono();
+    assert!(!w.stalled.is_empty());
+    for write in w.stalled.drain(..) {
+        w.health.end(write, now, Outcome::Answered);
+    }
+    w.watch(BEAT, false);
+    assert_eq!(w.is(), Availability::WarmingUp, "a grace for all");
+    w.watch(w.timing.warm_up + BEAT, false);
+    assert_eq!(w.is(), Availability::Unreachable);
+}
+
+#[tokio::test]
+async fn proof_of_the_store_costs_a_verdict_no_time() {
+    let mut w = Watched::online().await;
+    w.watch(w.timing.suspect_after, false);
+    assert_eq!(w.is(), Availability::Suspect);
+    w.watch(w.timing.unreachable_after - w.timing.suspect_after, false);
     assert_eq!(w.is(), Availability::Unreachable);
 }
 

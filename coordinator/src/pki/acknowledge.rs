@@ -106,7 +106,7 @@ pub fn report(
             });
         }
     }
-    let usable = |o: &&Operator| o.revoked_at.is_none() && o.expires_at > as_of;
+    let usable = |o: &&Operator| o.revoked_at.is_none() && o.expires_at >= as_of;
     for operator in operators.iter().filter(usable) {
         known += 1;
         if operator.created_at < under_way.begun_at + TAKEN_UP {

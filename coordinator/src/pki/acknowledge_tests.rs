@@ -35,7 +35,8 @@ fn node(name: &str, admission: Admission, generation: u64, bundle: Option<Digest
         name: name.parse().expect("valid"),
         admission,
         scheduling: Scheduling::Active,
-        restriction: None,
+        banned: None,
+        quarantined: None,
         roles: Vec::new(),
         topology: None,
         labels: Default::default(),
@@ -119,6 +120,17 @@ fn who_has_no_certificate_that_could_go_bad_is_not_waited_for() {
 }
 
 #[test]
+fn an_operator_is_waited_for_until_the_last_second_of_the_certificate() {
+    let until = |end| {
+        let mut ada = operator("ada", begun());
+        ada.expires_at = begun() + Duration::from_secs(end);
+        waiting(&[], &[ada]).0
+    };
+    // The report is of an hour after the begin.
+    assert_eq!((until(3_600), until(3_599)), (1, 0));
+}
+
+#[test]
 fn an_operator_is_ready_when_the_certificate_was_surely_made_by_the_new_authority() {
     let operators = [
         operator("before", begun() - Duration::from_secs(60)),
@@ -130,4 +142,48 @@ fn an_operator_is_ready_when_the_certificate_was_surely_made_by_the_new_authorit
         waiting(&[], &operators),
         (3, late.map(String::from).to_vec())
     );
+}
+
+fn a_report() -> Acknowledgements {
+    Acknowledgements {
+        bundle: BUNDLE,
+        as_of: begun(),
+        known: 2,
+        waiting: vec![Waiting {
+            who: "operator/ada".into(),
+            name: "ada".into(),
+            last_seen: None,
+        }],
+    }
+}
+
+#[test]
+fn a_report_is_read_as_it_was_written_and_none_is_no_error() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("report.json");
+    assert_eq!(Acknowledgements::read(&path).expect("no report"), None);
+    a_report().write(&path).expect("written");
+    let read = Acknowledgements::read(&path).expect("read");
+    assert_eq!(read, Some(a_report()));
+}
+
+#[test]
+fn a_report_that_cannot_be_read_is_not_taken_for_none() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = Acknowledgements::read(dir.path());
+    assert!(matches!(folder, Err(ReadError::Read(_))), "{folder:?}");
+    let path = dir.path().join("report.json");
+    std::fs::write(&path, "{").expect("written");
+    let cut = Acknowledgements::read(&path);
+    assert!(matches!(cut, Err(ReadError::Damaged(_))), "{cut:?}");
+}
+
+#[test]
+fn a_report_lies_beside_the_store() {
+    let settings = r#"fleet = "prod"
+store = "/var/lib/x/store.db""#;
+    let settings: Settings = toml::from_str(settings).expect("settings");
+    let path = Acknowledgements::path(&settings);
+    let want = Path::new("/var/lib/x/trust-acknowledgements.json");
+    assert_eq!(path, want);
 }

@@ -157,6 +157,21 @@ fn nothing_outlives_the_issuing_certificate() {
 }
 
 #[test]
+fn an_authority_issues_from_its_first_second_to_before_its_last() {
+    let a = authority();
+    let Validity {
+        not_before,
+        not_after,
+    } = a.validity();
+    let second = Duration::from_secs(1);
+    a.check(not_before).expect("its first second");
+    a.check(not_after - second)
+        .expect("the one before its last");
+    let early = a.check(not_before - second);
+    assert!(matches!(early, Err(AuthorityError::NotYetValid { at }) if at == not_before));
+}
+
+#[test]
 fn a_lifetime_beyond_all_calendars_is_refused() {
     let a = authority();
     let refused = a.issue_node(&key(), node(), Rotation(1), now(), Duration::MAX);

@@ -107,6 +107,14 @@ fn a_request_of_one_mebibyte_is_refused_before_it_is_parsed() {
 
 /// scenario: 40 (unit)
 #[test]
+fn a_request_of_eight_kibibytes_is_still_parsed_and_one_byte_more_is_not() {
+    assert_eq!(read(&[0x30; 8192]), Err(CsrRefusal::Malformed));
+    let bytes = 8193;
+    assert_eq!(read(&[0x30; 8193]), Err(CsrRefusal::TooLarge { bytes }));
+}
+
+/// scenario: 40 (unit)
+#[test]
 fn bytes_behind_the_request_are_refused() {
     let mut der = plain(&pair());
     der.extend([0x05, 0x00]);
@@ -138,6 +146,10 @@ fn weak_and_foreign_keys_are_refused_by_name() {
         )
     };
     assert_eq!(refused(&rsa_1024), "an RSA key");
+    let endless = tlv(0x30, &tlv(0x06, &[0x2a; 200]));
+    let endless = tlv(0x30, &[endless, tlv(0x03, &[0, 4])].concat());
+    let cut = format!("a key of algorithm 1.2{}", ".42".repeat(19));
+    assert_eq!(refused(&endless), cut, "and 180 more");
     let p224 = ec_spki(&[0x2b, 0x81, 0x04, 0x00, 0x21], &[4; 57]);
     assert_eq!(refused(&p224), "an ECDSA key on curve 1.3.132.0.33");
     let compressed = [&[2u8], &key.public_key().as_ref()[1..33]].concat();
@@ -175,10 +187,8 @@ fn a_request_signed_with_sha1_is_refused() {
     let key = signer();
     let ecdsa_sha1 = tlv(0x30, &tlv(0x06, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1]));
     let der = request_with_spki(&p256_spki(&key), &key, &ecdsa_sha1);
-    assert!(matches!(
-        read(&der),
-        Err(CsrRefusal::UnacceptableSignature { .. })
-    ));
+    let found = "1.2.840.10045.4.1".to_owned();
+    assert_eq!(read(&der), Err(CsrRefusal::UnacceptableSignature { found }));
 }
 
 /// scenario: 40 (unit)

@@ -40,6 +40,23 @@ pub enum AuthorityError {
     Make(#[source] rcgen::Error),
 }
 
+impl AuthorityError {
+    /// Whether it stays until a person does something about the files.
+    pub const fn is_permanent(&self) -> bool {
+        match self {
+            Self::Expired { .. } | Self::NotYetValid { .. } => false,
+            Self::File(_)
+            | Self::NotACertificate { .. }
+            | Self::NotAKey { .. }
+            | Self::KeyMismatch { .. }
+            | Self::ChainMismatch { .. }
+            | Self::OtherFleet { .. }
+            | Self::Bundle(_)
+            | Self::Make(_) => true,
+        }
+    }
+}
+
 /// Why a certificate cannot be issued.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {

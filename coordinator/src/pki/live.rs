@@ -174,20 +174,16 @@ impl LivePki {
         Ok(true)
     }
 
-    /// Renews the coordinator's own certificate when half of its life is over; says whether it
-    /// did. Connections go on with the old one.
+    /// Renews the coordinator's own certificate when half of its life is over, or when it begins in
+    /// the future: this clock was ahead and was set right. Says whether it did. Connections go on
+    /// with the old one.
     ///
     /// # Errors
     /// [`LiveError`]; the old certificate stays.
     pub fn renew_own(&self) -> Result<bool, LiveError> {
         let now = self.clock.now();
-        let due = self
-            .seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .own
-            .half_life();
-        if now < due {
+        let own = self.seen.lock().unwrap_or_else(PoisonError::into_inner).own;
+        if own.not_before <= now && now < own.half_life() {
             return Ok(false);
         }
         let own = self.issue_own(&self.authority.load(), now)?;

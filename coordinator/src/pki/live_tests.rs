@@ -244,6 +244,19 @@ async fn the_own_certificate_is_renewed_at_half_of_its_life() {
 }
 
 #[tokio::test]
+async fn the_own_certificate_is_made_anew_when_it_begins_in_the_future() {
+    let mut place = place();
+    let agent = place.enroll(1);
+    let right = place.clock.now();
+    place.clock.jump_wall(right + DAY * 20);
+    assert!(place.live.renew_own().expect("half of its life is over"));
+    place.clock.jump_wall(right);
+    assert!(place.live.renew_own().expect("it has not begun"));
+    assert!(!place.live.renew_own().expect("just done"));
+    assert!(is_node(&place.dial(&agent).await, false));
+}
+
+#[tokio::test]
 async fn an_authority_that_has_ended_is_refused_at_the_start() {
     let place = place();
     place.clock.advance(DAY * 3_651);

@@ -13,9 +13,7 @@ use rcgen::{
 };
 use x509_parser::x509::X509Name;
 
-/// How far the start of a certificate lies in the past, so that a peer whose clock is a little
-/// behind can use it at once.
-pub const BACKDATE: Duration = Duration::from_secs(5 * 60);
+pub use h8lio_tls::identity::BACKDATE;
 
 /// Life of root and issuing certificates: ten years. Rotation makes both anew, long before.
 pub const AUTHORITY_LIFE: Duration = Duration::from_secs(10 * 365 * 86_400);

@@ -16,10 +16,10 @@ use h8lio_tls::identity::Validity;
 use h8lio_tls::pin::SpkiPin;
 use h8lio_tls::serial::Serial;
 use h8lio_tls::spiffe::{self, CertificateFault, Subject};
-use h8lio_tls::verify::check_chain;
+use h8lio_tls::verify::{Signatures, check_chain};
 use jiff::Timestamp;
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, verify_tls13_signature};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
@@ -100,7 +100,7 @@ impl ClientRefusal {
 pub struct ClientVerifier {
     fleet: FleetName,
     bundle: Arc<ArcSwap<TrustBundle>>,
-    provider: Arc<CryptoProvider>,
+    signatures: Signatures,
 }
 
 tokio::task_local! {
@@ -132,7 +132,7 @@ impl ClientVerifier {
         Self {
             fleet,
             bundle,
-            provider,
+            signatures: Signatures::new(provider),
         }
     }
 
@@ -218,21 +218,27 @@ impl ClientVerifier {
         // "If present": webpki asks the authorities in between, too, and ours carry none.
         let usage = KeyUsage::client_auth();
         let bundle = self.bundle.load();
-        check_chain(leaf, intermediates, &bundle, usage, at, &self.provider).map_err(
-            |e| match e {
-                Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-                    ClientRefusal::UnknownCa { who: who() }
-                }
-                // Two authorities may share a name and differ in their keys.
-                Error::InvalidCertificate(CertificateError::BadSignature) => {
-                    ClientRefusal::UnknownCa { who: who() }
-                }
-                Error::InvalidCertificate(CertificateError::InvalidPurpose) => {
-                    ClientRefusal::WrongPurpose { who: who() }
-                }
-                cause => ClientRefusal::Chain { who: who(), cause },
-            },
-        )?;
+        check_chain(
+            leaf,
+            intermediates,
+            &bundle,
+            usage,
+            at,
+            self.signatures.provider(),
+        )
+        .map_err(|e| match e {
+            Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+                ClientRefusal::UnknownCa { who: who() }
+            }
+            // Two authorities may share a name and differ in their keys.
+            Error::InvalidCertificate(CertificateError::BadSignature) => {
+                ClientRefusal::UnknownCa { who: who() }
+            }
+            Error::InvalidCertificate(CertificateError::InvalidPurpose) => {
+                ClientRefusal::WrongPurpose { who: who() }
+            }
+            cause => ClientRefusal::Chain { who: who(), cause },
+        })?;
         if is_for_clients(leaf) {
             Ok(())
         } else {
@@ -293,7 +299,7 @@ impl ClientCertVerifier for ClientVerifier {
         _cert: &CertificateDer<'_>,
         _dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("TLS 1.2 is not spoken".into()))
+        self.signatures.tls12()
     }
 
     fn verify_tls13_signature(
@@ -302,14 +308,11 @@ impl ClientCertVerifier for ClientVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, algorithms)
+        self.signatures.tls13(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.signatures.schemes()
     }
 }
 

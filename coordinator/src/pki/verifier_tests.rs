@@ -79,6 +79,17 @@ fn a_node_is_known_by_its_certificate() {
     assert!(caller.is_expired(issued.not_after + Duration::from_secs(1)));
 }
 
+#[test]
+fn a_node_is_known_with_the_generation_of_the_authority_that_it_has_to_leave() {
+    let second = Generation::make(&fleet(), 2, start()).expect("made");
+    let a = second.into_authority().expect("authority");
+    let caller = judge(&a, &node(&a).chain, start()).expect("accepted");
+    assert!(
+        matches!(caller, Caller::Node { authority: 2, .. }),
+        "{caller:?}"
+    );
+}
+
 /// scenario: 36 (unit)
 #[test]
 fn a_nodes_certificate_that_ended_months_ago_passes_and_is_marked() {
@@ -109,8 +120,16 @@ fn an_ended_certificate_of_a_foreign_authority_does_not_pass() {
 fn an_operators_certificate_that_ended_is_refused_as_expired() {
     let a = authority();
     let issued = operator(&a);
-    judge(&a, &issued.chain, issued.not_after).expect("the last second still counts");
+    let ada = judge(&a, &issued.chain, issued.not_after).expect("the last second still counts");
     let late = issued.not_after + Duration::from_secs(1);
+    assert_eq!(ada.serial(), Some(issued.serial));
+    for (now, ended) in [(start(), false), (issued.not_after, false), (late, true)] {
+        assert_eq!(
+            ada.is_expired(now),
+            ended,
+            "on a connection that is open at {now}"
+        );
+    }
     let refusal = judge(&a, &issued.chain, late).expect_err("refused");
     assert!(
         matches!(refusal, ClientRefusal::Expired { .. }),
@@ -127,6 +146,8 @@ fn an_operators_certificate_that_ended_is_refused_as_expired() {
 #[test]
 fn not_yet_valid_is_told_from_expired() {
     let a = authority();
+    let first = node(&a).not_before;
+    judge(&a, &node(&a).chain, first).expect("the first second counts");
     for chain in [node(&a).chain, operator(&a).chain] {
         let refusal = judge(&a, &chain, start() - DAY).expect_err("refused");
         assert!(

@@ -5,6 +5,8 @@ mod node;
 pub mod records;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -14,7 +16,7 @@ use h8lio_model::lifecycle::Admission;
 use h8lio_model::section::{Digest, SectionKind};
 use jiff::Timestamp;
 
-pub use node::{Live, Node, Verdict, Versioned};
+pub use node::{Held, Live, Node, Verdict, Versioned};
 use records::{BadRecord, NodeRecord, SeenRecord};
 
 use crate::store::{self, Compare, KeyRange, Op, Store, StoreError, Txn};
@@ -46,6 +48,7 @@ pub struct Registry {
 struct Inner {
     nodes: HashMap<NodeId, Arc<Node>>,
     names: HashMap<NodeName, NodeId>,
+    keys: HashMap<Digest, NodeId>,
 }
 
 impl Registry {
@@ -68,6 +71,7 @@ impl Registry {
             if value.admission != Admission::Decommissioned {
                 inner.names.insert(value.name.clone(), value.id);
             }
+            inner.keys.insert(value.enrolled_key, value.id);
             let node = Node::new(Versioned { value, revision }, seen, now);
             inner.nodes.insert(node.id, Arc::new(node));
         }
@@ -127,6 +131,32 @@ impl Registry {
             .ok_or_else(|| RegistryError::NotFound(text.chars().take(80).collect()))
     }
 
+    /// The node that asked to join with this key. Also one that the store has and memory lacks: its
+    /// admission was written, and the call that asked for it ended before it was told.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn by_enrolled_key(
+        &self,
+        key: Digest,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Node>>, RegistryError> {
+        let known = self.read().keys.get(&key).copied();
+        if let Some(node) = known.and_then(|id| self.by_id(id)) {
+            return Ok(Some(node));
+        }
+        let Some(kv) = self.store.get(&records::enrolled_key_key(key)).await? else {
+            return Ok(None);
+        };
+        match std::str::from_utf8(&kv.value)
+            .ok()
+            .and_then(|s| s.parse().ok())
+        {
+            Some(id) => self.refresh(id, now).await.map(Some),
+            None => Err(RegistryError::NotFound(kv.key)),
+        }
+    }
+
     /// All nodes, in no order.
     pub fn all(&self) -> Vec<Arc<Node>> {
         self.read().nodes.values().cloned().collect()
@@ -141,11 +171,14 @@ impl Registry {
     pub fn create_ops(record: &NodeRecord) -> (Vec<Compare>, Vec<Op>) {
         let node = records::node_key(record.id);
         let name = records::name_key(&record.name);
+        let key = records::enrolled_key_key(record.enrolled_key);
+        let id = record.id.to_string().into_bytes();
         (
-            vec![Compare::absent(node.clone()), Compare::absent(name.clone())],
+            [&node, &name, &key].map(Compare::absent).to_vec(),
             vec![
                 Op::put(node, records::write(record)),
-                Op::put(name, record.id.to_string().into_bytes()),
+                Op::put(name, id.clone()),
+                Op::put(key, id),
             ],
         )
     }
@@ -179,18 +212,22 @@ impl Registry {
             value,
             revision: kv.mod_revision,
         };
+        Ok(self.take_over(record, now))
+    }
+
+    /// Takes over a record that was read. What was read earlier may come later, and then says
+    /// nothing: its name may belong to a successor by now.
+    fn take_over(&self, record: Versioned<NodeRecord>, now: Timestamp) -> Arc<Node> {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-        if record.value.admission == Admission::Decommissioned {
-            if inner.names.get(&record.value.name) == Some(&id) {
-                inner.names.remove(&record.value.name);
-            }
-        } else {
-            inner.names.insert(record.value.name.clone(), id);
-        }
-        let node = match inner.nodes.get(&id) {
+        let r = &record.value;
+        let (id, name, key) = (r.id, r.name.clone(), r.enrolled_key);
+        let gone = r.admission == Admission::Decommissioned;
+        let node = match inner.nodes.get(&id).map(Arc::clone) {
             Some(node) => {
-                node.set_record(record);
-                Arc::clone(node)
+                if !node.set_record(record) {
+                    return node;
+                }
+                node
             }
             None => {
                 let node = Arc::new(Node::new(record, SeenRecord::default(), now));
@@ -198,7 +235,13 @@ impl Registry {
                 node
             }
         };
-        Ok(node)
+        if !gone {
+            inner.names.insert(name, id);
+        } else if inner.names.get(&name) == Some(&id) {
+            inner.names.remove(&name);
+        }
+        inner.keys.insert(key, id);
+        node
     }
 
     /// Changes a record by the coordinator's own doing (a certificate used, a clone seen).
@@ -233,18 +276,21 @@ impl Registry {
         })
     }
 
-    /// Stores what sessions leave behind, if it changed.
+    /// Stores which certificate was used, and what sessions leave behind, as far as the store does
+    /// not have it. Harmless when repeated.
     ///
     /// # Errors
-    /// When the store refuses.
-    pub async fn update_seen(
-        &self,
-        node: &Node,
-        change: impl FnOnce(&mut SeenRecord) + Send,
-    ) -> Result<(), StoreError> {
-        if let Some(seen) = node.update_seen(change) {
+    /// When the store refuses; then it is still to be stored.
+    pub async fn store_start(&self, node: &Node, now: Timestamp) -> Result<(), RegistryError> {
+        if let Some(used) = node.used() {
+            self.update(node.id, now, |r| r.acknowledge(&used)).await?;
+        }
+        let mut left = node.unstored_seen();
+        while let Some((seen, change)) = left {
             let op = Op::put(records::seen_key(node.id), records::write(&seen));
             self.store.txn(Txn::default().then([op])).await?;
+            // An older value may have come after a newer one: the last writer looks again.
+            left = node.seen_stored(change);
         }
         Ok(())
     }

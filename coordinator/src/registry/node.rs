@@ -1,20 +1,21 @@
 //! One node in memory: its record, what is heard from it, and the digests of its sections.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use h8lio_model::availability::Why;
 use h8lio_model::condition::Condition;
-use h8lio_model::ids::NodeId;
-use h8lio_model::lifecycle::Availability;
+use h8lio_model::ids::{NodeId, Rotation};
+use h8lio_model::lifecycle::{Availability, Quarantined, Restriction};
 use h8lio_model::node::Clusters;
 use h8lio_model::section::{Digest, SectionKind};
 use jiff::Timestamp;
 
-use super::records::{NodeRecord, SeenRecord};
+use super::records::{IssuedRecord, NodeRecord, SeenRecord};
+use crate::session::limits::Allowance;
 use crate::store::Revision;
 
 /// A record with the revision it was read at, for compare-and-set.
@@ -24,13 +25,25 @@ pub struct Versioned<T> {
     pub revision: Revision,
 }
 
-/// A node. Cheap to share; each part has its own lock, and the path of a beat takes none.
+/// A wall clock further from the coordinator's than this is a condition, milliseconds. Well above
+/// any network delay, well below what hurts certificates or Ceph (0.05 s is monitored by Ceph
+/// itself).
+const CLOCK_LIMIT_MS: u64 = 2_000;
+
+/// A node. Cheap to share; each part has its own lock. The path of a beat takes only that of the
+/// allowance, which nobody else holds for longer than a few instructions.
 #[derive(Debug)]
 pub struct Node {
     pub id: NodeId,
     record: RwLock<Arc<Versioned<NodeRecord>>>,
-    seen: Mutex<SeenRecord>,
+    /// The newest certificate that was used, also before the store knows.
+    used: Mutex<Option<IssuedRecord>>,
+    aside: Mutex<Option<Aside>>,
+    seen: Mutex<Seen>,
+    /// Somebody tries again and again to store `used` and `seen`.
+    storing: AtomicBool,
     pub live: Live,
+    pub allowance: Allowance,
     verdict: Mutex<Verdict>,
     facts: Mutex<Facts>,
 }
@@ -42,6 +55,8 @@ pub struct Live {
     heard: AtomicU64,
     /// Wall clock of the node minus the coordinator's, milliseconds.
     offset_ms: AtomicI64,
+    /// Since when that is beyond the limit, wall clock, milliseconds; 0: it is not.
+    off_since_ms: AtomicI64,
     /// Beats of the present session, to tell whether an old session still lives.
     pub beats: AtomicU64,
 }
@@ -60,14 +75,25 @@ impl Live {
         }
     }
 
-    /// Notes the difference of the wall clocks.
-    pub fn set_offset(&self, milliseconds: i64) {
+    /// Notes how far the node's wall clock is ahead of the coordinator's, which shows `now`; both
+    /// in milliseconds.
+    pub fn set_offset(&self, milliseconds: i64, now: i64) {
         self.offset_ms.store(milliseconds, Ordering::Relaxed);
+        if milliseconds.unsigned_abs() <= CLOCK_LIMIT_MS {
+            self.off_since_ms.store(0, Ordering::Relaxed);
+        } else if self.off_since_ms.load(Ordering::Relaxed) == 0 {
+            self.off_since_ms.store(now.max(1), Ordering::Relaxed);
+        }
     }
 
-    /// Wall clock of the node minus the coordinator's, milliseconds.
-    pub fn offset(&self) -> i64 {
-        self.offset_ms.load(Ordering::Relaxed)
+    /// How far the node's wall clock is ahead of the coordinator's (milliseconds), and since when,
+    /// if that is beyond the limit.
+    pub fn clock_off(&self) -> Option<(i64, Timestamp)> {
+        let since = match self.off_since_ms.load(Ordering::Relaxed) {
+            0 => return None,
+            ms => Timestamp::from_millisecond(ms).ok()?,
+        };
+        Some((self.offset_ms.load(Ordering::Relaxed), since))
     }
 }
 
@@ -84,6 +110,11 @@ pub struct Verdict {
     pub since: Timestamp,
 }
 
+/// A quarantine must not be stored at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the quarantine is being ended")]
+pub struct Held;
+
 /// What is known of the sections without reading the store.
 #[derive(Debug, Default)]
 struct Facts {
@@ -94,14 +125,37 @@ struct Facts {
     vitals: Option<Bytes>,
 }
 
+/// A quarantine that the store does not have yet.
+#[derive(Debug)]
+struct Aside {
+    quarantined: Quarantined,
+    /// A person is about to end it: it is not stored meanwhile.
+    held: bool,
+}
+
+/// What sessions leave behind, and which of its changes the store has.
+#[derive(Debug, Default)]
+struct Seen {
+    value: SeenRecord,
+    changes: u64,
+    stored: u64,
+}
+
 impl Node {
     /// A node as read from the store, not heard yet.
     pub fn new(record: Versioned<NodeRecord>, seen: SeenRecord, now: Timestamp) -> Self {
         Self {
             id: record.value.id,
             record: RwLock::new(Arc::new(record)),
-            seen: Mutex::new(seen),
+            used: Mutex::default(),
+            aside: Mutex::default(),
+            seen: Mutex::new(Seen {
+                value: seen,
+                ..Seen::default()
+            }),
+            storing: AtomicBool::new(false),
             live: Live::default(),
+            allowance: Allowance::default(),
             verdict: Mutex::new(Verdict {
                 availability: Availability::WarmingUp,
                 why: Why::NotHeardSinceStart,
@@ -116,28 +170,136 @@ impl Node {
         Arc::clone(&self.record.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes over a record that the store has accepted, unless a newer one is here.
-    pub(super) fn set_record(&self, record: Versioned<NodeRecord>) {
+    /// Takes over a record that the store has accepted, unless this one or a newer one is here;
+    /// says whether it did.
+    pub(super) fn set_record(&self, record: Versioned<NodeRecord>) -> bool {
         let mut slot = self.record.write().unwrap_or_else(PoisonError::into_inner);
-        if slot.revision < record.revision {
+        let newer = slot.revision < record.revision;
+        if newer {
             *slot = Arc::new(record);
+        }
+        newer
+    }
+
+    fn aside_slot(&self) -> MutexGuard<'_, Option<Aside>> {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Quarantines the identity from this moment on, whatever the store says; `false` when it is
+    /// quarantined already.
+    pub fn set_aside(&self, quarantined: Quarantined) -> bool {
+        let mut aside = self.aside_slot();
+        let first = aside.is_none() && self.record().value.quarantined.is_none();
+        if first {
+            *aside = Some(Aside {
+                quarantined,
+                held: false,
+            });
+        }
+        first
+    }
+
+    /// The quarantine that is still to be stored. An error: a person is about to end it.
+    pub fn to_store(&self) -> Result<Option<Quarantined>, Held> {
+        match &*self.aside_slot() {
+            None => Ok(None),
+            Some(aside) if aside.held => Err(Held),
+            Some(aside) => Ok(Some(aside.quarantined.clone())),
         }
     }
 
-    /// What earlier sessions left behind.
-    pub fn seen(&self) -> SeenRecord {
-        self.seen
+    /// Keeps a quarantine from being stored while it is being ended, or lets it be stored again;
+    /// says whether there is one that the store does not have.
+    pub fn hold_aside(&self, held: bool) -> bool {
+        let mut aside = self.aside_slot();
+        aside.as_mut().map(|a| a.held = held).is_some()
+    }
+
+    /// It stands in the store now, or was ended.
+    pub fn end_aside(&self) {
+        *self.aside_slot() = None;
+    }
+
+    /// The quarantine that is in force.
+    pub fn quarantined(&self) -> Option<Quarantined> {
+        let stored = self.record().value.quarantined.clone();
+        stored.or_else(|| self.aside_slot().as_ref().map(|a| a.quarantined.clone()))
+    }
+
+    /// What holds the node back: a ban before a quarantine.
+    pub fn restriction(&self) -> Option<Restriction> {
+        let stored = self.record().value.restriction();
+        stored.or_else(|| self.quarantined().map(Restriction::from))
+    }
+
+    /// Notes that a certificate was used: from this moment on an older one is a copy's, whatever
+    /// the store says.
+    pub fn note_used(&self, used: IssuedRecord) {
+        let mut slot = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.as_ref().is_none_or(|u| u.rotation <= used.rotation) {
+            *slot = Some(used);
+        }
+    }
+
+    /// The newest certificate that was used in the life of this coordinator.
+    pub(super) fn used(&self) -> Option<IssuedRecord> {
+        self.used
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    /// Changes what sessions leave behind; answers the new value when it differs.
-    pub fn update_seen(&self, change: impl FnOnce(&mut SeenRecord)) -> Option<SeenRecord> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = seen.clone();
-        change(&mut seen);
-        (*seen != before).then(|| seen.clone())
+    /// The highest rotation that the node has proved to hold.
+    pub fn acknowledged(&self) -> Rotation {
+        let used = self.used().map_or(Rotation(0), |u| u.rotation);
+        self.record().value.acknowledged().max(used)
+    }
+
+    fn seen_slot(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What earlier sessions left behind.
+    pub fn seen(&self) -> SeenRecord {
+        self.seen_slot().value.clone()
+    }
+
+    /// Changes what sessions leave behind.
+    pub fn change_seen(&self, change: impl FnOnce(&mut SeenRecord)) {
+        let mut seen = self.seen_slot();
+        let before = seen.value.clone();
+        change(&mut seen.value);
+        if seen.value != before {
+            seen.changes += 1;
+        }
+    }
+
+    /// What the store does not have yet, and the number of its last change.
+    pub(super) fn unstored_seen(&self) -> Option<(SeenRecord, u64)> {
+        let seen = self.seen_slot();
+        (seen.stored < seen.changes).then(|| (seen.value.clone(), seen.changes))
+    }
+
+    /// Notes what was stored; answers what has to be stored over it, as it changed meanwhile.
+    pub(super) fn seen_stored(&self, change: u64) -> Option<(SeenRecord, u64)> {
+        let mut seen = self.seen_slot();
+        seen.stored = seen.stored.max(change);
+        (seen.changes != change).then(|| (seen.value.clone(), seen.changes))
+    }
+
+    /// Whether the store lacks something of what sessions have told.
+    pub fn is_behind(&self) -> bool {
+        self.record().value.acknowledged() < self.acknowledged() || self.unstored_seen().is_some()
+    }
+
+    /// Becomes the one who tries again to store it; `false` when somebody else does.
+    pub fn begin_storing(&self) -> bool {
+        !self.storing.swap(true, Ordering::SeqCst)
+    }
+
+    /// Ends that. Whoever tells something new afterwards begins again.
+    pub fn end_storing(&self) {
+        self.storing.store(false, Ordering::SeqCst);
     }
 
     /// The observer's judgement.
@@ -212,5 +374,26 @@ impl Node {
     /// Replaces the vitals.
     pub fn set_vitals(&self, body: Bytes) {
         self.facts().vitals = Some(body);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_clock_is_wrong_since_it_was_seen_first_and_until_it_is_right() {
+        let live = Live::default();
+        let since = |live: &Live| live.clock_off().map(|(ms, at)| (ms, at.as_millisecond()));
+        assert_eq!(since(&live), None, "not heard yet");
+        live.set_offset(-2_000, 5_000);
+        assert_eq!(since(&live), None, "at the limit");
+        live.set_offset(-2_001, 6_000);
+        live.set_offset(90_000, 7_000);
+        assert_eq!(since(&live), Some((90_000, 6_000)));
+        live.set_offset(0, 8_000);
+        assert_eq!(since(&live), None);
+        live.set_offset(3_000, 9_000);
+        assert_eq!(since(&live), Some((3_000, 9_000)));
     }
 }

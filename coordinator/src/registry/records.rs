@@ -3,7 +3,7 @@
 use h8lio_model::audit::AuditHead;
 use h8lio_model::ids::{BootId, NodeId, NodeName, Rotation, TokenId};
 use h8lio_model::labels::Labels;
-use h8lio_model::lifecycle::{Admission, Restriction, Scheduling};
+use h8lio_model::lifecycle::{Admission, Ban, Quarantined, Restriction, Scheduling};
 use h8lio_model::role::Role;
 use h8lio_model::section::{Digest, SectionKind};
 use h8lio_model::token::{Claims, Token};
@@ -19,6 +19,11 @@ pub const SEEN: &str = "/h8lio/seen/";
 pub const SECTIONS: &str = "/h8lio/section/";
 /// Prefix of join tokens.
 pub const TOKENS: &str = "/h8lio/token/";
+/// Prefix of the uses of join tokens.
+pub const TOKEN_USES: &str = "/h8lio/token-use/";
+/// Prefix of the keys that nodes asked to join with: one key a digest, its value the node id. Finds
+/// who asks again, and makes the keys unique.
+pub const KEYS: &str = "/h8lio/node-key/";
 /// Prefix of operators.
 pub const OPERATORS: &str = "/h8lio/operator/";
 /// Prefix of node names: one key a name, its value the node id. Makes names unique.
@@ -49,6 +54,16 @@ pub fn token_key(id: &TokenId) -> String {
     format!("{TOKENS}{id}")
 }
 
+/// Key of a node's use of a token.
+pub fn token_use_key(token: &TokenId, node: NodeId) -> String {
+    format!("{TOKEN_USES}{token}/{node}")
+}
+
+/// Key of a key that a node asked with.
+pub fn enrolled_key_key(key: Digest) -> String {
+    format!("{KEYS}{key}")
+}
+
 /// A certificate that was given to a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -70,7 +85,11 @@ pub struct NodeRecord {
     pub name: NodeName,
     pub admission: Admission,
     pub scheduling: Scheduling,
-    pub restriction: Option<Restriction>,
+    #[serde(default)]
+    pub banned: Option<Ban>,
+    /// A fact of its own: the end of a ban does not make a clone go away.
+    #[serde(default)]
+    pub quarantined: Option<Quarantined>,
     pub roles: Vec<Role>,
     pub topology: Option<Topology>,
     pub labels: Labels,
@@ -92,6 +111,12 @@ pub struct NodeRecord {
 }
 
 impl NodeRecord {
+    /// What holds the node back: a ban before a quarantine.
+    pub fn restriction(&self) -> Option<Restriction> {
+        let ban = self.banned.clone().map(Restriction::from);
+        ban.or_else(|| self.quarantined.clone().map(Restriction::from))
+    }
+
     /// The highest rotation that the node has proved to hold.
     pub fn acknowledged(&self) -> Rotation {
         self.current.as_ref().map_or(Rotation(0), |c| c.rotation)
@@ -139,7 +164,12 @@ pub struct SeenRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenRecord {
+    /// Who used it stands below [`TOKEN_USES`], one key a node: a token for a whole fleet would grow
+    /// with each, and be written anew each time.
     pub token: Token,
+    /// How often it was used.
+    #[serde(default)]
+    pub uses: u32,
     /// SHA-256 of the secret.
     pub secret_hash: Digest,
 }
@@ -186,5 +216,64 @@ mod tests {
         assert!(!r.acknowledge(&issued(4)));
         assert!(!r.acknowledge(&issued(5)));
         assert_eq!((r.acknowledged(), r.pending), (Rotation(5), None));
+    }
+
+    /// scenario: 35 (unit)
+    #[test]
+    fn a_certificate_that_is_not_used_yet_waits_for_its_turn() {
+        let mut r = record(1, "n1");
+        r.pending = Some(issued(7));
+        assert!(r.acknowledge(&issued(6)), "the one before it is in use");
+        assert_eq!(
+            (r.acknowledged(), &r.pending),
+            (Rotation(6), &Some(issued(7)))
+        );
+        assert!(r.acknowledge(&issued(8)));
+        assert_eq!((r.acknowledged(), &r.pending), (Rotation(8), &None));
+    }
+
+    #[test]
+    fn a_certificate_in_use_is_noted_again_when_its_authority_becomes_known() {
+        let mut r = record(1, "n1");
+        let unknown = IssuedRecord {
+            authority: 0,
+            ..issued(5)
+        };
+        assert!(r.acknowledge(&unknown));
+        assert!(r.acknowledge(&issued(5)));
+        assert_eq!(r.current, Some(issued(5)));
+    }
+
+    #[test]
+    fn the_next_rotation_is_above_all_that_were_ever_issued() {
+        let mut r = record(1, "n1");
+        assert_eq!(r.next_rotation(), Rotation(1));
+        r.current = Some(issued(3));
+        assert_eq!(r.next_rotation(), Rotation(4));
+        r.pending = Some(issued(5));
+        assert_eq!(r.next_rotation(), Rotation(6));
+        r.current = Some(issued(9));
+        assert_eq!(r.next_rotation(), Rotation(10));
+    }
+
+    /// What a release has written, later ones must find: these are no free choice.
+    #[test]
+    fn records_lie_where_earlier_releases_put_them() {
+        let id = record(1, "n1").id;
+        let uuid = "00000000-0000-0000-0000-000000000001";
+        assert_eq!(node_key(id), format!("/h8lio/node/{uuid}"));
+        assert_eq!(seen_key(id), format!("/h8lio/seen/{uuid}"));
+        let os = section_key(id, SectionKind::Os);
+        assert_eq!(os, format!("/h8lio/section/{uuid}/os"));
+        assert_eq!(name_key(&"n1".parse().expect("a name")), "/h8lio/name/n1");
+        assert_eq!(token_key(&"t1".parse().expect("an id")), "/h8lio/token/t1");
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_named() {
+        let ours = record(1, "n1");
+        assert_eq!(read::<NodeRecord>("/k", &write(&ours)).expect("read"), ours);
+        let error = read::<NodeRecord>("/k", b"{}").expect_err("damaged");
+        assert!(error.to_string().contains("record /k "), "{error}");
     }
 }

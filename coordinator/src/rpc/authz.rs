@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use h8lio_model::ids::OperatorName;
-use h8lio_model::lifecycle::{Admission, Restriction};
+use h8lio_model::lifecycle::{Admission, Ban};
 use h8lio_model::operator::OperatorRole;
 use h8lio_proto::v1;
 use h8lio_tls::bundle::TrustBundle;
@@ -37,6 +37,20 @@ fn caller<T>(request: &Request<T>) -> Caller {
     Peer::of(request).map_or(Caller::Anonymous, |p| (*p.caller).clone())
 }
 
+/// What somebody else is told who calls as if he were an agent.
+pub fn not_a_node() -> Status {
+    Status::unauthenticated(
+        "this call needs a node certificate of this fleet; enroll the server first (h8lio-agent enroll)",
+    )
+}
+
+/// What somebody else is told who calls as if he were an operator.
+pub fn not_an_operator() -> Status {
+    Status::unauthenticated(
+        "this call needs an operator certificate of this fleet; import a context (h8lctl context import)",
+    )
+}
+
 /// The enrolled node behind the connection.
 ///
 /// # Errors
@@ -66,7 +80,7 @@ pub fn may_speak(node: &Node) -> Result<(), Status> {
     admitted(node)?;
     let record = node.record();
     let r = &record.value;
-    if let Some(Restriction::Banned { reason, by, at }) = &r.restriction {
+    if let Some(Ban { reason, by, at }) = &r.banned {
         return Err(Status::permission_denied(format!(
             "node {} was banned by {by} at {at}: {reason}; `h8lctl node unban {}` ends it",
             r.name, r.name
@@ -107,9 +121,7 @@ fn known_node<T>(request: &Request<T>, registry: &Registry) -> Result<NodeCaller
         ..
     } = caller(request)
     else {
-        return Err(Status::unauthenticated(
-            "this call needs a node certificate of this fleet; enroll the server first (h8lio-agent enroll)",
-        ));
+        return Err(not_a_node());
     };
     let node = registry.by_id(id).ok_or_else(|| {
         Status::not_found(format!("node {id} is not known to this coordinator; was its store restored from an older backup?"))
@@ -140,9 +152,7 @@ pub fn operator<T>(
         not_after,
     } = caller(request)
     else {
-        return Err(Status::unauthenticated(
-            "this call needs an operator certificate of this fleet; import a context (h8lctl context import)",
-        ));
+        return Err(not_an_operator());
     };
     // A connection may outlive the certificate that it was made with.
     if now > not_after {

@@ -1,5 +1,5 @@
 use h8lio_model::ids::{NodeId, Rotation};
-use h8lio_model::lifecycle::Scheduling;
+use h8lio_model::lifecycle::{Quarantined, Scheduling};
 use h8lio_model::operator::Operator;
 use h8lio_model::section::Digest;
 use h8lio_tls::pin::SpkiPin;
@@ -30,6 +30,7 @@ fn from(caller: Caller) -> Request<()> {
     request.extensions_mut().insert(Peer {
         address: ([127, 0, 0, 1], 1).into(),
         caller: Arc::new(caller),
+        calls: crate::accept::Calls::new(1),
     });
     request
 }
@@ -55,13 +56,14 @@ fn as_operator(name: &str, role: OperatorRole) -> Request<()> {
     })
 }
 
-fn record(n: u128, admission: Admission, restriction: Option<Restriction>) -> NodeRecord {
+fn record(n: u128, admission: Admission) -> NodeRecord {
     NodeRecord {
         id: id(n),
         name: format!("s{n}").parse().expect("valid"),
         admission,
         scheduling: Scheduling::Active,
-        restriction,
+        banned: None,
+        quarantined: None,
         roles: vec![],
         topology: None,
         labels: Default::default(),
@@ -85,21 +87,23 @@ async fn store(ops: Vec<Op>) -> Arc<dyn Store> {
 
 /// 1 enrolled, 2 pending, 3 decommissioned, 4 banned, 5 quarantined.
 async fn registry() -> Registry {
-    let banned = Restriction::Banned {
+    let mut banned = record(4, Admission::Enrolled);
+    banned.banned = Some(Ban {
         reason: "smoke".into(),
         by: "operator/ada".into(),
         at: at(0),
-    };
-    let quarantined = Restriction::Quarantined {
+    });
+    let mut quarantined = record(5, Admission::Enrolled);
+    quarantined.quarantined = Some(Quarantined {
         reason: "a clone".into(),
         at: at(0),
-    };
+    });
     let all = [
-        record(1, Admission::Enrolled, None),
-        record(2, Admission::Pending, None),
-        record(3, Admission::Decommissioned, None),
-        record(4, Admission::Enrolled, Some(banned)),
-        record(5, Admission::Enrolled, Some(quarantined)),
+        record(1, Admission::Enrolled),
+        record(2, Admission::Pending),
+        record(3, Admission::Decommissioned),
+        banned,
+        quarantined,
     ];
     let ops = all
         .iter()

@@ -24,7 +24,9 @@ use crate::accept::Peer;
 use crate::audit::{AuditDraft, AuditError};
 use crate::pki::Issued;
 use crate::pki::csr::{self, PublicKey};
-use crate::registry::records::{self, IssuedRecord, NodeRecord, TokenRecord, token_key};
+use crate::registry::records::{
+    self, IssuedRecord, NodeRecord, TokenRecord, token_key, token_use_key,
+};
 use crate::registry::{Node, Registry, Versioned};
 use crate::store::{Compare, Op, Revision};
 
@@ -147,7 +149,10 @@ impl EnrollmentService for EnrollmentServer {
     ) -> Result<Response<v1::RenewResponse>, Status> {
         let caller = authz::node(&request, &self.services.registry, self.services.clock.now())?;
         self.refuse_restricted(&caller.node)?;
-        self.refuse_copy(&caller).await?;
+        refuse_outdated(&caller).inspect_err(|refusal| {
+            tracing::warn!(why = refusal.message(), "renewal refused");
+        })?;
+        self.allow(&caller.node)?;
         let key = read_csr(&request.into_inner().csr)?;
         let issued = self.issue(&caller.node, &key).await?;
         Ok(Response::new(v1::RenewResponse {
@@ -162,9 +167,11 @@ impl EnrollmentService for EnrollmentServer {
         let s = &self.services;
         let caller = authz::maybe_expired_node(&request, &s.registry)?;
         self.refuse_restricted(&caller.node)?;
+        self.allow(&caller.node)?;
         let record = caller.node.record();
+        self.refuse_valid(&record.value, caller.not_after)?;
         self.refuse_copy(&caller).await?;
-        self.within_recovery(&record.value, caller.not_after)?;
+        self.within_recovery(&caller.node, caller.not_after)?;
         let key = read_csr(&request.into_inner().csr)?;
         let issued = self.issue(&caller.node, &key).await?;
         let name = &record.value.name;
@@ -192,12 +199,14 @@ impl EnrollmentServer {
     ) -> Result<v1::EnrollResponse, Status> {
         let wish = read_wish(request)?;
         for _ in 0..TRIES {
-            let (token, revision) = self.token(&wish).await?;
-            self.catch_up(&token).await?;
-            if let Some(node) = self.by_key(Digest::of(&wish.key.spki())) {
-                return self.known(&node, &token, &wish).await;
+            let (record, revision) = self.token(&wish).await?;
+            let s = &self.services;
+            let key = Digest::of(&wish.key.spki());
+            let known = s.registry.by_enrolled_key(key, s.clock.now()).await;
+            if let Some(node) = known.map_err(|e| status::registry(&e))? {
+                return self.known(&node, &record.token, &wish).await;
             }
-            if let Some(answer) = self.admit(&wish, token, revision, peer).await? {
+            if let Some(answer) = self.admit(&wish, record, revision, peer).await? {
                 return Ok(answer);
             }
         }
@@ -207,7 +216,7 @@ impl EnrollmentServer {
     }
 
     /// The token, if the secret is right. An unknown token and a wrong secret are one answer.
-    async fn token(&self, wish: &Wish) -> Result<(Token, Revision), Status> {
+    async fn token(&self, wish: &Wish) -> Result<(TokenRecord, Revision), Status> {
         let key = token_key(&wish.token);
         let kv = self
             .services
@@ -222,34 +231,16 @@ impl EnrollmentServer {
             ))
         };
         let kv = kv.ok_or_else(foreign)?;
-        let record: TokenRecord =
+        let mut record: TokenRecord =
             records::read(&key, &kv.value).map_err(|e| status::registry(&e.into()))?;
+        // Earlier records name their users themselves.
+        let named = u32::try_from(record.token.used_by.len()).unwrap_or(u32::MAX);
+        record.uses = record.uses.max(named);
         // Hashes of 32 random bytes: comparing them in any time tells nothing about the secret.
         if record.secret_hash != wish.secret {
             return Err(foreign());
         }
-        Ok((record.token, kv.mod_revision))
-    }
-
-    /// Takes over nodes that the store has and memory lacks: their admission was written, and the
-    /// call that asked for it ended before it was told.
-    async fn catch_up(&self, token: &Token) -> Result<(), Status> {
-        let s = &self.services;
-        for id in &token.used_by {
-            if s.registry.by_id(*id).is_none() {
-                s.registry
-                    .refresh(*id, s.clock.now())
-                    .await
-                    .map_err(|e| status::registry(&e))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn by_key(&self, key: Digest) -> Option<Arc<Node>> {
-        let all = self.services.registry.all();
-        all.into_iter()
-            .find(|n| n.record().value.enrolled_key == key)
+        Ok((record, kv.mod_revision))
     }
 
     /// The server asked before: its present state.
@@ -278,7 +269,10 @@ impl EnrollmentServer {
                     r.name, r.name
                 )));
             }
-            Admission::Enrolled => Answer::Issued(self.issued(&self.issue(node, &wish.key).await?)),
+            Admission::Enrolled => {
+                self.allow(node)?;
+                Answer::Issued(self.issued(&self.issue(node, &wish.key).await?))
+            }
             Admission::Decommissioned => {
                 return Err(Status::permission_denied(format!(
                     "node {} was decommissioned; its identity is never accepted again: enroll with a fresh key and token",
@@ -293,13 +287,14 @@ impl EnrollmentServer {
     async fn admit(
         &self,
         wish: &Wish,
-        mut token: Token,
+        mut used: TokenRecord,
         revision: Revision,
         peer: IpAddr,
     ) -> Result<Option<v1::EnrollResponse>, Status> {
         let s = &self.services;
         let now = s.clock.now();
-        if let Err(refusal) = token.check(now) {
+        let token = used.token.clone();
+        if let Err(refusal) = token.check(used.uses, now) {
             self.tell_misuse(&refusal, wish, peer);
             return Err(Status::permission_denied(refusal.to_string()));
         }
@@ -316,7 +311,8 @@ impl EnrollmentServer {
             name,
             admission: Admission::Pending,
             scheduling: Scheduling::Active,
-            restriction: None,
+            banned: None,
+            quarantined: None,
             roles: token.roles.clone(),
             topology: token.topology.clone(),
             labels: Default::default(),
@@ -341,11 +337,8 @@ impl EnrollmentServer {
                 Some(issued)
             }
         };
-        token.used_by.push(id);
-        if !self
-            .write_admission(&record, token, wish.secret, revision, peer)
-            .await?
-        {
+        used.uses += 1;
+        if !self.write_admission(&record, &used, revision, peer).await? {
             return Ok(None);
         }
         let node = s
@@ -365,11 +358,11 @@ impl EnrollmentServer {
     async fn write_admission(
         &self,
         record: &NodeRecord,
-        token: Token,
-        secret_hash: Digest,
+        used: &TokenRecord,
         revision: Revision,
         peer: IpAddr,
     ) -> Result<bool, Status> {
+        let token = &used.token;
         let key = token_key(&token.id);
         let request = serde_json::json!({
             "token": token.id, "name": record.name, "claims": record.claims, "peer": peer.to_string(),
@@ -386,10 +379,8 @@ impl EnrollmentServer {
         };
         let (mut compares, mut effect) = Registry::create_ops(record);
         compares.push(Compare::modified_at(key.clone(), revision));
-        effect.push(Op::put(
-            key,
-            records::write(&TokenRecord { token, secret_hash }),
-        ));
+        effect.push(Op::put(key, records::write(used)));
+        effect.push(Op::put(token_use_key(&token.id, record.id), Vec::new()));
         match self.services.audit.append(draft, effect, compares).await {
             Ok(_) => Ok(true),
             Err(AuditError::Conflict { .. }) => Ok(false),
@@ -444,34 +435,53 @@ impl EnrollmentServer {
         }
     }
 
-    /// Quarantines an identity of which an older certificate is shown than one that was used: its
-    /// owner has the newer one, and a copy could otherwise renew itself past the owner.
+    /// Quarantines an identity whose ended certificate is older than one that was used: its owner
+    /// has the newer one and would show that.
     async fn refuse_copy(&self, caller: &NodeCaller) -> Result<(), Status> {
-        let acknowledged = caller.node.record().value.acknowledged();
-        if caller.serial.rotation() >= acknowledged {
+        let Err(refusal) = refuse_outdated(caller) else {
+            return Ok(());
+        };
+        self.services
+            .quarantine
+            .set(&caller.node, refusal.message())
+            .await;
+        Err(refusal)
+    }
+
+    /// Refuses to replace a certificate that this clock holds good: by renewing it, its owner shows
+    /// more. An agent whose clock is ahead learns here that it may use what it has; one whose clock
+    /// is behind comes because its session was refused by this same clock.
+    fn refuse_valid(&self, r: &NodeRecord, not_after: Timestamp) -> Result<(), Status> {
+        let now = self.services.clock.now();
+        if now > not_after {
             return Ok(());
         }
-        let why = format!(
-            "a certificate with rotation {} was shown for another one after rotation {} had been used: a copy of this identity exists",
-            caller.serial.rotation().0,
-            acknowledged.0
-        );
-        self.services.quarantine.set(&caller.node, &why).await;
-        Err(Status::permission_denied(why))
+        Err(Status::failed_precondition(format!(
+            "the certificate of node {} is valid until {not_after} and it is {now} here: open a session with it and renew it there; if that is refused, compare the clocks (timedatectl)",
+            r.name
+        )))
+    }
+
+    /// Counts a certificate that is asked for: each is a signature, and a write to the store.
+    fn allow(&self, node: &Node) -> Result<(), Status> {
+        let counted = node.allowance.certificate(self.services.clock.mono());
+        counted.map_err(|e| Status::resource_exhausted(e.to_string()))
     }
 
     fn refuse_restricted(&self, node: &Node) -> Result<(), Status> {
-        match &node.record().value.restriction {
+        match node.restriction() {
             None => Ok(()),
             Some(r) => Err(Status::permission_denied(format!(
                 "{}; no certificate is issued until an operator ends it",
-                crate::session::service::restricted(r).explanation
+                crate::session::service::restricted(&r).explanation
             ))),
         }
     }
 
-    fn within_recovery(&self, r: &NodeRecord, not_after: Timestamp) -> Result<(), Status> {
+    fn within_recovery(&self, node: &Node, not_after: Timestamp) -> Result<(), Status> {
         let s = &self.services;
+        let record = node.record();
+        let r = &record.value;
         let now = s.clock.now();
         let expired = s.outages.expired_for(not_after, now);
         let limit = s.facts.recovery_limit;
@@ -480,17 +490,19 @@ impl EnrollmentServer {
         }
         let days = |d: Duration| d.as_secs() / 86_400;
         let name = &r.name;
-        s.feed.node(
-            Severity::Warning,
-            "RecoveryRefused",
-            r.id,
-            name,
-            format!(
-                "node {name} came back {} days after its certificate ended; the limit is {} days",
-                days(expired),
-                days(limit)
-            ),
-        );
+        if node.allowance.tells_refusal(s.clock.mono()) {
+            s.feed.node(
+                Severity::Warning,
+                "RecoveryRefused",
+                r.id,
+                name,
+                format!(
+                    "node {name} came back {} days after its certificate ended; the limit is {} days",
+                    days(expired),
+                    days(limit)
+                ),
+            );
+        }
         Err(Status::failed_precondition(format!(
             "the certificate of node {name} ended {} days ago, the recovery limit is {} days; an operator can let it in (h8lctl node allow-recovery {name})",
             days(expired),
@@ -542,6 +554,21 @@ impl EnrollmentServer {
             rotation: issued.serial.rotation().0,
         }
     }
+}
+
+/// Refuses whoever shows an older certificate than one that was used: a copy could otherwise renew
+/// itself past the owner. For a renewal that is enough. It proves no copy: the owner's own request
+/// may be on its way over the old connection while its new certificate is welcomed on another.
+fn refuse_outdated(caller: &NodeCaller) -> Result<(), Status> {
+    let acknowledged = caller.node.acknowledged();
+    if caller.serial.rotation() >= acknowledged {
+        return Ok(());
+    }
+    Err(Status::permission_denied(format!(
+        "a certificate with rotation {} was shown for another one after rotation {} had been used: this is a copy, or the agent has a newer one",
+        caller.serial.rotation().0,
+        acknowledged.0
+    )))
 }
 
 fn issued_record(issued: &Issued) -> IssuedRecord {

@@ -8,32 +8,31 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 use h8lio_model::condition::Status as ConditionStatus;
 use h8lio_model::event::Severity;
-use h8lio_model::ids::NodeId;
+use h8lio_model::ids::{NodeId, TokenId};
 use h8lio_model::lifecycle::Admission;
 use h8lio_model::operator::{Operator, OperatorRole};
 use h8lio_model::section::Digest;
-use h8lio_model::token::Token;
 use h8lio_proto::convert::{
-    non_empty, read_duration, read_operator_role, read_roles, read_severity, timestamp,
+    non_empty, read_duration, read_operator_role, read_severity, timestamp,
 };
 use h8lio_proto::v1;
 use h8lio_proto::v1::fleet_service_server::FleetService;
 use h8lio_tls::token::JoinToken;
-use jiff::Timestamp;
 use secrecy::SecretBox;
 use serde_json::json;
 use tonic::{Request, Response, Status};
 
 use super::act::{Act, Asked};
 use super::services::Services;
-use super::{authz, status, view};
+use super::{authz, status, token_wish, view};
+use crate::audit::patrol;
 use crate::events::EventFilter;
 use crate::operators;
 use crate::pki::csr;
-use crate::registry::records::{self, TOKENS, TokenRecord, token_key};
+use crate::registry::records::{self, TOKEN_USES, TOKENS, TokenRecord, token_key};
 use crate::store::{self, Compare, KeyRange, Op};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 /// Most entries in one answer.
 const MOST: u32 = 1_000;
@@ -82,7 +81,7 @@ impl FleetService for FleetServer {
             epoch: s.facts.epoch,
             nodes,
             sessions: u32::try_from(s.table.len()).unwrap_or(u32::MAX),
-            store: s.health.failure().unwrap_or_else(|| "ok".to_owned()),
+            store: s.health.trouble(up).unwrap_or_else(|| "ok".to_owned()),
             store_revision: s.store.revision().await.map_err(|e| status::store(&e))?.0,
             audit_head: Some(head.into()),
             warming_up: if up < s.facts.warm_up {
@@ -105,7 +104,7 @@ impl FleetService for FleetServer {
         request: Request<v1::CreateTokenRequest>,
     ) -> Result<Response<v1::CreateTokenResponse>, Status> {
         let s = &self.0;
-        let wish = read_token_wish(request.get_ref())?;
+        let wish = token_wish::read(request.get_ref())?;
         let act = Act::begin(
             s,
             &request,
@@ -123,9 +122,10 @@ impl FleetService for FleetServer {
         .await?;
         let now = s.clock.now();
         let token = wish.token(&act, now)?;
-        let secret = random_secret()?;
+        let secret = token_wish::random_secret()?;
         let record = TokenRecord {
             token: token.clone(),
+            uses: 0,
             secret_hash: Digest::of(&secret),
         };
         let key = token_key(&token.id);
@@ -156,7 +156,9 @@ impl FleetService for FleetServer {
         for kv in items {
             let record: TokenRecord =
                 records::read(&kv.key, &kv.value).map_err(|e| status::registry(&e.into()))?;
-            tokens.push(record.token);
+            let mut token = record.token;
+            token.used_by.extend(self.used_by(&token.id).await?);
+            tokens.push(token);
         }
         tokens.sort_by(|a, b| a.created_at.cmp(&b.created_at).then(a.id.cmp(&b.id)));
         Ok(Response::new(v1::ListTokensResponse {
@@ -197,8 +199,10 @@ impl FleetService for FleetServer {
         let op = Op::put(key, records::write(&record));
         act.commit(s, vec![op], vec![Compare::unchanged(&kv)])
             .await?;
+        let mut token = record.token;
+        token.used_by.extend(self.used_by(&token.id).await?);
         Ok(Response::new(v1::RevokeTokenResponse {
-            token: Some(record.token.into()),
+            token: Some(token.into()),
         }))
     }
 
@@ -293,12 +297,7 @@ impl FleetService for FleetServer {
     ) -> Result<Response<v1::VerifyAuditResponse>, Status> {
         let s = &self.0;
         s.viewer(&request)?;
-        let mut witnesses = Vec::new();
-        for node in s.registry.all() {
-            if let Some(head) = node.seen().audit_head {
-                witnesses.push((format!("node {}", node.record().value.name), head));
-            }
-        }
+        let mut witnesses = patrol::witnesses(&s.registry);
         let agents = u32::try_from(witnesses.len()).unwrap_or(u32::MAX);
         if let Some(remembered) = request.into_inner().remembered {
             witnesses.push(("the caller".to_owned(), remembered.try_into()?));
@@ -338,9 +337,11 @@ impl FleetService for FleetServer {
             request: json!({ "name": name, "role": role, "ttlSeconds": ttl.as_secs() }),
         };
         let act = Act::begin(s, &request, asked).await?;
-        if role < OperatorRole::Admin {
-            self.keep_an_admin(&act, &name).await?;
-        }
+        let admin = if role < OperatorRole::Admin {
+            self.keep_an_admin(&act, &name).await?
+        } else {
+            None
+        };
         let now = s.clock.now();
         let authority = s.authority.load();
         let issued = authority
@@ -361,7 +362,7 @@ impl FleetService for FleetServer {
             None => Compare::absent(store_key.clone()),
         };
         let op = Op::put(store_key, records::write(&operator));
-        self.commit_operator(&act, op, compare).await?;
+        self.commit_operator(&act, op, compare, admin).await?;
         Ok(Response::new(v1::CreateOperatorResponse {
             operator: Some(operator.into()),
             chain: issued.chain.iter().map(|c| c.to_vec()).collect(),
@@ -401,13 +402,13 @@ impl FleetService for FleetServer {
                 brief(&text)
             ))
         })?;
-        self.keep_an_admin(&act, &before.value.name).await?;
+        let admin = self.keep_an_admin(&act, &before.value.name).await?;
         let mut operator = before.value.clone();
         operator.revoked_at.get_or_insert(s.clock.now());
         let key = operators::key(&operator.name);
         let op = Op::put(key.clone(), records::write(&operator));
-        self.commit_operator(&act, op, Compare::modified_at(key, before.revision))
-            .await?;
+        let compare = Compare::modified_at(key, before.revision);
+        self.commit_operator(&act, op, compare, admin).await?;
         Ok(Response::new(v1::RevokeOperatorResponse {
             operator: Some(operator.into()),
         }))
@@ -433,21 +434,35 @@ impl FleetServer {
         })
     }
 
-    /// Refuses what would leave the fleet without an admin.
+    /// The nodes that used a join token.
+    async fn used_by(&self, token: &TokenId) -> Result<Vec<NodeId>, Status> {
+        let prefix = format!("{TOKEN_USES}{token}/");
+        let range = KeyRange::prefix(&prefix);
+        let (items, _) = store::list(self.0.store.as_ref(), range)
+            .await
+            .map_err(|e| status::store(&e))?;
+        let nodes = items.iter().filter_map(|kv| kv.key.strip_prefix(&prefix));
+        Ok(nodes.filter_map(|id| id.parse().ok()).collect())
+    }
+
+    /// Refuses what would leave the fleet without an admin. The answer belongs into the transaction:
+    /// that another admin is still as they are now. Two who revoke each other at the same moment
+    /// each rely on the other, and only the first is done.
     async fn keep_an_admin(
         &self,
         act: &Act,
         name: &h8lio_model::ids::OperatorName,
-    ) -> Result<(), Status> {
-        if self.0.operators.other_admins(name, self.0.clock.now()) > 0 {
-            return Ok(());
-        }
-        let is_admin =
-            self.0.operators.get(name).is_some_and(|o| {
-                o.value.role == OperatorRole::Admin && o.value.revoked_at.is_none()
-            });
+    ) -> Result<Option<Compare>, Status> {
+        let operators = &self.0.operators;
+        let is_admin = operators
+            .get(name)
+            .is_some_and(|o| o.value.role == OperatorRole::Admin && o.value.revoked_at.is_none());
         if !is_admin {
-            return Ok(());
+            return Ok(None);
+        }
+        if let Some(other) = operators.other_admin(name, self.0.clock.now()) {
+            let key = operators::key(&other.value.name);
+            return Ok(Some(Compare::modified_at(key, other.revision)));
         }
         let refusal = Status::failed_precondition(format!(
             "operator {name} is the last admin; create another one first (h8lctl operator create)"
@@ -455,86 +470,21 @@ impl FleetServer {
         Err(act.refuse(&self.0, refusal).await)
     }
 
-    async fn commit_operator(&self, act: &Act, op: Op, compare: Compare) -> Result<(), Status> {
-        let done = act.commit(&self.0, vec![op], vec![compare]).await;
+    async fn commit_operator(
+        &self,
+        act: &Act,
+        op: Op,
+        compare: Compare,
+        admin: Option<Compare>,
+    ) -> Result<(), Status> {
+        let compares = [compare].into_iter().chain(admin).collect();
+        let done = act.commit(&self.0, vec![op], compares).await;
         self.0
             .operators
             .reload()
             .await
             .map_err(|e| status::registry(&e))?;
         done
-    }
-}
-
-/// A checked [`v1::CreateTokenRequest`].
-struct TokenWish {
-    id: h8lio_model::ids::TokenId,
-    ttl: Duration,
-    max_uses: u32,
-    roles: Vec<h8lio_model::role::Role>,
-    topology: Option<h8lio_model::topology::Topology>,
-    node_name: Option<h8lio_model::ids::NodeName>,
-    expect: h8lio_model::token::Expectation,
-    auto_approve: bool,
-}
-
-fn read_token_wish(r: &v1::CreateTokenRequest) -> Result<TokenWish, Status> {
-    let ttl = read_duration("ttl", r.ttl)?;
-    if !(MINUTE..=30 * DAY).contains(&ttl) {
-        return Err(Status::invalid_argument(
-            "field ttl: a token lives 1 minute to 30 days",
-        ));
-    }
-    if !(1..=10_000).contains(&r.max_uses) {
-        return Err(Status::invalid_argument(
-            "field max_uses: a token has 1 to 10,000 uses",
-        ));
-    }
-    let node_name = non_empty(r.node_name.clone())
-        .map(|n| {
-            n.parse()
-                .map_err(|e| Status::invalid_argument(format!("{e}")))
-        })
-        .transpose()?;
-    if node_name.is_some() && r.max_uses != 1 {
-        return Err(Status::invalid_argument(
-            "field node_name: a token that names its node has exactly one use",
-        ));
-    }
-    let mut random = [0; 5];
-    aws_lc_rs::rand::fill(&mut random).map_err(|_| no_randomness())?;
-    Ok(TokenWish {
-        // Ten hexadecimal digits are a valid token id.
-        id: hex::encode(random).parse().map_err(|_| no_randomness())?,
-        ttl,
-        max_uses: r.max_uses,
-        roles: read_roles(&r.roles)?,
-        topology: r.topology.clone().map(TryInto::try_into).transpose()?,
-        node_name,
-        expect: r.expect.clone().map(Into::into).unwrap_or_default(),
-        auto_approve: r.auto_approve,
-    })
-}
-
-impl TokenWish {
-    fn token(self, act: &Act, now: Timestamp) -> Result<Token, Status> {
-        let expires_at = now
-            .checked_add(self.ttl)
-            .map_err(|_| Status::invalid_argument("field ttl: ends after the end of time"))?;
-        Ok(Token {
-            id: self.id,
-            created_at: now,
-            created_by: act.caller.name.to_string(),
-            expires_at,
-            max_uses: self.max_uses,
-            used_by: Vec::new(),
-            roles: self.roles,
-            topology: self.topology,
-            node_name: self.node_name,
-            expect: self.expect,
-            auto_approve: self.auto_approve,
-            revoked_at: None,
-        })
     }
 }
 
@@ -546,22 +496,12 @@ fn operator_ttl(wire: Option<prost_types::Duration>) -> Result<Duration, Status>
     if ttl.is_zero() {
         return Ok(90 * DAY);
     }
-    if !(60 * MINUTE..=400 * DAY).contains(&ttl) {
+    if !(HOUR..=400 * DAY).contains(&ttl) {
         return Err(Status::invalid_argument(
             "field ttl: an operator certificate lives 1 hour to 400 days",
         ));
     }
     Ok(ttl)
-}
-
-fn random_secret() -> Result<Vec<u8>, Status> {
-    let mut secret = vec![0; 32];
-    aws_lc_rs::rand::fill(&mut secret).map_err(|_| no_randomness())?;
-    Ok(secret)
-}
-
-fn no_randomness() -> Status {
-    Status::internal("the operating system gives no randomness; look at the kernel's log")
 }
 
 /// What a caller wrote, cut to what fits a message: a status travels in HTTP/2 headers, and one

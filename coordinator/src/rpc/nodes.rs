@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use h8lio_model::event::Severity;
 use h8lio_model::labels;
-use h8lio_model::lifecycle::{Admission, Restriction};
+use h8lio_model::lifecycle::{Admission, Ban};
 use h8lio_proto::convert::{read_roles, read_timestamp, timestamp};
 use h8lio_proto::v1;
 use h8lio_proto::v1::node_service_server::NodeService;
@@ -71,21 +71,32 @@ impl NodeService for NodeServer {
         let r = request.get_ref();
         let asked = self.asked("node.approve", &r.node, &r.change);
         let (node, act) = self.begin(&request, asked).await?;
-        let (node, changed) = self
-            .change(&act, node, |r| match (r.admission, &r.restriction) {
-                (Admission::Decommissioned, _) => Err(gone(r)),
-                (_, Some(Restriction::Banned { .. })) => Err(Status::failed_precondition(format!(
-                    "node {} is banned; end the ban first (h8lctl node unban {})",
-                    r.name, r.name
-                ))),
-                _ => {
-                    r.admission = Admission::Enrolled;
-                    r.restriction = None;
-                    r.pending_reason.clear();
-                    Ok(())
+        // A quarantine that the store does not have yet ends here, too, and is not stored later.
+        let aside = node.hold_aside(true);
+        let done = self
+            .change_and(aside, &act, Arc::clone(&node), |r| {
+                match (r.admission, &r.banned) {
+                    (Admission::Decommissioned, _) => Err(gone(r)),
+                    (_, Some(_)) => Err(Status::failed_precondition(format!(
+                        "node {} is banned; end the ban first (h8lctl node unban {})",
+                        r.name, r.name
+                    ))),
+                    _ => {
+                        r.admission = Admission::Enrolled;
+                        r.quarantined = None;
+                        r.pending_reason.clear();
+                        Ok(())
+                    }
                 }
             })
-            .await?;
+            .await;
+        match done {
+            Ok(_) => node.end_aside(),
+            Err(_) => {
+                node.hold_aside(false);
+            }
+        }
+        let (node, changed) = done?;
         self.0.table.restrict(node.id, None);
         if changed {
             self.tell(&node, &act, Severity::Info, "NodeApproved", "approved");
@@ -112,8 +123,8 @@ impl NodeService for NodeServer {
                 if r.admission == Admission::Decommissioned {
                     return Err(gone(r));
                 }
-                if !matches!(r.restriction, Some(Restriction::Banned { .. })) {
-                    r.restriction = Some(Restriction::Banned {
+                if r.banned.is_none() {
+                    r.banned = Some(Ban {
                         reason: reason.clone(),
                         by: by.clone(),
                         at,
@@ -142,13 +153,13 @@ impl NodeService for NodeServer {
         let asked = self.asked("node.unban", &r.node, &r.change);
         let (node, act) = self.begin(&request, asked).await?;
         let (node, changed) = self
-            .change(&act, node, |r| match r.restriction {
-                Some(Restriction::Quarantined { .. }) => Err(Status::failed_precondition(format!(
+            .change(&act, node, |r| match (&r.banned, &r.quarantined) {
+                (None, Some(_)) => Err(Status::failed_precondition(format!(
                     "node {} is quarantined, not banned: find the copy, then `h8lctl node approve {}`",
                     r.name, r.name
                 ))),
                 _ => {
-                    r.restriction = None;
+                    r.banned = None;
                     Ok(())
                 }
             })
@@ -318,6 +329,18 @@ impl NodeServer {
         &self,
         act: &Act,
         node: Arc<Node>,
+        edit: impl FnMut(&mut NodeRecord) -> Result<(), Status> + Send,
+    ) -> Result<(Arc<Node>, bool), Status> {
+        self.change_and(false, act, node, edit).await
+    }
+
+    /// As [`NodeServer::change`]. With `touch` the record is written although it stays the same, so
+    /// that a change of it which is under way fails.
+    async fn change_and(
+        &self,
+        touch: bool,
+        act: &Act,
+        node: Arc<Node>,
         mut edit: impl FnMut(&mut NodeRecord) -> Result<(), Status> + Send,
     ) -> Result<(Arc<Node>, bool), Status> {
         let mut last = Status::aborted("the node's record keeps changing; try again");
@@ -327,7 +350,7 @@ impl NodeServer {
             if let Err(refusal) = edit(&mut after) {
                 return Err(act.refuse(&self.0, refusal).await);
             }
-            if after == before.value {
+            if after == before.value && !touch {
                 act.commit(&self.0, Vec::new(), Vec::new()).await?;
                 return Ok((node, false));
             }

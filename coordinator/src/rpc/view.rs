@@ -2,17 +2,12 @@
 
 use h8lio_model::availability::Why;
 use h8lio_model::condition::{Condition, ConditionType, Status, carry_since};
-use h8lio_model::lifecycle::{Admission, Availability, Restriction};
+use h8lio_model::lifecycle::{Admission, Availability, Quarantined};
 use h8lio_model::node::NodeView;
 use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::registry::Node;
-
-/// A wall clock further from the coordinator's than this is a condition, milliseconds. Well above
-/// any network delay, well below what hurts certificates or Ceph (0.05 s is monitored by Ceph
-/// itself).
-const CLOCK_LIMIT_MS: u64 = 2_000;
 
 /// The view of a node at this moment.
 pub fn view(node: &Node, clock: &dyn Clock) -> NodeView {
@@ -34,12 +29,12 @@ pub fn view(node: &Node, clock: &dyn Clock) -> NodeView {
             Admission::Enrolled => reason(node, verdict.availability, verdict.why, clock),
         },
         availability_since: enrolled.then_some(verdict.since),
-        restriction: r.restriction.clone(),
+        restriction: node.restriction(),
         roles: r.roles.clone(),
         topology: r.topology.clone(),
         labels: r.labels.clone(),
         clusters: node.clusters(),
-        conditions: conditions(node, now),
+        conditions: conditions(node, now).into_iter().map(Into::into).collect(),
         agent_version: seen.agent_version,
         boot_id: seen.boot_id,
         last_seen: last_seen(node, clock),
@@ -71,8 +66,15 @@ fn reason(node: &Node, availability: Availability, why: Why, clock: &dyn Clock) 
     };
     match (availability, why) {
         (Availability::Online, _) => "beats arrive".to_owned(),
+        (_, Why::Banned) => match &node.record().value.banned {
+            Some(ban) => format!("banned by {}, not failed: it is not listened to", ban.by),
+            None => "the ban has ended; it has not been heard yet".to_owned(),
+        },
         (_, Why::StreamClosed) => format!("its stream closed; {}", silent()),
         (_, Why::Restarting) => "its agent said that it restarts".to_owned(),
+        (_, Why::GoingDown) => {
+            format!("its agent said that the server goes down; {}", silent())
+        }
         (_, Why::Stabilizing) => "heard again; has to stay for a while".to_owned(),
         (Availability::WarmingUp, _) => {
             "the coordinator has just begun to watch; no verdict yet".to_owned()
@@ -93,17 +95,16 @@ fn conditions(node: &Node, now: Timestamp) -> Vec<Condition> {
         since,
         observed_at: now,
     };
-    if let Some(Restriction::Quarantined { reason, at }) = &node.record().value.restriction {
+    if let Some(Quarantined { reason, at }) = node.quarantined() {
         let message = format!("{reason}; find the copy, then approve the node");
         all.push(own(
             ConditionType::IdentityCloned,
             "Quarantined",
             message,
-            *at,
+            at,
         ));
     }
-    let offset = node.live.offset();
-    if node.live.last_heard().is_some() && offset.unsigned_abs() > CLOCK_LIMIT_MS {
+    if let Some((offset, since)) = node.live.clock_off() {
         let way = if offset > 0 { "ahead of" } else { "behind" };
         let message = format!(
             "the server's clock is {:.1} s {way} the coordinator's; set it (chronyc makestep) and look at its time source",
@@ -114,7 +115,7 @@ fn conditions(node: &Node, now: Timestamp) -> Vec<Condition> {
             ConditionType::ClockUnsynchronized,
             "OffsetFromCoordinator",
             message,
-            now,
+            since,
         ));
     }
     carry_since(&[], all)

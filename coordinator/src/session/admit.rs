@@ -1,7 +1,9 @@
 //! What a new session means beside the one that is there. Pure.
 //!
-//! A **clone** is two live sessions of one identity from different boots, or a rotation that goes
-//! back behind one that was already used. Neither a restart of the agent, nor a reboot, nor power
+//! A **clone** is two live sessions of one identity, or a rotation that goes back behind one that was
+//! already used. From different boots, the newcomer waits until it is known whether the present one
+//! lives; from one boot it takes the place at once, and the old stream is listened to (`remains`).
+//! Neither a restart of the agent, nor a reboot, nor power
 //! lost between a certificate's issue and its first use looks like that.
 
 use h8lio_model::ids::{AgentInstance, BootId, Rotation};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use h8lio_model::audit::AuditHead;
 use h8lio_model::ids::{AgentInstance, BootId, Incarnation, Rotation};
 use h8lio_model::lifecycle::Restriction;
@@ -25,8 +25,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::admit::{Admit, Claim, admit};
+use super::contest::{SETTLED_WITHIN, still_beats};
 use super::counters::Counters;
-use super::limits::SessionLimits;
 use super::table::{Cut, Down, Open, SessionTable, down};
 use super::witness::Witnesses;
 use crate::audit::AuditLog;
@@ -82,23 +82,26 @@ pub struct SessionServer(pub Arc<Sessions>);
 
 #[tonic::async_trait]
 impl SessionService for SessionServer {
-    type ConnectStream = Pin<Box<dyn Stream<Item = Down> + Send>>;
+    type ConnectStream = Pin<Box<dyn Stream<Item = Result<v1::ConnectResponse, Status>> + Send>>;
 
     async fn connect(
         &self,
         request: Request<Streaming<v1::ConnectRequest>>,
     ) -> Result<Response<Self::ConnectStream>, Status> {
         let caller = authz::node(&request, &self.0.registry, self.0.clock.now())?;
+        let counted = caller.node.allowance.session(self.0.clock.mono());
+        counted.map_err(|e| Status::resource_exhausted(e.to_string()))?;
         let (send, receive) = mpsc::channel(DOWN_QUEUE);
         let sessions = Arc::clone(&self.0);
         let up = request.into_inner();
         tokio::spawn(async move {
             if let Err(status) = sessions.run(caller, up, &send).await {
                 // The agent may be gone already.
-                let _ = send.try_send(Err(status));
+                let _ = send.try_send(Box::new(Err(status)));
             }
         });
-        Ok(Response::new(Box::pin(ReceiverStream::new(receive))))
+        let receive = ReceiverStream::new(receive).map(|down| *down);
+        Ok(Response::new(Box::pin(receive)))
     }
 }
 
@@ -164,8 +167,10 @@ impl Sessions {
         };
         let greeting = read_hello(hello, caller.serial.rotation())?;
         let node = Arc::clone(&caller.node);
-        let (open, cut) = Open::new(greeting.claim, send.clone());
-        self.settle(&node, &open).await?;
+        let greeted_ms = greeting.wall_clock.as_millisecond();
+        let (open, cut) = Open::new(greeting.claim, greeted_ms, send.clone());
+        let settled = tokio::time::timeout(SETTLED_WITHIN, self.settle(&node, &open));
+        settled.await.unwrap_or_else(|_| Err(unsettled()))?;
         if let Err(barred) = authz::may_speak(&node) {
             self.table.remove(node.id, &open);
             return Err(barred);
@@ -193,7 +198,7 @@ impl Sessions {
         // Each round ends with a place, a refusal, or another session that came in between.
         for _ in 0..8 {
             let present = self.table.get(node.id);
-            let acknowledged = node.record().value.acknowledged();
+            let acknowledged = node.acknowledged();
             match admit(
                 present.as_ref().map(|p| &p.claim),
                 &open.claim,
@@ -213,14 +218,9 @@ impl Sessions {
                 }
                 Admit::Contest => {
                     if let Some(old) = &present
-                        && self.still_beats(old).await
+                        && still_beats(old, self.settings.beat).await
                     {
-                        let why = format!(
-                            "two servers use this identity at the same time (boots {} and {})",
-                            old.claim.boot_id, open.claim.boot_id
-                        );
-                        self.quarantine.set(node, &why).await;
-                        return Err(Status::permission_denied(why));
+                        return Err(self.two_servers(node, old, open).await);
                     }
                 }
             }
@@ -239,67 +239,31 @@ impl Sessions {
                 return Ok(());
             }
         }
-        Err(Status::unavailable(
-            "sessions of this identity come and go too fast; try again",
-        ))
+        Err(unsettled())
     }
 
-    /// Whether the old session of another boot still lives: two beats' time is given, and what
-    /// was under way when the new session came does not count.
-    async fn still_beats(&self, old: &Arc<Open>) -> bool {
-        let beat = self.settings.beat;
-        tokio::time::sleep(beat / 2).await;
-        let before = old.beats.load(Ordering::Relaxed);
-        // Polled in small steps, so that a clone is answered at its first beat.
-        for _ in 0..25 {
-            tokio::time::sleep(beat / 10).await;
-            if old.beats.load(Ordering::Relaxed) > before {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Stores that the certificate was used, and what the session says of itself. A store that
-    /// does not answer must not keep a server from beating.
-    async fn acknowledge(&self, node: &Arc<Node>, caller: &NodeCaller, g: &Greeting) {
-        let at = self.clock.now();
-        let used = IssuedRecord {
+    /// Notes that the certificate was used, and what the session says of itself.
+    async fn acknowledge(self: &Arc<Self>, node: &Arc<Node>, caller: &NodeCaller, g: &Greeting) {
+        node.note_used(IssuedRecord {
             serial: caller.serial.to_string(),
             rotation: caller.serial.rotation(),
             not_after: caller.not_after,
             authority: caller.authority,
-        };
+        });
         let head = g.audit_head;
         let bundle = convert::read_digest("bundle", &g.hello.trust_bundle_digest).ok();
-        let work = async {
-            self.registry
-                .update(node.id, at, |r| r.acknowledge(&used))
-                .await?;
-            self.registry
-                .update_seen(node, |s| {
-                    s.boot_id = Some(g.claim.boot_id);
-                    s.agent_version = Some(g.agent_version.clone());
-                    s.trust_bundle = bundle.or(s.trust_bundle);
-                    s.audit_head = newest(s.audit_head, head);
-                })
-                .await?;
-            Ok::<_, crate::registry::RegistryError>(())
-        };
-        match tokio::time::timeout(Duration::from_secs(5), work).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(node = %node.record().value.name, %error, "cannot store the start of a session");
-            }
-            Err(_) => {
-                tracing::warn!(node = %node.record().value.name, "the store is slow; the start of a session is not stored yet");
-            }
-        }
+        node.change_seen(|s| {
+            s.boot_id = Some(g.claim.boot_id);
+            s.agent_version = Some(g.agent_version.clone());
+            s.trust_bundle = bundle.or(s.trust_bundle);
+            s.audit_head = newest(s.audit_head, head);
+        });
+        self.store_start(node).await;
     }
 
     fn note_clock(&self, node: &Node, wall_ms: i64) {
-        node.live
-            .set_offset(wall_ms.saturating_sub(self.clock.now().as_millisecond()));
+        let now = self.clock.now().as_millisecond();
+        node.live.set_offset(wall_ms.saturating_sub(now), now);
     }
 
     fn welcome(&self, node: &Node, g: &Greeting) -> v1::Welcome {
@@ -326,7 +290,7 @@ impl Sessions {
             wanted,
             audit_head: Some((*self.audit.heads().borrow()).into()),
             trust_bundle: stale.then(|| authz::bundle_to_wire(&bundle)),
-            restricted: node.record().value.restriction.as_ref().map(restricted),
+            restricted: node.restriction().as_ref().map(restricted),
         }
     }
 
@@ -344,13 +308,12 @@ impl Sessions {
             .saturating_sub(self.clock.now().as_second());
         let expiry = tokio::time::sleep(Duration::from_secs(left.max(0) as u64));
         tokio::pin!(expiry);
-        let mut limits = SessionLimits::new(self.clock.mono());
         loop {
             // Cancel-safe: `message` buffers in the stream, `changed` and the timer hold no data.
             tokio::select! {
                 message = up.message() => match message {
                     Ok(Some(v1::ConnectRequest { message: Some(up) })) => {
-                        match self.take(node, open, &mut limits, up) {
+                        match self.take(node, open, up) {
                             Ok(None) => {}
                             Ok(Some(end)) => return end,
                             Err(status) => return End::Refused(status),
@@ -361,8 +324,13 @@ impl Sessions {
                     Err(e) => return End::Refused(self.unreadable(&e)),
                 },
                 _ = cut.changed() => {
-                    let why = cut.borrow().clone();
-                    return End::Cut(why.unwrap_or(Cut::Stopping));
+                    let why = cut.borrow().clone().unwrap_or(Cut::Stopping);
+                    if why == Cut::Replaced
+                        && let Some(end) = self.listen_on(node, open, &mut up).await
+                    {
+                        return end;
+                    }
+                    return End::Cut(why);
                 }
                 () = &mut expiry => return End::Refused(Status::unauthenticated(
                     "the certificate of this connection has expired; connect with the renewed one",
@@ -371,21 +339,15 @@ impl Sessions {
         }
     }
 
-    fn take(
-        &self,
-        node: &Arc<Node>,
-        open: &Arc<Open>,
-        limits: &mut SessionLimits,
-        up: Up,
-    ) -> Result<Option<End>, Status> {
+    fn take(&self, node: &Arc<Node>, open: &Arc<Open>, up: Up) -> Result<Option<End>, Status> {
         let now = self.clock.mono();
         let bytes = match &up {
             // All of it: confirmations cost as much as bodies do.
             Up::Report(r) => r.encoded_len(),
             _ => 0,
         };
-        limits
-            .count(bytes, now)
+        node.allowance
+            .message(bytes, now)
             .map_err(|e| Status::resource_exhausted(e.to_string()))?;
         // Anything from the agent is a sign of life.
         node.live.heard(now);
@@ -400,10 +362,11 @@ impl Sessions {
                 self.report(node, open, report, bytes)?;
                 Ok(None)
             }
-            Up::Goodbye(g) => {
-                let moved = g.reason == v1::goodbye::Reason::Moved as i32;
-                Ok(Some(if moved { End::Moved } else { End::Goodbye }))
-            }
+            Up::Goodbye(g) => Ok(Some(match g.reason() {
+                v1::goodbye::Reason::Moved => End::Moved,
+                v1::goodbye::Reason::Shutdown => End::GoingDown,
+                _ => End::Goodbye,
+            })),
             Up::Hello(_) => Err(Status::invalid_argument("Hello comes once, at the start")),
         }
     }
@@ -418,8 +381,8 @@ impl Sessions {
         let now = self.clock.now();
         let mut receipt = v1::Receipt::default();
         let most = self.settings.max_report;
-        let none = match &node.record().value.restriction {
-            Some(r) => Some(restricted(r).explanation),
+        let none = match node.restriction() {
+            Some(r) => Some(restricted(&r).explanation),
             None if bytes > most as usize => Some(format!(
                 "the report has {bytes} bytes, {most} are taken; send it in parts"
             )),
@@ -478,6 +441,7 @@ impl Sessions {
         let ours = self.table.remove(node.id, open);
         let notice = match &end {
             End::Goodbye => Some(Notice::Goodbye(node.id)),
+            End::GoingDown => Some(Notice::GoingDown(node.id)),
             End::Moved => None,
             End::Lost | End::Refused(_) | End::Cut(_) => Some(Notice::Closed(node.id)),
         };
@@ -486,7 +450,7 @@ impl Sessions {
             self.notifier.tell(notice);
         }
         match end {
-            End::Goodbye | End::Moved | End::Lost => Ok(()),
+            End::Goodbye | End::GoingDown | End::Moved | End::Lost => Ok(()),
             End::Refused(status) => Err(status),
             End::Cut(Cut::Replaced) => {
                 Err(Status::aborted("a newer session of this server took over"))
@@ -497,9 +461,14 @@ impl Sessions {
     }
 }
 
+fn unsettled() -> Status {
+    Status::unavailable("sessions of this identity come and go too fast; try again")
+}
+
 /// How a session ended.
-enum End {
+pub(super) enum End {
     Goodbye,
+    GoingDown,
     Moved,
     Lost,
     Refused(Status),

@@ -15,14 +15,15 @@ use tonic::Status;
 
 use super::admit::Claim;
 
-/// What goes down to an agent; an error ends the stream with that status.
-pub type Down = Result<ConnectResponse, Status>;
+/// What goes down to an agent; an error ends the stream with that status. Boxed: a queue has room
+/// for 32 of them from its first message on, and they are large and rare.
+pub type Down = Box<Result<ConnectResponse, Status>>;
 
 /// Wraps a message for the way down.
 pub fn down(message: Message) -> Down {
-    Ok(ConnectResponse {
+    Box::new(Ok(ConnectResponse {
         message: Some(message),
-    })
+    }))
 }
 
 /// Why a session is ended by the coordinator.
@@ -40,6 +41,8 @@ pub enum Cut {
 #[derive(Debug)]
 pub struct Open {
     pub claim: Claim,
+    /// The agent's wall clock when it greeted, milliseconds.
+    pub greeted_ms: i64,
     /// Beats of *this* session; tells a clone's old session from a rebooted server's.
     pub beats: std::sync::atomic::AtomicU64,
     /// Messages to the agent; bounded, and full only when the agent does not read.
@@ -53,11 +56,13 @@ impl Open {
     /// A session and the receiver that tells it to end.
     pub fn new(
         claim: Claim,
+        greeted_ms: i64,
         down: mpsc::Sender<Down>,
     ) -> (Arc<Self>, watch::Receiver<Option<Cut>>) {
         let (cut, cut_here) = watch::channel(None);
         let open = Self {
             claim,
+            greeted_ms,
             beats: std::sync::atomic::AtomicU64::new(0),
             down,
             welcomed: AtomicBool::new(false),
@@ -222,7 +227,7 @@ mod tests {
             instance: AgentInstance(Uuid::from_u128(1)),
             rotation: Rotation(1),
         };
-        let (open, _cut) = Open::new(claim, send);
+        let (open, _cut) = Open::new(claim, 0, send);
         let table = SessionTable::default();
         let node = NodeId::new(Uuid::from_u128(1));
         table.put(node, None, Arc::clone(&open)).expect("free");

@@ -48,6 +48,12 @@ pub enum StoreError {
         holder: Option<u32>,
     },
 
+    #[error(
+        "the store {store} has {links} names (hard links), and a coordinator could be started \
+         on each; remove all but one"
+    )]
+    Linked { store: String, links: u64 },
+
     #[error("{store} is a database of another program; give the coordinator its own file")]
     Foreign { store: String },
 
@@ -131,6 +137,7 @@ impl StoreError {
             | Self::Unavailable { .. } => ErrorClass::Retryable,
             Self::Open { .. }
             | Self::Corrupt { .. }
+            | Self::Linked { .. }
             | Self::Foreign { .. }
             | Self::Newer { .. }
             | Self::TooManyOps { .. }

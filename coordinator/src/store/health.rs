@@ -1,11 +1,12 @@
 //! Whether the store takes writes: watched from outside, by the writes that are under way.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::Notify;
 
 use super::{
     KeyRange, KeyValue, Lease, LeaseId, RangePage, Revision, Store, StoreError, Txn, TxnResult,
@@ -17,9 +18,15 @@ use crate::clock::Clock;
 const SLOW: Duration = Duration::from_secs(1);
 
 /// What the last write said, and since when the oldest one under way waits.
+///
+/// A store that nobody writes to may have stalled without anybody noticing. Whoever is about to
+/// decide something that needs it asks for a write ([`StoreHealth::doubt`]) and looks whether one
+/// was answered lately: that costs nothing while all is quiet.
 #[derive(Debug, Default)]
 pub struct StoreHealth {
     inner: Mutex<Inner>,
+    doubted: AtomicBool,
+    wake: Notify,
     transactions: AtomicU64,
     failures: AtomicU64,
 }
@@ -28,6 +35,8 @@ pub struct StoreHealth {
 struct Inner {
     next: u64,
     waiting: BTreeMap<u64, Duration>,
+    /// When a write was answered last.
+    answered: Option<Duration>,
     /// The error of the last write, until one succeeds; with when the failing began.
     failing: Option<(Duration, String)>,
 }
@@ -54,6 +63,7 @@ impl StoreHealth {
         let (since, why) = match outcome {
             Outcome::Answered => {
                 inner.failing = None;
+                inner.answered = Some(now);
                 return;
             }
             Outcome::Failed(why) => (now, why),
@@ -73,6 +83,37 @@ impl StoreHealth {
         let failing = inner.failing.as_ref().map(|f| f.0);
         let since = [oldest, failing].into_iter().flatten().min();
         since.map_or(Duration::ZERO, |s| now.saturating_sub(s))
+    }
+
+    /// Whether a write was answered within the last `time` before `now`.
+    pub fn answered_within(&self, time: Duration, now: Duration) -> bool {
+        let answered = self.lock().answered;
+        answered.is_some_and(|at| now.saturating_sub(at) <= time)
+    }
+
+    /// Asks for a write that shows whether the store still takes them.
+    pub fn doubt(&self) {
+        self.doubted.store(true, Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+
+    /// Whether somebody has asked since the last time.
+    pub(crate) fn take_doubt(&self) -> bool {
+        self.doubted.swap(false, Ordering::Relaxed)
+    }
+
+    /// Waits until somebody asks. Cancel-safe: what was asked stays asked.
+    pub async fn doubted(&self) {
+        while !self.take_doubt() {
+            self.wake.notified().await;
+        }
+    }
+
+    /// What is wrong with writes at `now`, in a few words.
+    pub fn trouble(&self, now: Duration) -> Option<String> {
+        let stalled = self.stalled_for(now);
+        let waits = || format!("a write has waited for {} s", stalled.as_secs());
+        self.failure().or_else(|| (stalled >= SLOW).then(waits))
     }
 
     /// Why writes fail, if the last one did.
@@ -237,6 +278,25 @@ mod tests {
             (health.stalled_for(at(90)), health.failure()),
             (at(0), None)
         );
+    }
+
+    #[test]
+    fn only_an_answer_proves_that_the_store_writes() {
+        let health = StoreHealth::default();
+        assert!(!health.answered_within(at(90), at(10)), "never yet");
+        let write = health.begin(at(10));
+        assert!(!health.answered_within(at(5), at(11)));
+        assert_eq!(health.trouble(at(10)), None);
+        let waits = "a write has waited for 2 s".to_owned();
+        assert_eq!(health.trouble(at(12)), Some(waits));
+        health.end(write, at(12), Outcome::Answered);
+        assert!(health.answered_within(at(5), at(17)));
+        assert!(!health.answered_within(at(5), at(18)));
+        for outcome in [Outcome::Failed("full".to_owned()), Outcome::GivenUp] {
+            let write = health.begin(at(30));
+            health.end(write, at(30), outcome);
+            assert!(!health.answered_within(at(5), at(31)));
+        }
     }
 
     #[test]

@@ -18,11 +18,16 @@ pub struct Timing {
     pub beat: Duration,
     /// Silence after which a node becomes `Suspect`. Default 2.5 beats: one lost beat is no news.
     pub suspect_after: Duration,
-    /// Silence after which it becomes `Unreachable`. Default 4 beats at 1 s (design §13: ≤ 4 s).
+    /// Silence after which it becomes `Unreachable`. Default 3.5 beats: two lost in a row are no
+    /// outage yet, and with the observer's tick it is said within 4 s at a beat of 1 s.
     pub unreachable_after: Duration,
     /// A node that was `Suspect` or `Unreachable` must be heard for this long without a gap
     /// before it is `Online` again, so that one flapping 5 s/5 s never counts as well.
     pub stable_for: Duration,
+    /// Silence that an announced restart of the agent may take. Twice `unreachable_after`: a
+    /// restart takes one or two seconds, and a server that dies in the middle of it must not go
+    /// unnoticed for as long as a whole fleet may take to return.
+    pub restart_within: Duration,
     /// After a start, a leadership change, a pause or a store stall: no verdict for this long.
     pub warm_up: Duration,
 }
@@ -33,8 +38,9 @@ impl Timing {
         Self {
             beat,
             suspect_after: beat * 5 / 2,
-            unreachable_after: (beat * 4).max(Duration::from_secs(4)),
+            unreachable_after: (beat * 7 / 2).max(Duration::from_millis(3_500)),
             stable_for: (beat * 6).max(Duration::from_secs(6)),
+            restart_within: (beat * 7).max(Duration::from_secs(7)),
             warm_up: (beat * 10).max(Duration::from_secs(15)),
         }
     }
@@ -49,6 +55,11 @@ pub enum Input {
     StreamClosed,
     /// The agent said that it stops on purpose and returns (restart, upgrade).
     Goodbye,
+    /// The agent said that its server goes down: what follows is silence, and that is no failure.
+    GoingDown,
+    /// An operator has banned it: it is refused, and its silence says nothing. Only an amnesty
+    /// leads out.
+    Banned,
     /// Time passed.
     Tick,
     /// The coordinator could not watch for a while: start anew with a full grace.
@@ -68,6 +79,10 @@ pub enum Why {
     StreamClosed,
     /// It announced a restart.
     Restarting,
+    /// It announced that the server goes down.
+    GoingDown,
+    /// It is banned, and therefore not heard.
+    Banned,
     /// No beat for this long.
     Silent,
 }
@@ -127,6 +142,18 @@ impl Watch {
         self.last_heard
     }
 
+    /// Whether a verdict about silence may follow soon: what it would need must be there by then.
+    pub fn is_doubtful(&self, now: Mono, timing: &Timing) -> bool {
+        match self.state {
+            _ if self.why == Why::Banned => false,
+            Availability::Online | Availability::Suspect => {
+                now.saturating_sub(self.last_heard) >= timing.beat * 3 / 2
+            }
+            Availability::WarmingUp => now + timing.suspect_after >= self.grace_until,
+            Availability::Unreachable | Availability::Fenced => false,
+        }
+    }
+
     /// Applies one input at `now` and says whether the state changed.
     pub fn apply(&mut self, input: Input, now: Mono, timing: &Timing) -> Option<Transition> {
         let (to, why) = self.next(input, now, timing);
@@ -158,8 +185,12 @@ impl Watch {
             // Only a fence proof's end (a new boot id) leaves Fenced; nothing heard does.
             (_, A::Fenced) => stay,
 
+            (Input::Amnesty, _) => (A::WarmingUp, Why::NotHeardSinceStart),
+            (Input::Banned, _) => (A::Suspect, Why::Banned),
+            (_, _) if self.why == Why::Banned => stay,
+
             (Input::Heard, A::Online | A::WarmingUp) => (A::Online, Why::Beating),
-            (Input::Heard, A::Suspect | A::Unreachable) if self.why == Why::Restarting => {
+            (Input::Heard, A::Suspect) if matches!(self.why, Why::Restarting | Why::GoingDown) => {
                 (A::Online, Why::Beating)
             }
             (Input::Heard, A::Suspect | A::Unreachable) => {
@@ -178,15 +209,16 @@ impl Watch {
             (Input::StreamClosed, A::WarmingUp | A::Unreachable) => stay,
 
             (Input::Goodbye, A::Online) => (A::Suspect, Why::Restarting),
-            (Input::Goodbye, _) => stay,
+            (Input::GoingDown, A::Online) => (A::Suspect, Why::GoingDown),
+            (Input::Goodbye | Input::GoingDown, _) => stay,
 
             (Input::Tick, _) if now < self.grace_until && self.state == A::WarmingUp => stay,
             (Input::Tick, state) => {
                 let silent = now.saturating_sub(self.last_heard);
-                let allowed = if self.why == Why::Restarting {
-                    timing.warm_up
-                } else {
-                    timing.unreachable_after
+                let (allowed, then) = match self.why {
+                    Why::Restarting => (timing.restart_within, Why::Silent),
+                    Why::GoingDown => (timing.unreachable_after, Why::GoingDown),
+                    _ => (timing.unreachable_after, Why::Silent),
                 };
                 match state {
                     A::WarmingUp => (A::Unreachable, Why::NotHeardSinceStart),
@@ -194,12 +226,10 @@ impl Watch {
                         (A::Unreachable, Why::Silent)
                     }
                     A::Online if silent >= timing.suspect_after => (A::Suspect, Why::Silent),
-                    A::Suspect if silent >= allowed => (A::Unreachable, Why::Silent),
+                    A::Suspect if silent >= allowed => (A::Unreachable, then),
                     _ => stay,
                 }
             }
-
-            (Input::Amnesty, _) => (A::WarmingUp, Why::NotHeardSinceStart),
         }
     }
 }

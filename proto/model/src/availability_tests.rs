@@ -56,6 +56,8 @@ const SITUATIONS: &[Situation] = &[
         Availability::Suspect,
         Why::Restarting,
     ),
+    situation("Suspect, going down", Availability::Suspect, Why::GoingDown),
+    situation("Suspect, banned", Availability::Suspect, Why::Banned),
     situation(
         "Suspect, stabilizing",
         Availability::Suspect,
@@ -82,6 +84,7 @@ enum Silence {
     Short,
     Suspicious,
     Long,
+    BeyondRestart,
     BeyondWarmUp,
 }
 
@@ -92,6 +95,7 @@ impl Silence {
             Self::Short => t.beat,
             Self::Suspicious => t.suspect_after,
             Self::Long => t.unreachable_after,
+            Self::BeyondRestart => t.restart_within,
             Self::BeyondWarmUp => t.warm_up,
         }
     }
@@ -118,7 +122,13 @@ const HAPPENINGS: &[Happening] = &[
         )
     },
     happening("stream closed", Input::StreamClosed, Silence::Short),
-    happening("goodbye", Input::Goodbye, Silence::Short),
+    happening("goodbye, it restarts", Input::Goodbye, Silence::Short),
+    happening(
+        "goodbye, the server goes down",
+        Input::GoingDown,
+        Silence::Short,
+    ),
+    happening("banned", Input::Banned, Silence::Short),
     happening("tick, heard lately", Input::Tick, Silence::Short),
     happening(
         "tick, silent for `suspect_after`",
@@ -129,6 +139,11 @@ const HAPPENINGS: &[Happening] = &[
         "tick, silent for `unreachable_after`",
         Input::Tick,
         Silence::Long,
+    ),
+    happening(
+        "tick, silent for `restart_within`",
+        Input::Tick,
+        Silence::BeyondRestart,
     ),
     happening(
         "tick, silent for `warm_up`",
@@ -216,6 +231,7 @@ fn the_defaults_in_the_documentation_are_the_code() {
             ten.unreachable_after,
         ),
         ("stable_for", one.stable_for, ten.stable_for),
+        ("restart_within", one.restart_within, ten.restart_within),
         ("warm_up", one.warm_up, ten.warm_up),
     ];
     for (name, one, ten) in rows {
@@ -233,15 +249,16 @@ fn may_follow(from: Availability, input: Input) -> &'static [Availability] {
     match (from, input) {
         (A::Fenced, _) => &[A::Fenced],
         (_, Input::Amnesty) => &[A::WarmingUp],
+        (_, Input::Banned) => &[A::Suspect],
         (A::Online | A::WarmingUp, Input::Heard) => &[A::Online],
         (A::Suspect, Input::Heard) => &[A::Suspect, A::Online],
         (A::Unreachable, Input::Heard) => &[A::Suspect],
         (A::Online | A::Suspect, Input::StreamClosed) => &[A::Suspect],
-        (A::Online | A::Suspect, Input::Goodbye) => &[A::Suspect],
+        (A::Online | A::Suspect, Input::Goodbye | Input::GoingDown) => &[A::Suspect],
         (A::Online, Input::Tick) => &[A::Online, A::Suspect, A::Unreachable],
         (A::Suspect, Input::Tick) => &[A::Suspect, A::Unreachable],
         (A::WarmingUp, Input::Tick) => &[A::WarmingUp, A::Unreachable],
-        (A::WarmingUp, Input::StreamClosed | Input::Goodbye) => &[A::WarmingUp],
+        (A::WarmingUp, Input::StreamClosed | Input::Goodbye | Input::GoingDown) => &[A::WarmingUp],
         (A::Unreachable, _) => &[A::Unreachable],
     }
 }
@@ -255,6 +272,8 @@ fn every_state_with_every_input_leads_only_where_it_may() {
             Input::Heard,
             Input::StreamClosed,
             Input::Goodbye,
+            Input::GoingDown,
+            Input::Banned,
             Input::Tick,
             Input::Amnesty,
         ];
@@ -321,18 +340,18 @@ fn a_node_that_flaps_five_seconds_on_and_five_off_never_counts_as_well() {
 }
 
 #[test]
-fn an_announced_restart_has_the_warm_up_and_comes_back_at_once() {
+fn an_announced_restart_has_its_time_and_comes_back_at_once() {
     let t = timing();
     let mut watch = Watch::new(Duration::ZERO, &t);
     watch.apply(Input::Heard, SECOND, &t);
     watch.apply(Input::Goodbye, SECOND, &t);
     // The stream closes behind the goodbye only when the connection is lost as well.
-    watch.apply(Input::Tick, SECOND + t.warm_up - SECOND, &t);
+    watch.apply(Input::Tick, SECOND + t.restart_within - SECOND, &t);
     assert_eq!(
         (watch.state(), watch.why()),
         (Availability::Suspect, Why::Restarting)
     );
-    watch.apply(Input::Heard, SECOND + t.warm_up - SECOND, &t);
+    watch.apply(Input::Heard, SECOND + t.restart_within - SECOND, &t);
     assert_eq!(watch.state(), Availability::Online);
 }
 
@@ -343,6 +362,8 @@ fn nothing_that_is_heard_or_missed_leaves_fenced() {
         Input::Heard,
         Input::StreamClosed,
         Input::Goodbye,
+        Input::GoingDown,
+        Input::Banned,
         Input::Tick,
         Input::Amnesty,
     ] {

@@ -116,12 +116,55 @@ impl ConditionType {
     }
 }
 
-/// One health fact about a server.
+/// A type as somebody reads it who may be older than who wrote it: what is not known is shown as it
+/// is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Kind {
+    Known(ConditionType),
+    /// A name of a newer release; made by [`Kind::read`] alone.
+    Other(String),
+}
+
+impl Kind {
+    /// Reads a type's name. `None` for what can be no such name: one word of at most 64 ASCII letters
+    /// and digits.
+    pub fn read(name: &str) -> Option<Self> {
+        if let Some(known) = ConditionType::from_name(name) {
+            return Some(Self::Known(known));
+        }
+        let plausible =
+            (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric());
+        plausible.then(|| Self::Other(name.to_owned()))
+    }
+
+    /// The name used in JSON, on the wire and in docs.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Known(kind) => kind.name(),
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl From<ConditionType> for Kind {
+    fn from(kind: ConditionType) -> Self {
+        Self::Known(kind)
+    }
+}
+
+impl PartialEq<ConditionType> for Kind {
+    fn eq(&self, other: &ConditionType) -> bool {
+        matches!(self, Self::Known(kind) if kind == other)
+    }
+}
+
+/// One health fact about a server. Operators read it with [`Kind`] for its type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Condition {
+pub struct Condition<K = ConditionType> {
     #[serde(rename = "type")]
-    pub kind: ConditionType,
+    pub kind: K,
     pub status: Status,
     /// CamelCase word for programs, for example `MediumErrors`.
     pub reason: String,
@@ -140,6 +183,20 @@ impl Condition {
     /// What makes two observations the same condition: type and subject.
     pub fn key(&self) -> (ConditionType, &str) {
         (self.kind, &self.subject)
+    }
+}
+
+impl From<Condition> for Condition<Kind> {
+    fn from(c: Condition) -> Self {
+        Self {
+            kind: c.kind.into(),
+            status: c.status,
+            reason: c.reason,
+            subject: c.subject,
+            message: c.message,
+            since: c.since,
+            observed_at: c.observed_at,
+        }
     }
 }
 
@@ -183,6 +240,23 @@ mod tests {
         assert_eq!(same[0].observed_at.as_second(), 90);
         let changed = carry_since(&before, vec![failing(Status::Unknown, 90)]);
         assert_eq!(changed[0].since.as_second(), 90);
+    }
+
+    #[test]
+    fn a_type_of_a_newer_release_keeps_its_name_and_what_is_none_is_refused() {
+        for kind in ConditionType::ALL {
+            assert_eq!(Kind::read(kind.name()), Some(Kind::Known(*kind)));
+        }
+        let newer = Kind::read("FanStuck2").expect("a name");
+        assert_eq!(newer.name(), "FanStuck2");
+        let text = serde_json::to_string(&newer).expect("JSON");
+        assert_eq!(text, "\"FanStuck2\"");
+        assert_eq!(serde_json::from_str::<Kind>(&text).expect("reads"), newer);
+        let known = serde_json::from_str::<Kind>("\"OsdDown\"").expect("reads");
+        assert_eq!(known, ConditionType::OsdDown);
+        for bad in ["", "two words", "esc\u{1b}[2J", "Ünknown", &"x".repeat(65)] {
+            assert_eq!(Kind::read(bad), None, "{bad:?}");
+        }
     }
 
     #[test]

@@ -16,5 +16,6 @@ pub mod node;
 pub mod operator;
 pub mod role;
 pub mod section;
+pub mod session;
 pub mod token;
 pub mod topology;

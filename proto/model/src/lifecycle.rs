@@ -62,7 +62,37 @@ state_enum! {
     }
 }
 
-/// Why an enrolled identity may do nothing new, although its workload is left alone.
+/// An operator's word that an identity is not trusted; reversible by `node unban`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ban {
+    pub reason: String,
+    pub by: String,
+    pub at: jiff::Timestamp,
+}
+
+/// What the coordinator saw: two servers with one identity; ended by `node approve`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Quarantined {
+    pub reason: String,
+    pub at: jiff::Timestamp,
+}
+
+impl From<Ban> for Restriction {
+    fn from(Ban { reason, by, at }: Ban) -> Self {
+        Self::Banned { reason, by, at }
+    }
+}
+
+impl From<Quarantined> for Restriction {
+    fn from(Quarantined { reason, at }: Quarantined) -> Self {
+        Self::Quarantined { reason, at }
+    }
+}
+
+/// Why an enrolled identity may do nothing new, although its workload is left alone. Of a ban and
+/// a quarantine at once it is the ban, which says more; both stand by themselves in the record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     rename_all = "camelCase",

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::condition::Condition;
+use crate::condition::{Condition, Kind};
 use crate::ids::{BootId, NodeId, NodeName};
 use crate::inventory::Inventory;
 use crate::labels::Labels;
@@ -39,7 +39,7 @@ pub struct NodeView {
     pub topology: Option<Topology>,
     pub labels: Labels,
     pub clusters: Clusters,
-    pub conditions: Vec<Condition>,
+    pub conditions: Vec<Condition<Kind>>,
     pub agent_version: Option<String>,
     pub boot_id: Option<BootId>,
     /// Last beat; `null` when it was not heard since the coordinator's start.

@@ -135,18 +135,18 @@ pub enum TokenRefusal {
 }
 
 impl Token {
-    /// Whether one more server may use the token at `now`.
+    /// Whether one more server may use the token at `now`, after `uses` others.
     ///
     /// # Errors
     /// [`TokenRefusal`] says why not.
-    pub fn check(&self, now: Timestamp) -> Result<(), TokenRefusal> {
+    pub fn check(&self, uses: u32, now: Timestamp) -> Result<(), TokenRefusal> {
         if self.revoked_at.is_some() {
             return Err(TokenRefusal::Revoked(self.id.clone()));
         }
         if now >= self.expires_at {
             return Err(TokenRefusal::Expired(self.id.clone(), self.expires_at));
         }
-        if self.used_by.len() >= self.max_uses as usize {
+        if uses >= self.max_uses {
             return Err(TokenRefusal::UsedUp {
                 id: self.id.clone(),
                 uses: self.max_uses,

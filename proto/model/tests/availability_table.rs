@@ -1,6 +1,6 @@
 //! Every (state, reason, input) of the availability machine, and every one of its borders to the
-//! millisecond. Beat 2 s, hence: suspect after 5 s, unreachable after 8 s, stable after 12 s,
-//! warm-up 20 s.
+//! millisecond. Beat 2 s, hence: suspect after 5 s, unreachable after 8 s, stable after 12 s, a
+//! restart within 16 s, warm-up 20 s.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use h8lio_model::availability::{Input, Timing, Transition, Watch, Why};
 use h8lio_model::lifecycle::Availability;
 
 use Availability::{Online, Suspect, Unreachable, WarmingUp};
-use Input::{Amnesty, Goodbye, Heard, StreamClosed, Tick};
+use Input::{Amnesty, Banned, GoingDown, Goodbye, Heard, StreamClosed, Tick};
 use Why::{Beating, NotHeardSinceStart, Restarting, Silent, Stabilizing};
 
 /// When every story begins: not at zero, so that a sum is told from a difference.
@@ -39,9 +39,9 @@ fn after(inputs: &[(u64, Input)]) -> (Availability, Why) {
 #[test]
 fn every_input_in_every_state_leads_where_the_table_says() {
     // How to come into the state, when the next input comes (ms), then the state after
-    // Heard, StreamClosed, Goodbye, Tick and Amnesty.
+    // Heard, StreamClosed, Goodbye, GoingDown, Banned, Tick and Amnesty.
     type Here = (Availability, Why);
-    type Row<'a> = (&'a [(u64, Input)], Here, u64, [Here; 5]);
+    type Row<'a> = (&'a [(u64, Input)], Here, u64, [Here; 7]);
     let anew = (WarmingUp, NotHeardSinceStart);
     let online = (Online, Beating);
     let closed = (Suspect, Why::StreamClosed);
@@ -50,54 +50,88 @@ fn every_input_in_every_state_leads_where_the_table_says() {
     let settling = (Suspect, Stabilizing);
     let unknown = (Unreachable, NotHeardSinceStart);
     let gone = (Unreachable, Silent);
-    let table: [Row<'_>; 8] = [
-        (&[], anew, 100, [online, anew, anew, anew, anew]),
+    let down = (Suspect, Why::GoingDown);
+    let off = (Unreachable, Why::GoingDown);
+    let banned = (Suspect, Why::Banned);
+    let table: [Row<'_>; 11] = [
+        (
+            &[],
+            anew,
+            100,
+            [online, anew, anew, anew, banned, anew, anew],
+        ),
         (
             &[(0, Heard)],
             online,
             100,
-            [online, closed, leaving, online, anew],
+            [online, closed, leaving, down, banned, online, anew],
         ),
         (
             &[(0, Heard), (0, StreamClosed)],
             closed,
             100,
-            [settling, closed, closed, closed, anew],
+            [settling, closed, closed, closed, banned, closed, anew],
         ),
         (
             &[(0, Heard), (0, Goodbye)],
             leaving,
             100,
-            [online, closed, leaving, leaving, anew],
+            [online, closed, leaving, leaving, banned, leaving, anew],
         ),
         (
             &[(0, Heard), (5_000, Tick)],
             quiet,
             5_100,
-            [settling, closed, quiet, quiet, anew],
+            [settling, closed, quiet, quiet, banned, quiet, anew],
         ),
         (
             &[(0, Heard), (8_000, Tick), (8_100, Heard)],
             settling,
             8_200,
-            [settling, closed, settling, settling, anew],
+            [settling, closed, settling, settling, banned, settling, anew],
         ),
         (
             &[(20_000, Tick)],
             unknown,
             20_100,
-            [settling, unknown, unknown, unknown, anew],
+            [settling, unknown, unknown, unknown, banned, unknown, anew],
         ),
         (
             &[(0, Heard), (8_000, Tick)],
             gone,
             8_100,
-            [settling, gone, gone, gone, anew],
+            [settling, gone, gone, gone, banned, gone, anew],
+        ),
+        (
+            &[(0, Heard), (0, GoingDown)],
+            down,
+            100,
+            [online, closed, down, down, banned, down, anew],
+        ),
+        (
+            &[(0, Heard), (0, GoingDown), (8_000, Tick)],
+            off,
+            8_100,
+            [settling, off, off, off, banned, off, anew],
+        ),
+        (
+            &[(0, Heard), (8_000, Tick), (8_000, Banned)],
+            banned,
+            90_000,
+            [banned, banned, banned, banned, banned, banned, anew],
         ),
     ];
     for (way, here, next, want) in table {
         assert_eq!(after(way), here, "the way itself: {way:?}");
-        let inputs = [Heard, StreamClosed, Goodbye, Tick, Amnesty];
+        let inputs = [
+            Heard,
+            StreamClosed,
+            Goodbye,
+            GoingDown,
+            Banned,
+            Tick,
+            Amnesty,
+        ];
         for (input, want) in inputs.into_iter().zip(want) {
             let mut w = story(way);
             let since = w.since();
@@ -117,23 +151,45 @@ fn silence_is_judged_at_the_millisecond_also_while_others_still_have_their_grace
     let quiet_for = |n: u64| after(&[(1_000, Heard), (1_000 + n, Tick)]);
     assert_eq!(quiet_for(4_999), (Online, Beating));
     assert_eq!(quiet_for(5_000), (Suspect, Silent));
-    assert_eq!(quiet_for(7_999), (Suspect, Silent));
-    assert_eq!(quiet_for(8_000), (Unreachable, Silent));
+    assert_eq!(quiet_for(6_999), (Suspect, Silent));
+    assert_eq!(quiet_for(7_000), (Unreachable, Silent));
 }
 
 #[test]
 fn a_closed_stream_counts_silence_from_the_last_beat_and_not_from_its_end() {
     let quiet_for = |n: u64| after(&[(1_000, Heard), (4_000, StreamClosed), (1_000 + n, Tick)]);
-    assert_eq!(quiet_for(7_999), (Suspect, Why::StreamClosed));
-    assert_eq!(quiet_for(8_000), (Unreachable, Silent));
+    assert_eq!(quiet_for(6_999), (Suspect, Why::StreamClosed));
+    assert_eq!(quiet_for(7_000), (Unreachable, Silent));
 }
 
 #[test]
-fn an_announced_restart_has_the_whole_warm_up_and_no_more() {
+fn an_announced_restart_has_twice_the_silence_and_no_more() {
     let quiet_for = |n: u64| after(&[(1_000, Heard), (1_000, Goodbye), (1_000 + n, Tick)]);
-    assert_eq!(quiet_for(8_000), (Suspect, Restarting));
-    assert_eq!(quiet_for(19_999), (Suspect, Restarting));
-    assert_eq!(quiet_for(20_000), (Unreachable, Silent));
+    assert_eq!(quiet_for(7_000), (Suspect, Restarting));
+    assert_eq!(quiet_for(13_999), (Suspect, Restarting));
+    assert_eq!(quiet_for(14_000), (Unreachable, Silent));
+}
+
+#[test]
+fn a_server_that_goes_down_is_unreachable_as_soon_as_any_other_and_it_shows_why() {
+    let quiet_for = |n: u64| after(&[(1_000, Heard), (1_000, GoingDown), (1_000 + n, Tick)]);
+    assert_eq!(quiet_for(6_999), (Suspect, Why::GoingDown));
+    assert_eq!(quiet_for(7_000), (Unreachable, Why::GoingDown));
+}
+
+#[test]
+fn doubt_comes_before_every_verdict_and_not_without_need() {
+    let doubtful =
+        |inputs: &[(u64, Input)], at: u64| story(inputs).is_doubtful(ms(START + at), &timing());
+    // A beat of 2 s may be one second late.
+    assert!(!doubtful(&[(0, Heard)], 2_999));
+    assert!(doubtful(&[(0, Heard)], 3_000));
+    assert!(!doubtful(&[(0, Heard), (0, StreamClosed)], 2_999));
+    assert!(doubtful(&[(0, Heard), (0, StreamClosed)], 3_000));
+    assert!(!doubtful(&[], 14_999), "the grace ends at 20 s");
+    assert!(doubtful(&[], 15_000));
+    assert!(!doubtful(&[(20_000, Tick)], 90_000), "the verdict is given");
+    assert!(!doubtful(&[(0, Heard), (0, Banned)], 90_000));
 }
 
 #[test]
@@ -208,11 +264,12 @@ fn the_timings_follow_the_beat_and_have_floors_for_fast_beats() {
             t.suspect_after,
             t.unreachable_after,
             t.stable_for,
+            t.restart_within,
             t.warm_up,
         ];
         all.map(|d| d.as_millis())
     };
-    assert_eq!(of(100), [250, 4_000, 6_000, 15_000]);
-    assert_eq!(of(1_000), [2_500, 4_000, 6_000, 15_000]);
-    assert_eq!(of(2_000), [5_000, 8_000, 12_000, 20_000]);
+    assert_eq!(of(100), [250, 3_500, 6_000, 7_000, 15_000]);
+    assert_eq!(of(1_000), [2_500, 3_500, 6_000, 7_000, 15_000]);
+    assert_eq!(of(2_000), [5_000, 7_000, 12_000, 14_000, 20_000]);
 }

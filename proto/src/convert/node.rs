@@ -1,6 +1,6 @@
 //! Nodes as operators see them.
 
-use h8lio_model::condition::{Condition, ConditionType, Status};
+use h8lio_model::condition::{Condition, Kind, Status};
 use h8lio_model::lifecycle::{Admission, Availability, Restriction, Scheduling};
 use h8lio_model::node::{Clusters, NodeView};
 
@@ -83,8 +83,8 @@ fn read_restriction(r: v1::Restriction) -> Result<Restriction, Invalid> {
     }
 }
 
-impl From<Condition> for v1::Condition {
-    fn from(c: Condition) -> Self {
+impl From<Condition<Kind>> for v1::Condition {
+    fn from(c: Condition<Kind>) -> Self {
         use v1::condition::Status as S;
         let status = match c.status {
             Status::True => S::True,
@@ -103,14 +103,13 @@ impl From<Condition> for v1::Condition {
     }
 }
 
-impl TryFrom<v1::Condition> for Condition {
+impl TryFrom<v1::Condition> for Condition<Kind> {
     type Error = Invalid;
 
     fn try_from(c: v1::Condition) -> Result<Self, Invalid> {
         use v1::condition::Status as S;
-        let kind = ConditionType::from_name(&c.r#type).ok_or_else(|| {
-            Invalid::new("condition.type", format!("{:?} is not known", c.r#type))
-        })?;
+        let kind = Kind::read(&c.r#type)
+            .ok_or_else(|| Invalid::new("condition.type", format!("{:?} is no type", c.r#type)))?;
         let status = match S::try_from(c.status) {
             Ok(S::True) => Status::True,
             Ok(S::False) => Status::False,

@@ -136,7 +136,7 @@ fn explain_certificate(c: &CertificateError) -> String {
             utc(time.as_secs())
         ),
         CertificateError::NotValidYetContext { time, not_before } => format!(
-            "the coordinator's certificate is not yet valid: it begins at {} and the clock here says {}: this clock is probably wrong, set it (chronyc makestep)",
+            "the coordinator's certificate is not yet valid: it begins at {} and the clock here says {}: one of the two clocks is wrong, compare them (timedatectl)",
             utc(not_before.as_secs()),
             utc(time.as_secs())
         ),
@@ -229,7 +229,9 @@ mod tests {
         };
         let text = explain_certificate(&early);
         assert!(
-            text.contains("not yet valid") && text.contains("1970-01-02"),
+            text.contains("not yet valid")
+                && text.contains("1970-01-02")
+                && text.contains("one of the two clocks"),
             "{text}"
         );
         let late = CertificateError::ExpiredContext {

@@ -1,5 +1,7 @@
 //! A certificate chain with its key.
 
+use std::time::Duration;
+
 use h8lio_model::ids::Rotation;
 use jiff::Timestamp;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
@@ -39,6 +41,10 @@ pub struct Identity {
     validity: Validity,
 }
 
+/// How far the start of a certificate lies before its issue, so that a peer whose clock is a little
+/// behind can use it at once.
+pub const BACKDATE: Duration = Duration::from_secs(5 * 60);
+
 /// From when until when a certificate holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Validity {
@@ -63,12 +69,22 @@ impl Validity {
         })
     }
 
-    /// When half of the life is over: time to renew.
+    /// When it was issued, as far as it says: it begins [`BACKDATE`] before that.
+    pub fn issued(&self) -> Timestamp {
+        let issued = self.not_before.checked_add(BACKDATE);
+        match issued {
+            Ok(issued) if issued < self.not_after => issued,
+            _ => self.not_before,
+        }
+    }
+
+    /// When half of the life since the issue is over: time to renew. Half of the time between
+    /// beginning and end would be over at once for a certificate of a few minutes.
     pub fn half_life(&self) -> Timestamp {
         let half = self
             .not_after
             .as_second()
-            .midpoint(self.not_before.as_second());
+            .midpoint(self.issued().as_second());
         Timestamp::from_second(half).unwrap_or(self.not_after)
     }
 }

@@ -41,17 +41,63 @@ pub enum NotOurs {
     WrongPin { expected: SpkiPin },
 }
 
+/// How both ends check that the peer holds the key of its certificate: TLS 1.3, and nothing older.
+#[derive(Debug, Clone)]
+pub struct Signatures(Arc<CryptoProvider>);
+
+impl Signatures {
+    /// With the algorithms of this provider.
+    pub const fn new(provider: Arc<CryptoProvider>) -> Self {
+        Self(provider)
+    }
+
+    /// The provider.
+    pub fn provider(&self) -> &CryptoProvider {
+        &self.0
+    }
+
+    /// Refuses whatever TLS 1.2 shows.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn tls12(&self) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("TLS 1.2 is not spoken".into()))
+    }
+
+    /// Checks a signature of TLS 1.3.
+    ///
+    /// # Errors
+    /// When it is not by the certificate's key, or of a kind that is not accepted.
+    pub fn tls13(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    /// The kinds that are accepted.
+    pub fn schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
 /// Verifies coordinators. Names and addresses play no part: only chain, purpose and identity.
 #[derive(Debug)]
 pub struct CoordinatorVerifier {
     trust: Trust,
-    provider: Arc<CryptoProvider>,
+    signatures: Signatures,
 }
 
 impl CoordinatorVerifier {
     /// A verifier with this trust.
     pub const fn new(trust: Trust, provider: Arc<CryptoProvider>) -> Self {
-        Self { trust, provider }
+        Self {
+            trust,
+            signatures: Signatures::new(provider),
+        }
     }
 
     fn bundle(&self, intermediates: &[CertificateDer<'_>]) -> Result<TrustBundle, Error> {
@@ -149,7 +195,7 @@ impl ServerCertVerifier for CoordinatorVerifier {
             &bundle,
             KeyUsage::server_auth(),
             now,
-            &self.provider,
+            self.signatures.provider(),
         )?;
         self.check_name(leaf)?;
         Ok(ServerCertVerified::assertion())
@@ -161,7 +207,7 @@ impl ServerCertVerifier for CoordinatorVerifier {
         _cert: &CertificateDer<'_>,
         _dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("TLS 1.2 is not spoken".into()))
+        self.signatures.tls12()
     }
 
     fn verify_tls13_signature(
@@ -170,13 +216,10 @@ impl ServerCertVerifier for CoordinatorVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, algorithms)
+        self.signatures.tls13(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.signatures.schemes()
     }
 }

@@ -26,6 +26,15 @@ const UP_WITHIN: Duration = Duration::from_secs(60);
 /// Settings that differ from the defaults. All servers of the bench have one address.
 const SETTINGS: &[(&str, &str)] = &[("pending_handshakes_per_source", "1024")];
 
+/// The coordinator's unit: what it sets in the environment is a part of what is measured.
+const UNIT: &str = include_str!("../../../systemd/h8lio-coordinator.service");
+
+/// The unit's environment.
+fn environment() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let settings = UNIT.lines().filter_map(|l| l.strip_prefix("Environment="));
+    settings.filter_map(|pair| pair.split_once('='))
+}
+
 /// A fleet on disk.
 #[derive(Debug)]
 pub struct Fleet {
@@ -111,6 +120,7 @@ impl Fleet {
     pub fn launch(&self) -> anyhow::Result<Process> {
         let mut command = command(&self.program);
         command
+            .envs(environment())
             .arg("run")
             .arg("--config")
             .arg(self.dir.join("coordinator.toml"));

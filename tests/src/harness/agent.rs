@@ -1,11 +1,13 @@
-//! The real agent as a process of its own, over a simulated server.
+//! The real agent as a process of its own, over a simulated server or over this very one.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use h8lio_tls::token::JoinToken;
 use tempfile::TempDir;
+use tokio::net::UnixDatagram;
 
 use super::wait::soon;
 
@@ -13,9 +15,25 @@ use super::wait::soon;
 #[derive(Debug)]
 pub struct Agent {
     dir: TempDir,
-    sim: PathBuf,
+    /// The script of its server; `None`: this server.
+    sim: Option<PathBuf>,
+    starved: Option<Starved>,
     child: Option<Child>,
 }
+
+/// An agent on a server that is short of memory.
+#[derive(Debug)]
+struct Starved {
+    tool: PathBuf,
+    address_space_kib: u64,
+}
+
+/// Puts `$1` in the place of the tool `$2`, bounds the memory of all that follows to `$3` KiB each,
+/// and becomes the agent.
+const STARVE: &str = r#"mount --bind "$1" "$2" && ulimit -v "$3" && shift 3 && exec "$@""#;
+
+/// A tool that takes what memory it can get.
+const EATER: &str = "#!/bin/sh\na=12345678\nwhile :; do a=$a$a; done\n";
 
 /// The program, built once.
 fn program() -> &'static Path {
@@ -53,6 +71,15 @@ fn command(program: &Path) -> Command {
     Command::new(program)
 }
 
+/// A mount namespace of one's own, also for who is not root.
+fn own_namespace() -> &'static [&'static str] {
+    if nix::unistd::geteuid().is_root() {
+        &["--mount"]
+    } else {
+        &["--user", "--map-root-user", "--mount"]
+    }
+}
+
 impl Agent {
     /// A simulated server of the sample rack that is not enrolled.
     ///
@@ -62,10 +89,38 @@ impl Agent {
         let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sim/demo");
         let sim = sample.join(name).with_extension("toml");
         assert!(sim.exists(), "{} is missing", sim.display());
+        Self::new(Some(sim))
+    }
+
+    /// This server, on which `tool` takes all memory that it can get, and can get no more than a
+    /// bound. `None` where no namespace can be made for that.
+    ///
+    /// # Panics
+    /// When its folder cannot be made.
+    pub fn short_of_memory(tool: &str, address_space_kib: u64) -> Option<Self> {
+        let mut may = command(Path::new("unshare"));
+        may.args(own_namespace()).arg("true").stderr(Stdio::null());
+        if !may.status().is_ok_and(|s| s.success()) {
+            return None;
+        }
+        let mut agent = Self::new(None);
+        let eater = agent.dir.path().join("eater");
+        std::fs::write(&eater, EATER).expect("written");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(eater, mode).expect("executable");
+        agent.starved = Some(Starved {
+            tool: PathBuf::from(tool),
+            address_space_kib,
+        });
+        Some(agent)
+    }
+
+    fn new(sim: Option<PathBuf>) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let agent = Self {
             dir,
             sim,
+            starved: None,
             child: None,
         };
         std::fs::create_dir(agent.state_dir()).expect("a folder");
@@ -88,13 +143,26 @@ impl Agent {
     }
 
     fn command(&self, verb: &str) -> Command {
-        let mut command = command(program());
-        command
-            .arg("--config")
-            .arg(self.config())
-            .arg(verb)
-            .arg("--sim")
-            .arg(&self.sim);
+        let mut command = match &self.starved {
+            None => command(program()),
+            Some(starved) => {
+                let mut wrapped = command(Path::new("unshare"));
+                wrapped
+                    .args(own_namespace())
+                    .args(["sh", "-c", STARVE, "sh"])
+                    .arg(self.dir.path().join("eater"))
+                    .arg(&starved.tool)
+                    .arg(starved.address_space_kib.to_string())
+                    .arg(program())
+                    // Arenas are reserved for each thread and would fill the bound by themselves.
+                    .env("MALLOC_ARENA_MAX", "2");
+                wrapped
+            }
+        };
+        command.arg("--config").arg(self.config()).arg(verb);
+        if let Some(sim) = &self.sim {
+            command.arg("--sim").arg(sim);
+        }
         command.stdin(Stdio::null());
         command
     }
@@ -127,14 +195,37 @@ impl Agent {
     /// # Panics
     /// When it cannot be started.
     pub fn run(&mut self) {
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.dir.path().join("log"))
-            .expect("a log");
         let mut command = self.command("run");
-        command.stdout(Stdio::null()).stderr(log);
+        command.stdout(Stdio::null()).stderr(self.open_log());
         self.child = Some(command.spawn().expect("started"));
+    }
+
+    /// Starts it as systemd does, with a join token as its credential; what it tells systemd
+    /// comes out of the socket.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn run_as_service(&mut self, token: &JoinToken) -> UnixDatagram {
+        let credentials = self.dir.path().join("credentials");
+        std::fs::create_dir(&credentials).expect("a folder");
+        let file = credentials.join("h8lio.join-token");
+        std::fs::write(file, token.expose()).expect("written");
+        let socket = self.dir.path().join("notify");
+        let told = UnixDatagram::bind(&socket).expect("a socket");
+        let mut command = self.command("run");
+        command
+            .env("CREDENTIALS_DIRECTORY", credentials)
+            .env("NOTIFY_SOCKET", socket)
+            .stdout(Stdio::null())
+            .stderr(self.open_log());
+        self.child = Some(command.spawn().expect("started"));
+        told
+    }
+
+    fn open_log(&self) -> File {
+        let mut options = std::fs::OpenOptions::new();
+        let log = options.create(true).append(true);
+        log.open(self.dir.path().join("log")).expect("a log")
     }
 
     /// Kills it as SIGKILL does: it cannot say anything any more.
@@ -197,7 +288,7 @@ impl Drop for Agent {
             reason = "a test that fails shows what its agent said"
         )]
         if std::thread::panicking() {
-            eprintln!("log of the agent {}:\n{}", self.sim.display(), self.log());
+            eprintln!("log of the agent {:?}:\n{}", self.sim, self.log());
         }
     }
 }

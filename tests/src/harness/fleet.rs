@@ -8,6 +8,7 @@ use h8lio_coordinator::app::{self, Running};
 use h8lio_coordinator::clock::Clock as _;
 use h8lio_coordinator::config::{self, Settings};
 use h8lio_coordinator::init::{self, Init};
+use h8lio_coordinator::local_operator;
 use h8lio_coordinator::store::Store;
 use h8lio_coordinator::store::sqlite::{SqliteOptions, SqliteStore};
 use h8lio_tls::bundle::TrustBundle;
@@ -84,11 +85,7 @@ impl FleetBuilder {
         for change in self.change {
             change(&mut settings);
         }
-        let context = std::fs::read_to_string(&request.context_out).expect("a context");
-        let context: Context = toml::from_str(&context).expect("a context");
-        let identity = Identity::from_pem(context.certificate.as_bytes(), context.key.as_bytes());
-        let identity = Arc::new(identity.expect("the operator's identity"));
-        let bundle = TrustBundle::from_pem(context.ca.as_bytes()).expect("roots");
+        let (identity, bundle) = read_context(&request.context_out);
         let (running, store) = begin(&settings, self.options, &clock)
             .await
             .expect("started");
@@ -110,6 +107,14 @@ impl FleetBuilder {
             dial,
         }
     }
+}
+
+fn read_context(path: &Path) -> (Arc<Identity>, TrustBundle) {
+    let context = std::fs::read_to_string(path).expect("a context");
+    let context: Context = toml::from_str(&context).expect("a context");
+    let identity = Identity::from_pem(context.certificate.as_bytes(), context.key.as_bytes());
+    let bundle = TrustBundle::from_pem(context.ca.as_bytes()).expect("roots");
+    (Arc::new(identity.expect("the operator's identity")), bundle)
 }
 
 fn request(dir: &Path) -> Init {
@@ -216,6 +221,22 @@ impl Fleet {
     /// A folder for a test's own files.
     pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// An admin made on the coordinator's own machine, who may not be known to it yet.
+    ///
+    /// # Panics
+    /// When none is made.
+    pub fn local_admin(&self, name: &str) -> Operator {
+        let wish = local_operator::Wish {
+            name: name.parse().expect("a name"),
+            by: "root".to_owned(),
+            reason: "no admin is left".to_owned(),
+            context_out: self.dir().join(format!("{name}.context")),
+        };
+        local_operator::create(&self.settings, &wish, self.clock.now()).expect("made");
+        let (identity, _) = read_context(&wish.context_out);
+        Operator::new(name, identity, self.dial.clone())
     }
 
     /// Lets time pass that nobody saw.

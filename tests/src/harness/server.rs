@@ -9,6 +9,7 @@ use h8lio_proto::v1;
 use h8lio_proto::v1::enroll_response::Outcome;
 use h8lio_proto::v1::enrollment_service_client::EnrollmentServiceClient;
 use h8lio_tls::bundle::TrustBundle;
+use h8lio_tls::client::ConnectError;
 use h8lio_tls::identity::{self, Identity};
 use h8lio_tls::token::JoinToken;
 use h8lio_tls::verify::Trust;
@@ -141,9 +142,17 @@ impl Server {
     /// # Panics
     /// When it cannot be reached.
     pub async fn enroll(&mut self, token: &JoinToken) -> Result<Answer, Status> {
-        let channel = client::dial_as(&self.dial, Trust::Pin(token.pin), None).await;
+        let channel = self.strangers_channel(token).await;
         self.ask(channel.expect("connected"), self.request(token))
             .await
+    }
+
+    /// A connection without a certificate.
+    ///
+    /// # Errors
+    /// When the coordinator cannot be reached.
+    pub async fn strangers_channel(&self, token: &JoinToken) -> Result<Channel, ConnectError> {
+        client::dial_as(&self.dial, Trust::Pin(token.pin), None).await
     }
 
     /// Sends a request to join that the test has made.

@@ -52,6 +52,13 @@ impl<'a> Tokens<'a> {
 }
 
 impl TokenBuilder<'_> {
+    /// What the server is called, whatever it calls itself.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.request.node_name = name.to_owned();
+        self
+    }
+
     /// How often it may be used.
     #[must_use]
     pub const fn uses(mut self, n: u32) -> Self {

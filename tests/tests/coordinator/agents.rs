@@ -5,7 +5,7 @@ use std::time::Duration;
 use h8lio_proto::v1;
 use h8lio_proto::v1::restriction::Kind;
 use h8lio_proto::v1::{Availability, Node};
-use h8lio_tests::harness::{Agent, Fleet, says};
+use h8lio_tests::harness::{Agent, Fleet, says, soon};
 
 /// An agent of the sample rack that is enrolled and online.
 async fn online(fleet: &Fleet, name: &str) -> Agent {
@@ -129,6 +129,42 @@ async fn a_server_without_space_beats_and_reports_just_that() {
     assert_eq!(fleet.admin.events_of("r1-1", "NodeSuspect").await, []);
 }
 
+/// scenario: 32 (integration)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_memory_beats_and_reports_just_that() {
+    let fleet = Fleet::start().await;
+    // Less than the unit allows the agent and its tools together.
+    let Some(mut agent) = Agent::short_of_memory("/usr/bin/lsblk", 384 << 10) else {
+        eprintln!("skipped: mount namespaces are not allowed here");
+        return;
+    };
+    let token = fleet.token().for_anybody().named("s1").create().await;
+    agent.enroll(&token).await.expect("enrolled");
+    agent.run();
+    let starved = |n: &Node| {
+        n.conditions.iter().any(|c| {
+            c.r#type == "ProbeFailed" && c.subject == "lsblk" && c.message.contains("lsblk")
+        })
+    };
+    fleet.admin.sees("s1", "without lsblk", starved).await;
+    // It beats on, and what else can be read is reported.
+    let before = fleet.admin.node("s1").await.last_seen.expect("heard");
+    let later = |n: &Node| {
+        n.last_seen
+            .is_some_and(|t| (t.seconds, t.nanos) > (before.seconds, before.nanos))
+    };
+    let node = fleet.admin.sees("s1", "heard on", later).await;
+    assert_eq!(node.availability(), Availability::Online);
+    assert_eq!(fleet.admin.events_of("s1", "NodeSuspect").await, []);
+    let request = v1::GetNodeRequest {
+        node: "s1".to_owned(),
+    };
+    let shown = fleet.admin.nodes().await.get_node(request).await;
+    let inventory = shown.expect("a node").into_inner().inventory;
+    let facts: serde_json::Value = serde_json::from_slice(&inventory).expect("JSON");
+    assert!(facts["os"]["kernel"].is_string(), "{facts}");
+}
+
 /// scenario: 35 (integration)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rebooted_server_is_itself() {
@@ -178,7 +214,7 @@ async fn certificates_are_renewed_in_time_and_nobody_notices() {
         .with(|s| s.certificates.node = Duration::from_secs(20))
         .start()
         .await;
-    let _agent = online(&fleet, "r1-1").await;
+    let agent = online(&fleet, "r1-1").await;
     let ends = |n: &Node| n.certificate_expires_at.map(|t| t.seconds);
     let first = ends(&fleet.admin.node("r1-1").await);
     for _ in 0..2 {
@@ -190,8 +226,35 @@ async fn certificates_are_renewed_in_time_and_nobody_notices() {
     }
     let node = fleet.admin.node("r1-1").await;
     assert!(ends(&node) > first);
+    assert!(!agent.log().contains("took over"), "nothing to worry about");
+    // Once at half of each life, and not without end.
+    let registry = &fleet.running().services.registry;
+    let record = registry.find("r1-1").expect("known").record();
+    let issued = record.value.next_rotation().0 - 1;
+    assert!((3..=4).contains(&issued), "{issued} certificates");
     assert_eq!(node.availability(), Availability::Online);
     assert_eq!(fleet.admin.events_of("r1-1", "NodeSuspect").await, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_waits_for_approval_is_ready_and_says_what_it_waits_for() {
+    let fleet = Fleet::start().await;
+    let mut agent = Agent::of_sample("r1-1");
+    let token = fleet.token().expecting_nothing().named("s1").create();
+    let told = agent.run_as_service(&token.await);
+    let mut all = String::new();
+    let mut buffer = [0; 4_096];
+    while !(all.contains("READY=1") && all.contains("STATUS=waiting for approval as s1")) {
+        let read = soon("what it waits for", told.recv(&mut buffer));
+        let bytes = read.await.expect("told");
+        all.push_str(&String::from_utf8_lossy(&buffer[..bytes]));
+        all.push('\n');
+    }
+    fleet.admin.approve("s1").await.expect("approved");
+    fleet
+        .admin
+        .sees_availability("s1", Availability::Online)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -125,6 +125,15 @@ async fn an_entry_that_was_edited_in_the_file_is_found() {
     let verified = fleet.admin.verify().await;
     assert_eq!(verified.faults.len(), 1, "{verified:?}");
     says(&verified.faults[0], &["audit entry 3", "edited"]);
+    // Nor does anybody have to ask.
+    assert_eq!(fleet.admin.events_of("", "AuditLogDamaged").await, []);
+    fleet.pass(std::time::Duration::from_secs(60));
+    let alert = fleet.admin.sees_event("", "AuditLogDamaged").await;
+    assert!(is_alert(&alert), "{alert:?}");
+    says(
+        &alert.message,
+        &["audit entry 3", "edited", "h8lctl audit verify"],
+    );
 }
 
 /// scenario: 45 (integration)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use h8lio_proto::v1::goodbye::Reason;
 use h8lio_proto::v1::{Availability, Node};
-use h8lio_tests::harness::{Beating, Fleet, Mode, Server, soon, until};
+use h8lio_tests::harness::{Beating, Fleet, Mode, Server, dial, is_alert, soon, until};
 use jiff::SignedDuration;
 
 const BEAT: Duration = Duration::from_millis(200);
@@ -114,6 +114,31 @@ async fn an_agent_that_says_goodbye_restarts_and_is_online_as_soon_as_it_is_back
         .admin
         .sees_availability("s1", Availability::Online)
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_says_that_it_goes_down_is_unreachable_without_an_alert() {
+    let fleet = Fleet::start().await;
+    let server = fleet.enrolled("s1").await;
+    let mut session = server.session().await.expect("a session");
+    session.beat().await;
+    fleet
+        .admin
+        .sees_availability("s1", Availability::Online)
+        .await;
+    session.goodbye(Reason::Shutdown).await;
+    let node = fleet
+        .admin
+        .sees_availability("s1", Availability::Unreachable)
+        .await;
+    let why = &node.availability_reason;
+    assert!(why.contains("the server goes down"), "{why}");
+    let event = fleet.admin.sees_event("s1", "NodeUnreachable").await;
+    assert!(!is_alert(&event), "{event:?}");
+    assert!(
+        event.message.contains("as its agent announced"),
+        "{event:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -232,6 +257,30 @@ async fn the_coordinators_wall_clock_jumps_a_day_either_way_and_no_server_is_dou
     assert_eq!(fleet.admin.events_of("s1", "NodeUnreachable").await, []);
 }
 
+/// scenario: 31 (integration)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_each_jump_of_the_coordinators_clock_servers_can_dial_again() {
+    let fleet = Fleet::builder()
+        // Its own certificate is renewed during the jump, those of nodes do not end.
+        .with(|s| s.certificates.coordinator = Duration::from_secs(86_400))
+        .with(|s| s.certificates.node = Duration::from_secs(10 * 86_400))
+        .start()
+        .await;
+    let (server, first) = online(&fleet, "s1").await;
+    drop(first);
+    // Ahead, and set right: the certificate that the coordinator made meanwhile has not begun.
+    for (jump, what) in [(DAY, "a way in, ahead"), (-DAY, "a way in, set right")] {
+        fleet.clock.jump_wall(jump);
+        until(what, || async {
+            dial(&fleet.dial, Some(server.identity())).await.ok()
+        })
+        .await;
+        let session = server.session().await.expect("a session").beating(BEAT);
+        still_heard(&fleet, "s1").await;
+        drop(session);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restarted_coordinator_warms_up_and_gives_nobody_up() {
     let mut fleet = Fleet::builder()
@@ -329,6 +378,32 @@ async fn while_the_store_stalls_beats_go_on_and_no_verdict_is_given() {
         .sees_availability("s2", Availability::Unreachable)
         .await;
     assert_eq!(fleet.admin.events_of("s2", "NodeSuspect").await, []);
+    assert_eq!(fleet.admin.events_of("s1", "NodeSuspect").await, []);
+}
+
+/// scenario: 9 (integration)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stall_of_the_store_that_nobody_meets_is_noticed_before_a_verdict() {
+    let fleet = Fleet::start().await;
+    let (_server, session) = online(&fleet, "s1").await;
+    let timing = fleet.settings().session.timing();
+    fleet.store.set(Mode::Stalls);
+    session.pause();
+    // Longer than it takes to become unreachable.
+    tokio::time::sleep(timing.unreachable_after * 2).await;
+    let node = fleet.admin.node("s1").await;
+    assert_eq!(node.availability(), Availability::Online, "{node:?}");
+    let status = fleet.admin.status().await.expect("a status");
+    assert!(status.store.contains("has waited"), "{}", status.store);
+    fleet.store.set(Mode::Works);
+    fleet
+        .admin
+        .sees_availability("s1", Availability::WarmingUp)
+        .await;
+    fleet
+        .admin
+        .sees_availability("s1", Availability::Unreachable)
+        .await;
     assert_eq!(fleet.admin.events_of("s1", "NodeSuspect").await, []);
 }
 

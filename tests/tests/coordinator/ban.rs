@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use h8lio_proto::v1;
-use h8lio_proto::v1::Admission;
+use h8lio_proto::v1::restriction::Kind;
+use h8lio_proto::v1::{Admission, Availability};
 use h8lio_tests::harness::{Fleet, Refused as _, says};
 use tonic::Code;
 
@@ -41,8 +42,58 @@ async fn a_ban_cuts_a_live_stream_at_once_and_keeps_the_node_out_until_it_ends()
         &["banned"],
     );
     assert!(other.is_open());
+    let node = fleet
+        .admin
+        .sees("s1", "not failed", |n| {
+            n.availability_reason.contains("not failed")
+        })
+        .await;
+    assert_eq!(node.availability(), Availability::Suspect);
+    says(&node.availability_reason, &["banned by admin"]);
+    // Twice as long as silence takes to become an alert.
+    let settings = fleet.settings().session.timing();
+    tokio::time::sleep(settings.unreachable_after * 2).await;
+    let node = fleet.admin.node("s1").await;
+    assert_eq!(node.availability(), Availability::Suspect, "{node:?}");
+    assert_eq!(fleet.admin.events_of("s1", "NodeUnreachable").await, []);
     fleet.admin.unban("s1").await.expect("unbanned");
-    server.session().await.expect("let in again");
+    let _back = server.session().await.expect("let in again").beating(BEAT);
+    fleet
+        .admin
+        .sees_availability("s1", Availability::Online)
+        .await;
+}
+
+/// scenario: 35, 38 (integration)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ban_and_its_end_leave_a_quarantine_as_it_was() {
+    let fleet = Fleet::start().await;
+    let original = fleet.enrolled("s1").await;
+    let there = original.session().await.expect("a session").beating(BEAT);
+    original.copy().session().await.refused();
+    drop(there);
+    let is = |node: &v1::Node| node.restriction.as_ref().map(v1::Restriction::kind);
+    assert_eq!(is(&fleet.admin.node("s1").await), Some(Kind::Quarantined));
+    fleet.admin.ban("s1").await.expect("banned");
+    let node = fleet.admin.node("s1").await;
+    assert_eq!(is(&node), Some(Kind::Banned));
+    let cloned = |c: &v1::Condition| c.r#type == "IdentityCloned";
+    assert!(
+        node.conditions.iter().any(cloned),
+        "it shows beside the ban"
+    );
+    let refused = fleet.admin.approve("s1").await.refused();
+    says(refused.message(), &["s1 is banned", "h8lctl node unban s1"]);
+    fleet.admin.unban("s1").await.expect("unbanned");
+    assert_eq!(is(&fleet.admin.node("s1").await), Some(Kind::Quarantined));
+    says(
+        original.renew_and_lose().await.refused().message(),
+        &["quarantined", "no certificate"],
+    );
+    let refused = fleet.admin.unban("s1").await.refused();
+    says(refused.message(), &["quarantined, not banned"]);
+    let node = fleet.admin.approve("s1").await.expect("approved");
+    assert_eq!(is(&node), None);
 }
 
 /// scenario: 38 (integration)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use h8lio_proto::v1;
 use h8lio_proto::v1::Admission;
 use h8lio_tests::harness::{Fleet, Refused as _, dial_as, is_alert, says};
 use h8lio_tls::pin::SpkiPin;
@@ -117,6 +118,41 @@ async fn a_token_of_five_uses_admits_five_of_twenty_servers() {
     }
     let admitted = asking.join_all().await.into_iter().filter(|ok| *ok).count();
     assert_eq!(admitted, 5);
+}
+
+#[tokio::test]
+async fn a_token_for_a_whole_fleet_does_not_grow_with_it_and_names_all_who_used_it() {
+    let mut fleet = Fleet::start().await;
+    let token = fleet.token().for_anybody().uses(9).create().await;
+    let key = h8lio_coordinator::registry::records::token_key(&token.id);
+    let mut sizes = Vec::new();
+    for n in 1..=8 {
+        let mut server = fleet.server(&format!("s{n}"));
+        server.enroll(&token).await.expect("answered").issued();
+        let kv = fleet.running().services.store.get(&key).await;
+        sizes.push(kv.expect("read").expect("there").value.len());
+    }
+    assert!(sizes.iter().all(|size| *size == sizes[0]), "{sizes:?}");
+    fleet.restart().await;
+    let mut last = fleet.server("s9");
+    last.enroll(&token).await.expect("answered").issued();
+    let mut calls = fleet.admin.fleet().await;
+    let listed = calls.list_tokens(v1::ListTokensRequest {}).await;
+    let mut used_by = listed
+        .expect("listed")
+        .into_inner()
+        .tokens
+        .remove(0)
+        .used_by;
+    used_by.sort();
+    let mut ids = Vec::new();
+    for n in 1..=9 {
+        ids.push(fleet.admin.node(&format!("s{n}")).await.id);
+    }
+    ids.sort();
+    assert_eq!(used_by, ids);
+    let refused = fleet.server("s10").enroll(&token).await.refused();
+    says(refused.message(), &["used up", "9 of 9 uses"]);
 }
 
 #[tokio::test]

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use h8lio_coordinator::clock::Clock as _;
 use h8lio_proto::v1;
 use h8lio_proto::v1::OperatorRole;
-use h8lio_tests::harness::{Fleet, Refused as _, dial, says, soon};
+use h8lio_tests::harness::{Fleet, Mode, Refused as _, dial, says, soon, until};
 use tonic::Code;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -158,6 +159,44 @@ async fn the_last_admin_stays() {
         .revoke_operator("admin")
         .await
         .expect("not the last any more");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_admins_who_revoke_each_other_at_once_leave_one() {
+    let fleet = Fleet::start().await;
+    let ada = fleet
+        .admin
+        .create_operator("ada", OperatorRole::Admin, None)
+        .await
+        .expect("made");
+    let before = fleet.admin.audit().await.len();
+    // Both have been judged when the first is written.
+    fleet.store.set(Mode::Stalls);
+    let (clock, health) = (&fleet.clock, &fleet.running().services.health);
+    let let_go = async {
+        until("a write that waits", || async {
+            (health.stalled_for(clock.mono()) > Duration::from_millis(500)).then_some(())
+        })
+        .await;
+        fleet.store.set(Mode::Works);
+    };
+    let (first, second, ()) = tokio::join!(
+        fleet.admin.revoke_operator("ada"),
+        ada.revoke_operator("admin"),
+        let_go
+    );
+    let done = [first.is_ok(), second.is_ok()];
+    assert!(done[0] != done[1], "one of the two: {done:?}");
+    let (left, gone) = if done[0] {
+        (&fleet.admin, &ada)
+    } else {
+        (&ada, &fleet.admin)
+    };
+    assert_eq!(left.audit().await.len(), before + 1);
+    says(gone.status().await.refused().message(), &["was revoked"]);
+    left.create_operator("eve", OperatorRole::Admin, None)
+        .await
+        .expect("the one who is left is an admin");
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ async fn writes_are_refused_and_reads_go_on(mode: Mode, parts: &[&str]) {
     let status = fleet.admin.status().await.expect("reading works");
     says(&status.store, parts);
     // A server that comes now is still let in to beat.
+    drop(session);
     let other = server.session().await.expect("a session").beating(BEAT);
     fleet.store.set(Mode::Works);
     until("the store counts as well again", || async {

@@ -87,15 +87,7 @@ pub fn diagnose(detail: &NodeDetail, as_of: Timestamp) -> Diagnosis {
     let mut findings = membership(&detail.node, as_of);
     findings.extend(conflicts(&domains));
     findings.extend(conditions(&detail.node, &domains, as_of));
-    for p in &detail.inventory.problems {
-        findings.push(Finding {
-            what: p.what.clone(),
-            reason: p.reason.clone(),
-            message: p.message.clone(),
-            since: None,
-            age_seconds: None,
-        });
-    }
+    findings.extend(problems(detail));
     findings.extend(staleness(&detail.node, &sections));
     Diagnosis {
         node: detail.node.name.to_string(),
@@ -105,6 +97,24 @@ pub fn diagnose(detail: &NodeDetail, as_of: Timestamp) -> Diagnosis {
         findings,
         sections,
     }
+}
+
+/// What could not be read, unless a condition says so already, and since when.
+fn problems(detail: &NodeDetail) -> impl Iterator<Item = Finding> {
+    let conditions = detail.node.conditions.iter();
+    let failed =
+        conditions.filter(|c| c.kind == ConditionType::ProbeFailed && wants_a_look(c.status));
+    let told: BTreeSet<&str> = failed.map(|c| c.subject.as_str()).collect();
+    let problems = detail.inventory.problems.iter();
+    problems
+        .filter(move |p| !told.contains(p.what.as_str()))
+        .map(|p| Finding {
+            what: p.what.clone(),
+            reason: p.reason.clone(),
+            message: p.message.clone(),
+            since: None,
+            age_seconds: None,
+        })
 }
 
 /// Each thing once; systemd is read by several commands.
@@ -225,7 +235,8 @@ fn membership(n: &NodeView, as_of: Timestamp) -> Vec<Finding> {
         );
         find("certificate", "Expired", text, Some(at));
     }
-    if n.admission == Admission::Enrolled && n.availability != Availability::Online {
+    let banned = matches!(n.restriction, Some(Restriction::Banned { .. }));
+    if n.admission == Admission::Enrolled && n.availability != Availability::Online && !banned {
         let text = format!(
             "{}; look at the server: power, network, `systemctl status h8lio-agent`",
             n.availability_reason
@@ -474,6 +485,22 @@ mod tests {
         detail.node.conditions = vec![c];
         let d = diagnose(&detail, as_of());
         assert!(d.findings[0].message.starts_with("cannot be told"));
+    }
+
+    #[test]
+    fn a_probe_that_failed_is_told_once_with_its_age() {
+        let mut detail = healthy();
+        let problem = sick().inventory.problems[0].clone();
+        detail.inventory.problems = vec![problem.clone()];
+        let alone = diagnose(&detail, as_of());
+        assert_eq!(alone.findings.len(), 1, "{:?}", reasons(&alone));
+        let mut condition = sick().node.conditions[0].clone();
+        condition.kind = ConditionType::ProbeFailed.into();
+        condition.subject.clone_from(&problem.what);
+        detail.node.conditions = vec![condition];
+        let d = diagnose(&detail, as_of());
+        assert_eq!(d.findings.len(), 1, "{:?}", reasons(&d));
+        assert!(d.findings[0].since.is_some());
     }
 
     #[test]

@@ -148,6 +148,7 @@ pub fn differ(before: &[NodeView], now: &[NodeView]) -> bool {
 mod tests {
     use super::*;
     use crate::report::samples::{as_of, plain, rack};
+    use h8lio_model::condition::Kind;
 
     #[test]
     fn the_table_has_a_line_for_each_node() {
@@ -157,6 +158,16 @@ mod tests {
     #[test]
     fn the_wide_table_adds_id_place_clusters_and_labels() {
         insta::assert_snapshot!(plain(&table(&rack()[..1], as_of(), true).render("")));
+    }
+
+    #[test]
+    fn a_condition_of_a_newer_coordinator_is_shown_as_it_is() {
+        let mut read = rack()[1].clone();
+        read.conditions[0].kind = Kind::read("FanStuck").expect("a name");
+        let json = serde_json::to_value(&read).expect("JSON");
+        assert_eq!(json["conditions"][0]["type"], "FanStuck");
+        let text = plain(&table(&[read], as_of(), false).render(""));
+        assert!(text.contains("FanStuck"), "{text}");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use h8lio_model::condition::{Condition, ConditionType, Status};
+use h8lio_model::condition::{Condition, ConditionType, Kind, Status};
 use h8lio_model::ids::{BootId, NodeId};
 use h8lio_model::inventory::{
     BondFacts, Carrier, ClockSource, ClockSync, Cpu, CriCondition, CriEndpoint, Disk, DiskKey,
@@ -65,9 +65,9 @@ pub(crate) fn node(n: u128, name: &str) -> NodeView {
     }
 }
 
-fn condition(kind: ConditionType, reason: &str, subject: &str, message: &str) -> Condition {
+fn condition(kind: ConditionType, reason: &str, subject: &str, message: &str) -> Condition<Kind> {
     Condition {
-        kind,
+        kind: kind.into(),
         status: Status::True,
         reason: reason.into(),
         subject: subject.into(),

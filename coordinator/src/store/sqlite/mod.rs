@@ -101,6 +101,7 @@ impl SqliteStore {
         options: SqliteOptions,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
+        let path = &lock::true_path(path)?;
         let lock = OwnerLock::take(path)?;
         let opened = open::open(path, options)?;
         let mut leases = LeaseTable::default();

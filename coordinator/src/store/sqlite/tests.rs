@@ -148,6 +148,34 @@ fn a_second_coordinator_is_kept_out_and_told_by_whom() {
     open(&path);
 }
 
+#[test]
+fn a_second_coordinator_is_kept_out_whatever_it_calls_the_file() {
+    let (dir, path) = place();
+    let folder = dir.path().join("folder");
+    std::os::unix::fs::symlink(dir.path(), &folder).expect("linked");
+    let by_folder = folder.join(path.file_name().expect("a name"));
+    let link = dir.path().join("link.db");
+    std::os::unix::fs::symlink(&path, &link).expect("linked");
+    let nowhere = try_open(&link, SqliteOptions::default()).expect_err("leads to nothing");
+    assert!(nowhere.to_string().contains("symbolic link"), "{nowhere}");
+    // Also the first start, when there is no file yet.
+    let first = open(&by_folder);
+    for name in [&path, &link, &by_folder] {
+        let refused = try_open(name, SqliteOptions::default()).expect_err("is locked");
+        assert!(matches!(refused, StoreError::Locked { .. }), "{refused}");
+    }
+    drop(first);
+    drop(open(&link));
+    std::fs::hard_link(&path, dir.path().join("hard.db")).expect("linked");
+    let refused = try_open(&path, SqliteOptions::default()).expect_err("two names");
+    assert!(
+        matches!(refused, StoreError::Linked { links: 2, .. }),
+        "{refused}"
+    );
+    std::fs::remove_file(dir.path().join("hard.db")).expect("removed");
+    open(&path);
+}
+
 #[tokio::test]
 async fn transactions_that_wait_share_a_commit() {
     let (_dir, path) = place();

@@ -29,6 +29,8 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
             "h8lio-kube",
         ],
     ),
+    // The lab drives the packaged programs as an operator does, and knows none of their code.
+    ("h8lio-lab", &[]),
     (
         "h8lio-tests",
         &[

@@ -19,6 +19,10 @@ const GENERATED_TYPES_IN: &[(&str, &str)] = &[
         "they are generated here and turned into the model's types here",
     ),
     (
+        "proto/tests/",
+        "what comes over the wire is read here as an older release reads it",
+    ),
+    (
         "coordinator/src/rpc/",
         "the services implement generated traits",
     ),

@@ -64,7 +64,8 @@ fn table(tokens: &[Token], as_of: Timestamp, wide: bool) -> Table {
 
 fn state(t: &Token, as_of: Timestamp) -> Cell {
     use h8lio_model::token::TokenRefusal as R;
-    match t.check(as_of) {
+    let uses = u32::try_from(t.used_by.len()).unwrap_or(u32::MAX);
+    match t.check(uses, as_of) {
         Ok(()) => {
             let left = duration(age(as_of, t.expires_at));
             Cell::toned(format!("valid for {left}"), Tone::Good)

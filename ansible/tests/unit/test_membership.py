@@ -1,0 +1,50 @@
+"""Who is let in, decided without a fleet."""
+
+from ansible_collections.h8lio.fleet.plugins.module_utils.membership import (
+    differences,
+    unused_tokens,
+    why_not_approved,
+)
+
+PENDING = {"admission": "Pending", "restriction": None}
+CLAIMS = {"serial": "7XK2F3", "hostname": "s1", "macs": ["52:54:00:aa:00:01", "52:54:00:aa:00:02"]}
+
+
+def test_claims_are_compared_without_case_and_one_mac_is_enough():
+    assert differences({"serial": "7xk2f3", "mac": "52:54:00:AA:00:02", "hostname": "S1"}, CLAIMS) == []
+
+
+def test_every_difference_is_named():
+    found = differences({"serial": "OTHER", "mac": "52:54:00:aa:00:09"}, CLAIMS)
+    assert found == [
+        "expected serial OTHER, the server says 7XK2F3",
+        "expected mac 52:54:00:aa:00:09, the server says 52:54:00:aa:00:01, 52:54:00:aa:00:02",
+    ]
+
+
+def test_a_server_that_says_nothing_of_what_is_expected_differs():
+    assert differences({"serial": "7XK2F3"}, {"hostname": "s1"}) == ["expected serial 7XK2F3, the server says nothing"]
+
+
+def test_a_banned_node_is_never_approved():
+    banned = {"admission": "Pending", "restriction": {"kind": "banned", "reason": "stolen"}}
+    assert why_not_approved(banned, {}, CLAIMS) == "it is banned (stolen); a person has to look at it"
+
+
+def test_a_node_whose_claims_are_forgotten_is_left_to_a_person():
+    assert "a person has to compare" in why_not_approved(PENDING, {"serial": "7XK2F3"}, None)
+
+
+def test_a_node_of_which_nothing_is_expected_needs_no_claims():
+    assert why_not_approved(PENDING, {"serial": None}, None) is None
+
+
+def test_only_tokens_that_can_still_be_used_are_unused():
+    tokens = [
+        {"id": "used", "nodeName": "s1", "usedBy": ["x"], "maxUses": 1},
+        {"id": "revoked", "nodeName": "s1", "usedBy": [], "maxUses": 1, "revokedAt": "2026-01-01T00:00:00Z"},
+        {"id": "other", "nodeName": "s2", "usedBy": [], "maxUses": 1},
+        {"id": "nameless", "usedBy": [], "maxUses": 1},
+        {"id": "open", "nodeName": "s1", "usedBy": [], "maxUses": 1},
+    ]
+    assert unused_tokens(tokens, "s1") == ["open"]

@@ -1,0 +1,64 @@
+//! The coordinator, inside the namespace.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::Fleet;
+use crate::clock::until;
+use crate::process::run;
+use crate::space::Network;
+
+/// Name of its process and its log.
+const NAME: &str = "coordinator";
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+impl Fleet<'_> {
+    /// Where servers and operators reach it.
+    pub fn address() -> String {
+        format!("{}:7443", Network::Mgmt.space())
+    }
+
+    pub(super) fn set_up_coordinator(&self) -> Result<()> {
+        let mut init = self
+            .lab
+            .space()
+            .command(self.programs().join("h8lio-coordinator"));
+        init.args(["init", "--fleet", "lab", "--operator", "admin"]);
+        init.args(["--metrics", "off", "--listen", &Self::address()]);
+        init.arg("--dir").arg(self.folder.join("coordinator"));
+        init.arg("--context-out").arg(self.ctl.context());
+        run(init, LIMIT)?;
+        Ok(())
+    }
+
+    /// Starts it and waits until it answers.
+    ///
+    /// # Errors
+    /// When it runs already, ends, or does not answer.
+    pub fn start_coordinator(&self) -> Result<()> {
+        let mut coordinator = self
+            .lab
+            .space()
+            .command(self.programs().join("h8lio-coordinator"));
+        coordinator.args(["run", "--config"]);
+        coordinator.arg(self.folder.join("coordinator/coordinator.toml"));
+        self.lab.processes().start(NAME, coordinator)?;
+        until("the coordinator answers", LIMIT, || {
+            if self.lab.processes().running(NAME)?.is_none() {
+                let words = self.lab.processes().last_words(NAME);
+                anyhow::bail!("the coordinator ended: {words}");
+            }
+            Ok(self.ctl.ask(&["status"]).ok().map(|_| ()))
+        })
+    }
+
+    /// Ends it without a chance to say goodbye.
+    ///
+    /// # Errors
+    /// When it survives.
+    pub fn kill_coordinator(&self) -> Result<()> {
+        self.lab.processes().kill(NAME)
+    }
+}

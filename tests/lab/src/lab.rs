@@ -1,0 +1,220 @@
+//! A lab: its folder, its namespace, its servers.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use aws_lc_rs::digest::{SHA256, digest};
+
+use crate::cache::Cache;
+use crate::image::{self, Say};
+use crate::process::Processes;
+use crate::server::{Places, Server, Spec, number_of};
+use crate::space::{Lifetime, Space};
+use crate::ssh::{self, Ssh};
+
+/// What a lab has in its folder: servers and keys, and the clusters made on them.
+const OURS: &[&str] = &[
+    "servers",
+    "fleet",
+    "bmc",
+    "ceph",
+    "kube",
+    "loopback",
+    "run",
+    "log",
+    "ssh-key",
+    "ssh-key.pub",
+];
+
+/// A lab that is up.
+#[derive(Debug)]
+pub struct Lab {
+    folder: PathBuf,
+    sockets: PathBuf,
+    processes: Processes,
+    space: Space,
+    cache: Cache,
+    ssh: Ssh,
+}
+
+impl Lab {
+    /// Makes a lab without servers in this folder. What an earlier one left there is stopped and
+    /// removed first; one that is up is refused.
+    ///
+    /// # Errors
+    /// When one is up there, or the machine cannot hold one.
+    pub fn create(folder: &Path, lifetime: Lifetime) -> Result<Self> {
+        if Self::open(folder).is_ok() {
+            bail!("a lab is up in {}; take it down first", folder.display());
+        }
+        Self::remove(folder)?;
+        let (folder, processes) = prepare(folder)?;
+        let space = Space::create(&processes, lifetime)?;
+        ssh::make_key(&folder.join("ssh-key"))?;
+        let lab = Self::of(folder, processes, space)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&lab.sockets)
+            .with_context(|| format!("cannot make {}", lab.sockets.display()))?;
+        Ok(lab)
+    }
+
+    /// The lab that is up in this folder.
+    ///
+    /// # Errors
+    /// When none is.
+    pub fn open(folder: &Path) -> Result<Self> {
+        if !folder.is_dir() {
+            bail!("no lab is up in {}", folder.display());
+        }
+        let (folder, processes) = prepare(folder)?;
+        let Some(space) = Space::open(&processes)? else {
+            bail!("no lab is up in {}", folder.display());
+        };
+        Self::of(folder, processes, space)
+    }
+
+    /// Stops everything that runs of the lab in this folder, by process id, also what a killed
+    /// run left. Disks and logs stay.
+    ///
+    /// # Errors
+    /// When something does not stop.
+    pub fn stop(folder: &Path) -> Result<()> {
+        if !folder.is_dir() {
+            return Ok(());
+        }
+        let (folder, processes) = prepare(folder)?;
+        Space::destroy(&processes)?;
+        processes.stop_all()?;
+        remove_all(&sockets_of(&folder))
+    }
+
+    /// The same, and removes disks and logs. What else is in the folder stays.
+    ///
+    /// # Errors
+    /// When something does not stop, or its files cannot be removed.
+    pub fn remove(folder: &Path) -> Result<()> {
+        Self::stop(folder)?;
+        for ours in OURS {
+            remove_all(&folder.join(ours))?;
+        }
+        Ok(())
+    }
+
+    fn of(folder: PathBuf, processes: Processes, space: Space) -> Result<Self> {
+        let sockets = sockets_of(&folder);
+        let ssh = Ssh::new(&space, &folder.join("ssh-key"), &sockets);
+        let cache = Cache::open()?;
+        Ok(Self {
+            folder,
+            sockets,
+            processes,
+            space,
+            cache,
+            ssh,
+        })
+    }
+
+    /// Makes a server, with the image that it needs; it is not started. `say` hears what takes
+    /// long.
+    ///
+    /// # Errors
+    /// When there is one of this number, or the image cannot be made.
+    pub fn add_server(&self, spec: &Spec, say: Say<'_>) -> Result<Server<'_>> {
+        let name = spec.name();
+        if self.processes.running(&name)?.is_some() {
+            bail!("{name} is on; take it out of the lab first");
+        }
+        let image = image::get(&self.cache, spec.release, spec.flavour, say)?;
+        Server::create(self, spec, &image)
+    }
+
+    /// The server of this name.
+    ///
+    /// # Errors
+    /// When the lab has none; those that it has are named.
+    pub fn server(&self, name: &str) -> Result<Server<'_>> {
+        let server = Server::new(self, number_of(name)?);
+        if !server.places().folder().is_dir() {
+            let names: Vec<String> = self.servers()?.iter().map(Server::name).collect();
+            bail!("the lab has no server {name}; it has: {}", names.join(" "));
+        }
+        Ok(server)
+    }
+
+    /// All of them, by number.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn servers(&self) -> Result<Vec<Server<'_>>> {
+        let there = |number: &u8| self.places(&format!("s{number}")).folder().is_dir();
+        Ok((1..=9)
+            .filter(there)
+            .map(|number| Server::new(self, number))
+            .collect())
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A folder with a short path for unix sockets; it goes when the lab is stopped.
+    pub fn sockets(&self) -> &Path {
+        &self.sockets
+    }
+
+    pub fn processes(&self) -> &Processes {
+        &self.processes
+    }
+
+    pub fn space(&self) -> &Space {
+        &self.space
+    }
+
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    pub fn ssh(&self) -> &Ssh {
+        &self.ssh
+    }
+
+    pub(crate) fn places(&self, server: &str) -> Places {
+        Places::new(&self.folder, &self.sockets, server)
+    }
+
+    pub(crate) fn public_key(&self) -> PathBuf {
+        self.folder.join("ssh-key.pub")
+    }
+}
+
+/// The folder with its real path, which names the sockets' folder too.
+fn prepare(folder: &Path) -> Result<(PathBuf, Processes)> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let folder =
+        fs::canonicalize(folder).with_context(|| format!("cannot resolve {}", folder.display()))?;
+    let processes = Processes::at(&folder)?;
+    Ok((folder, processes))
+}
+
+/// Short, whatever the checkout is called: a socket's path has at most 107 bytes.
+fn sockets_of(folder: &Path) -> PathBuf {
+    let name = hex::encode(digest(&SHA256, folder.as_os_str().as_encoded_bytes()));
+    std::env::temp_dir().join(format!("h8lio-lab-{}", &name[..8]))
+}
+
+fn remove_all(path: &Path) -> Result<()> {
+    let removed = match path.is_dir() {
+        true => fs::remove_dir_all(path),
+        false => fs::remove_file(path),
+    };
+    match removed {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(e).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
