@@ -361,6 +361,11 @@ pub fn status(settings: &Settings) -> anyhow::Result<()> {
     say(&document.describe(crate::clock::Clock::now(&now).wall)?)
 }
 
+/// Keeps the process small; called once, before any thread is started.
+pub fn be_frugal() {
+    linux::ioctl::share_one_heap();
+}
+
 /// Prints one text to standard output.
 ///
 /// # Errors
