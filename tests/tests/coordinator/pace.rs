@@ -17,9 +17,9 @@ use super::abuse::{CONNECT, END_HEADERS, RENEW, Stage, frame, headers, request, 
 const SAMPLES: usize = 120;
 /// Nodes that beat in turn, each below the pace that one may have.
 const NODES: usize = 12;
-/// Below this nothing is compared: attacker, coordinator and others share the cores of a machine
-/// that has other work as well. Whoever is starved by an attack waits for seconds.
-const FLOOR: Duration = Duration::from_millis(250);
+/// On top of twice the time: attacker, coordinator and others share the cores of a machine that
+/// has other work as well. Whoever is starved by an attack waits for seconds.
+const GRACE: Duration = Duration::from_millis(250);
 /// A machine may be busy with something else in one measurement, and is not in all of them.
 const ROUNDS: usize = 3;
 /// Between two strokes of an attack: it is not the attacker's own work that is measured.
@@ -110,8 +110,8 @@ async fn others_wait_less_than_twice_as_long(stage: &Stage, attack: impl AsyncFn
         };
         let after = others.wait().await;
         let allowed = Waits {
-            call: FLOOR.max(2 * before.call.max(after.call)),
-            beat: FLOOR.max(2 * before.beat.max(after.beat)),
+            call: GRACE + 2 * before.call.max(after.call),
+            beat: GRACE + 2 * before.beat.max(after.beat),
         };
         if under_attack.call < allowed.call && under_attack.beat < allowed.beat {
             return;
@@ -221,7 +221,7 @@ async fn a_thousand_streams_slow_nobody_down() {
             all.extend(frame(1, END_HEADERS, 2 * n + 1, &headers(RENEW)));
         }
         let _ = tls.write_all(&all).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     };
     others_wait_less_than_twice_as_long(&stage().await, attack).await;
 }
