@@ -287,6 +287,9 @@ async fn open_vault(settings: &Settings, machine: &Machine, who: &Claims) -> any
         )
     })?;
     let token = token_source::read(Some(&credential))?;
+    // A person's approval may take days, and neither a boot nor an installation waits for it.
+    notify::ready();
+    notify::status("not enrolled yet; asking with the join token that systemd handed over");
     // Nobody would run a command again: as long as the daemon lives, it tries.
     let what = Enrollment {
         token: &token,
