@@ -90,6 +90,9 @@ enum Command {
     Test {
         #[arg(long)]
         stage: Option<String>,
+        /// Play the stage in the lab that is up, with its servers, instead of one of its own
+        #[arg(long, requires = "stage", conflicts_with = "keep")]
+        here: bool,
         /// Leave the lab up afterwards: `lab --dir .lab/test status`
         #[arg(long)]
         keep: bool,
@@ -118,7 +121,12 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::BmcHook { socket, words } => bmc::hook(socket, words),
         Command::Ceph(ceph) => ceph.run(&cli.dir, open),
         Command::Kube(kube) => kube.run(open),
-        Command::Test { stage, keep } => {
+        Command::Test {
+            stage: Some(stage),
+            here: true,
+            ..
+        } => stages::run_here(&open()?, stage),
+        Command::Test { stage, keep, .. } => {
             let folder = cli.dir.with_file_name("test");
             stages::run(&folder, stage.as_deref(), *keep)
         }

@@ -234,6 +234,8 @@ impl Control {
             .arg(format!("--service-cluster-ip-range={SERVICES}"))
             .arg("--authorization-mode=Node,RBAC")
             .arg("--enable-admission-plugins=NodeRestriction")
+            // Nobody resolves the servers' names.
+            .arg("--kubelet-preferred-address-types=InternalIP")
             .arg("--endpoint-reconciler-type=none")
             .arg("--allow-privileged=true");
         command

@@ -17,6 +17,9 @@ pub(super) const PAUSE: &str = "lab.local/pause:1";
 /// What pods run.
 pub(super) const BUSYBOX: &str = "lab.local/busybox:1";
 
+/// Where the program lies in it.
+pub(super) const PLACE: &str = "/bin/busybox";
+
 /// Debian's `busybox-static`.
 const BUSYBOX_PROGRAM: &str = "/usr/bin/busybox";
 
@@ -51,7 +54,7 @@ pub(super) fn make(folder: &Path, pause: &Path) -> Result<[PathBuf; 2]> {
     let busybox = Image {
         name: BUSYBOX,
         program: Path::new(BUSYBOX_PROGRAM),
-        place: "bin/busybox",
+        place: PLACE.trim_start_matches('/'),
         links: APPLETS,
         command: &["/bin/sh"],
     };

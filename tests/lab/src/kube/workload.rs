@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use super::{Kubectl, image};
 use crate::clock::until;
 
+/// Where its pods serve their own root.
+const PORT: u16 = 8080;
+
 /// One Deployment in the namespace `default`, spread over the servers.
 #[derive(Debug, Clone)]
 pub struct Workload {
@@ -23,6 +26,7 @@ pub struct Workload {
 pub struct Pod {
     pub name: String,
     pub node: String,
+    pub address: String,
     pub ready: bool,
 }
 
@@ -97,6 +101,17 @@ impl Workload {
         }
     }
 
+    /// Fetches a file from a pod, out of another one.
+    ///
+    /// # Errors
+    /// When it is not reached within ten seconds.
+    pub fn fetch(kubectl: &Kubectl, from: &Pod, to: &Pod) -> Result<()> {
+        let url = format!("http://{}:{PORT}{}", to.address, image::PLACE);
+        let wget = ["/bin/wget", "-q", "-T", "10", "-O", "/dev/null", &url];
+        let words = [&["exec", &from.name, "--"][..], &wget].concat();
+        kubectl.tell(&words).map(|_| ())
+    }
+
     /// Empties a server of pods as an operator does, within a limit. It stays cordoned.
     ///
     /// # Errors
@@ -137,8 +152,8 @@ impl Workload {
             "name": "web",
             "image": image::BUSYBOX,
             "imagePullPolicy": "Never",
-            "command": ["/bin/httpd", "-f", "-p", "8080", "-h", "/"],
-            "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
+            "command": ["/bin/httpd", "-f", "-p", PORT.to_string(), "-h", "/"],
+            "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1},
         });
         let pod = json!({
             // httpd as a first process does not hear SIGTERM.
@@ -197,6 +212,7 @@ fn pods(list: &Value) -> Vec<Pod> {
         .map(|pod| Pod {
             name: text(&pod["metadata"]["name"]),
             node: text(&pod["spec"]["nodeName"]),
+            address: text(&pod["status"]["podIP"]),
             ready: ready(pod),
         })
         .collect()

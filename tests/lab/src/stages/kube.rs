@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{Extent, three_servers};
 use crate::checks::{Checks, say};
@@ -37,6 +37,7 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, _: Extent) -> Result<()> {
         ..strict.clone()
     };
     a_deployment_runs(checks, &kubectl, &strict);
+    pods_reach_each_other(checks, &kubectl, &strict);
     a_budget_stops_an_eviction(checks, &kubectl, &strict);
     a_server_is_drained(checks, &kubectl, &loose);
     checks.check("the cluster goes", || {
@@ -55,6 +56,20 @@ fn a_deployment_runs(checks: &mut Checks, kubectl: &Kubectl, web: &Workload) {
         let nodes = Workload::nodes(&pods);
         ensure!(nodes.len() == 3, "its pods run on {nodes:?}");
         Ok(nodes.into_iter().collect::<Vec<_>>().join(", "))
+    });
+}
+
+fn pods_reach_each_other(checks: &mut Checks, kubectl: &Kubectl, web: &Workload) {
+    checks.check("a pod reaches pods on the other servers", || {
+        let pods = web.pods(kubectl)?;
+        let [first, others @ ..] = pods.as_slice() else {
+            bail!("it has no pods")
+        };
+        for other in others {
+            Workload::fetch(kubectl, first, other)?;
+        }
+        let others: Vec<&str> = others.iter().map(|pod| pod.node.as_str()).collect();
+        Ok(format!("from {} to {}", first.node, others.join(" and ")))
     });
 }
 

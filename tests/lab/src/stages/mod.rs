@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::checks::{Checks, say};
 use crate::clock::now;
 use crate::lab::Lab;
-use crate::server::{Server, Spec};
+use crate::server::{Power, Server, Spec};
 use crate::space::Lifetime;
 
 /// How much of a stage runs.
@@ -82,15 +82,10 @@ pub const ALL: &[Stage] = &[
 /// # Errors
 /// When there is no such stage, or one fails; the others are run all the same.
 pub fn run(folder: &Path, wanted: Option<&str>, keep: bool) -> Result<()> {
-    let chosen = |stage: &&Stage| wanted.map_or(stage.core, |name| stage.name == name);
-    let stages: Vec<&Stage> = ALL.iter().filter(chosen).collect();
-    if stages.is_empty() {
-        let names: Vec<&str> = ALL.iter().map(|stage| stage.name).collect();
-        bail!(
-            "there is no stage {wanted:?}; there are: {}",
-            names.join(" ")
-        );
-    }
+    let stages = match wanted {
+        Some(name) => vec![named(name)?],
+        None => ALL.iter().filter(|stage| stage.core).collect(),
+    };
     let extent = match wanted {
         Some(_) => Extent::Whole,
         None => Extent::Core,
@@ -110,6 +105,25 @@ pub fn run(folder: &Path, wanted: Option<&str>, keep: bool) -> Result<()> {
         true => Ok(()),
         false => bail!("{}", failed.join("; ")),
     }
+}
+
+/// Plays a stage in a lab that is up, with the servers that run in it, and leaves it up.
+///
+/// # Errors
+/// When there is no such stage, or it fails.
+pub fn run_here(lab: &Lab, name: &str) -> Result<()> {
+    let stage = named(name)?;
+    let mut checks = Checks::begin(stage.name);
+    let done = (stage.run)(&mut checks, lab, Extent::Whole);
+    checks.end(&lab.folder().join("log")).and(done)
+}
+
+fn named(name: &str) -> Result<&'static Stage> {
+    let found = ALL.iter().find(|stage| stage.name == name);
+    found.with_context(|| {
+        let names: Vec<&str> = ALL.iter().map(|stage| stage.name).collect();
+        format!("there is no stage {name:?}; there are: {}", names.join(" "))
+    })
 }
 
 fn run_one(folder: &Path, stage: &Stage, extent: Extent, keep: bool) -> Result<()> {
@@ -133,16 +147,23 @@ fn run_one(folder: &Path, stage: &Stage, extent: Extent, keep: bool) -> Result<(
     ended.and(done)
 }
 
-/// Three ordinary servers of this lab, on and reached.
+/// Three ordinary servers of this lab, on and reached. Those that it has already stay as they are.
 ///
 /// # Errors
 /// When one does not boot.
 fn three_servers<'a>(checks: &mut Checks, lab: &'a Lab) -> Result<Vec<Server<'a>>> {
     checks.need("three servers boot", || {
         for number in 1..=3 {
-            let server =
-                lab.add_server(&Spec::new(number), &|what| say(&format!("       {what}")))?;
-            server.start()?;
+            let there = lab.server(&format!("s{number}"));
+            let server = match there {
+                Ok(server) => server,
+                Err(_) => {
+                    lab.add_server(&Spec::new(number), &|what| say(&format!("       {what}")))?
+                }
+            };
+            if server.power()? == Power::Off {
+                server.start()?;
+            }
         }
         let servers = lab.servers()?;
         for server in &servers {
