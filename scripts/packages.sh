@@ -20,7 +20,10 @@ unset CARGO_TARGET_DIR
 made=target/packaging
 out=target/packages
 
-# Sorted by time, C locale, no umask of whoever builds: all would be seen in the packages.
+# The programs first: cargo builds anew what a changed environment might change.
+build_dist "${packages[@]}"
+
+# C locale, no umask of whoever builds: both would be seen in the packages.
 export LC_ALL=C
 umask 022
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
@@ -46,7 +49,6 @@ $1 ($version) unstable; urgency=medium
 TEXT
 }
 
-build_dist "${packages[@]}"
 cargo_deb=$(scripts/tool.sh cargo-deb)
 rm -rf "$made"
 mkdir -p "$made/man" "$made/completions" "$made/changelog" "$out"

@@ -32,6 +32,7 @@ packages|lintian|lintian|needed|judges the packages
 packages|man-db|man|needed|lintian reads the manual pages with it
 bench|jq|jq|needed|reads figures
 bench|etcd-server|etcd|needed|what the coordinator is measured beside
+bench|prometheus-node-exporter|prometheus-node-exporter|needed|what the agent is measured beside
 lab|qemu-system-x86@backports|qemu-system-x86_64|needed|the servers of the lab are emulated
 lab|qemu-utils@backports|qemu-img|needed|their disks
 lab|ovmf|/usr/share/OVMF/OVMF_CODE_4M.fd|needed|firmware of servers that boot by UEFI
@@ -59,7 +60,6 @@ lab|etcd-server|etcd|needed|what Kubernetes keeps its objects in
 lab|busybox-static|/usr/share/doc/busybox-static|needed|what the pods of the lab run
 lab|golang-1.19-go|/usr/lib/go-1.19/bin/go|wanted|builds Kubernetes, once
 lab|dpkg-dev|dpkg-source|wanted|unpacks its source
-bench|prometheus-node-exporter|prometheus-node-exporter|needed|what the agent is measured beside
 '
 
 POLICY=${SETUP_POLICY:-/usr/sbin/policy-rc.d}

@@ -200,7 +200,6 @@ async fn run(settings: &Settings, server: &Server, stop: &mut Stop) -> anyhow::R
     let vault = tokio::select! {
         vault = open_vault(settings, &machine, &who) => Arc::new(vault?),
         () = stop.asked() => return Ok(Exit::Stopped),
-        () = notify::feed_watchdog() => return Ok(Exit::Stopped),
     };
     let entropy: SharedEntropy = Arc::new(SystemEntropy);
     let boot_id = boot_id.unwrap_or_else(|| {
@@ -363,6 +362,11 @@ pub fn status(settings: &Settings) -> anyhow::Result<()> {
     };
     let now = SystemClock::new();
     say(&document.describe(crate::clock::Clock::now(&now).wall)?)
+}
+
+/// Keeps the process small; called once, before any thread is started.
+pub fn be_frugal() {
+    linux::ioctl::share_one_heap();
 }
 
 /// Prints one text to standard output.

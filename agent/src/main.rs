@@ -58,12 +58,13 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         other => other,
     };
     logging::start(&cli.log)?;
-    // One thread for everything that must be prompt; blocking reads go to a few others, which are
-    // kept a little longer than a round so that they are not made anew each time.
+    app::be_frugal();
+    // One thread for everything that must be prompt; blocking reads go to a few others. They end
+    // soon after a round: making one costs microseconds, and a sleeping one keeps its stack.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(24)
-        .thread_keep_alive(Duration::from_secs(15))
+        .thread_keep_alive(Duration::from_secs(2))
         .build()?;
     let outcome = runtime.block_on(app::work(&settings, work));
     // A reading that hangs in the kernel must not keep the process from ending.

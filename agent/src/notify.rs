@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// The agent does what it can: it runs, or it asks to be enrolled. Saying it twice is harmless.
+/// The agent runs.
 pub(crate) fn ready() {
     send(&[NotifyState::Ready]);
 }

@@ -18,18 +18,22 @@ use crate::pki::acknowledge::Acknowledgements;
 use crate::pki::authority::Authority;
 use crate::pki::error::AuthorityError;
 use crate::pki::live::LiveError;
-use crate::pki::rotation::{self, Status};
+use crate::pki::rotation::{self, RotationError, Status};
 
 /// Whether starting again cannot help, as the configuration or the authority's files are wrong
 /// (exit code 78). What depends on the time may mend itself: the clock may be set right.
 pub fn is_bad_setup(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        let authority = cause.downcast_ref::<AuthorityError>();
-        let authority = authority.or_else(|| match cause.downcast_ref::<LiveError>() {
-            Some(LiveError::Authority(inner)) => Some(inner),
-            _ => None,
-        });
-        cause.is::<ConfigError>() || authority.is_some_and(AuthorityError::is_permanent)
+        cause.is::<ConfigError>()
+            || cause
+                .downcast_ref::<AuthorityError>()
+                .is_some_and(AuthorityError::is_permanent)
+            || cause
+                .downcast_ref::<RotationError>()
+                .is_some_and(RotationError::is_permanent)
+            || cause
+                .downcast_ref::<LiveError>()
+                .is_some_and(LiveError::is_permanent)
     })
 }
 

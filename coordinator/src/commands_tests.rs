@@ -236,3 +236,15 @@ fn every_shell_gets_a_completion_script() {
         assert!(script.contains("check-config"), "{shell}: {script}");
     }
 }
+
+#[test]
+fn a_damaged_rotation_is_a_bad_setup_and_one_under_way_is_not() {
+    let path = std::path::PathBuf::from("rotation.json");
+    let damaged = || RotationError::Damaged { path: path.clone() };
+    let missing = || std::io::Error::from(std::io::ErrorKind::NotFound);
+    assert!(is_bad_setup(&damaged().into()));
+    assert!(is_bad_setup(&LiveError::Rotation(damaged()).into()));
+    let under_way = RotationError::NotRotating;
+    assert!(!is_bad_setup(&LiveError::Rotation(under_way).into()));
+    assert!(!is_bad_setup(&anyhow::Error::from(missing())));
+}

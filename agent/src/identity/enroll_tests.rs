@@ -67,10 +67,6 @@ async fn asked_again_after(silent: bool, bits: u128) -> Duration {
         silent,
     };
     let disk = PrivateFolder::new(dir.path());
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the paused clock of the runtime is the test's own"
-    )]
     let began = tokio::time::Instant::now();
     let refused = enroll(&disk, &once, &what, &Bits(bits), |_| {}).await;
     assert!(

@@ -1,8 +1,5 @@
-//! Questions to the kernel that no safe crate asks. The only unsafe code of the agent.
-#![expect(
-    unsafe_code,
-    reason = "one system call that neither nix nor rustix wraps"
-)]
+//! Calls that no safe crate makes. The only unsafe code of the agent.
+#![expect(unsafe_code, reason = "two calls that neither nix nor rustix wraps")]
 
 use std::io;
 
@@ -32,6 +29,17 @@ pub fn clock_is_synchronized() -> io::Result<bool> {
 
 fn within_limit(largest_error_us: libc::c_long) -> bool {
     largest_error_us < ERROR_LIMIT_US
+}
+
+/// Makes all threads share one heap. glibc gives each thread that allocates one of its own, up to
+/// eight for each processor, and never gives it back: the agent's threads come and go with its
+/// readings and allocate little, so that would only multiply what lies unused. Another C library
+/// has no such heaps. Call it before the first thread is started.
+pub fn share_one_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the parameter and its value are ones that mallopt(3) documents; no other thread
+    // allocates yet. When glibc refuses it, memory is as it was.
+    let _ = unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
 }
 
 #[cfg(test)]

@@ -502,6 +502,26 @@ async fn a_stranger_that_makes_no_call_is_cut_and_a_node_is_not() {
     silent.expect_err("a node may be silent");
 }
 
+/// scenario: 42 (unit)
+#[tokio::test]
+async fn a_stranger_that_takes_no_answers_is_cut_as_well() {
+    let mut port = open_port(|_| {});
+    let mut dialled = port.dial(port.client(None)).await.expect("connected");
+    let mut stranger = port.next().await;
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    dialled.write_all(preface).await.expect("sent");
+    let mut buffer = [0; 64];
+    assert_eq!(stranger.read(&mut buffer).await.expect("read"), 24);
+    tokio::time::pause();
+    // More than the kernel keeps for somebody who does not read.
+    let answers = vec![0; 64 << 20];
+    let written = stranger.write_all(&answers);
+    let cut = tokio::time::timeout(Duration::from_secs(60), written).await;
+    let error = cut.expect("in time").expect_err("cut");
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    drop(dialled);
+}
+
 #[tokio::test]
 async fn the_limit_of_connections_holds_and_frees_with_them() {
     let mut port = open_port(|l| l.connections = 1);

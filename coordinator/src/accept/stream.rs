@@ -152,8 +152,18 @@ impl Accepted {
         self.peer.address
     }
 
-    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
-        self.ends.have_come(&self.peer.calls, cx)
+    /// What was polled, unless that would wait and the connection has to end. Every way to wait
+    /// goes through here: a peer that takes no answers keeps HTTP/2 from reading, so the writing
+    /// side has to notice, too.
+    fn unless_over<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if polled.is_pending() && self.ends.have_come(&self.peer.calls, cx) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        polled
     }
 }
 
@@ -178,15 +188,9 @@ impl AsyncRead for Accepted {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        match Pin::new(&mut self.io).poll_read(cx, buf) {
-            Poll::Ready(Ok(())) => {
-                let bytes = buf.filled().len() - before;
-                self.ends.count_read(bytes);
-                Poll::Ready(Ok(()))
-            }
-            Poll::Pending if self.is_over(cx) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            other => other,
-        }
+        let polled = Pin::new(&mut self.io).poll_read(cx, buf);
+        self.ends.count_read(buf.filled().len() - before);
+        self.unless_over(cx, polled)
     }
 }
 
@@ -196,15 +200,18 @@ impl AsyncWrite for Accepted {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.unless_over(cx, polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        let polled = Pin::new(&mut self.io).poll_flush(cx);
+        self.unless_over(cx, polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        let polled = Pin::new(&mut self.io).poll_shutdown(cx);
+        self.unless_over(cx, polled)
     }
 
     fn poll_write_vectored(
@@ -212,7 +219,8 @@ impl AsyncWrite for Accepted {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.unless_over(cx, polled)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -35,6 +35,17 @@ pub enum LiveError {
     Tls(#[from] rustls::Error),
 }
 
+impl LiveError {
+    /// Whether trying again changes nothing: files are missing or wrong.
+    pub const fn is_permanent(&self) -> bool {
+        match self {
+            Self::Authority(inner) => inner.is_permanent(),
+            Self::Rotation(inner) => inner.is_permanent(),
+            Self::Issue(_) | Self::Tls(_) => false,
+        }
+    }
+}
+
 /// The authority, live.
 #[derive(Debug)]
 pub struct LivePki {

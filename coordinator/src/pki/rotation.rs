@@ -68,6 +68,17 @@ pub enum RotationError {
     },
 }
 
+impl RotationError {
+    /// Whether trying again changes nothing: files are missing or wrong.
+    pub const fn is_permanent(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Authority(inner) => inner.is_permanent(),
+            _ => false,
+        }
+    }
+}
+
 /// Up to five names.
 fn name_some(waiting: &[Waiting]) -> String {
     let names: Vec<&str> = waiting.iter().take(5).map(|w| w.name.as_str()).collect();

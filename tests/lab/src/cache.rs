@@ -104,6 +104,7 @@ impl Cache {
             self.used(&entry)?;
             return Ok(entry);
         }
+        self.forget_unfinished();
         // Only the holder of the lock is here, so what lies here is of a run that was killed.
         let making = self.root.join(format!(".making-{key}"));
         remove(&making)?;
@@ -146,6 +147,23 @@ impl Cache {
             .iter()
             .skip(KEPT)
             .try_for_each(|(_, path)| remove(path))
+    }
+
+    /// Removes what killed runs were making: whoever is making an entry holds its lock. What cannot
+    /// be removed is in nobody's way.
+    fn forget_unfinished(&self) {
+        let entries = fs::read_dir(&self.root).into_iter().flatten();
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            let name = path.file_name().and_then(|name| name.to_str());
+            let Some(key) = name.and_then(|name| name.strip_prefix(".making-")) else {
+                continue;
+            };
+            let lock = File::create(self.root.join(format!(".{key}.lock")));
+            let free = lock.map(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock).ok());
+            if let Ok(Some(_turn)) = free {
+                let _ = remove(&path);
+            }
+        }
     }
 
     fn lock(&self, key: &str) -> Result<Flock<File>> {
@@ -196,6 +214,23 @@ mod tests {
         assert_ne!(key("bookworm"), key("trixie"));
         let moved = Recipe::new("root").with("releasebook", "worm").key();
         assert_ne!(key("bookworm"), moved);
+    }
+
+    #[test]
+    fn what_a_killed_run_was_making_goes_and_what_another_is_making_stays() {
+        let (_folder, cache) = cache();
+        let left = |key: &str| {
+            let path = cache.root.join(format!(".making-{key}"));
+            fs::create_dir(&path).expect("a folder");
+            path
+        };
+        let (killed, busy) = (left("disk-0"), left("disk-1"));
+        let turn = cache.lock("disk-1").expect("its lock");
+        cache
+            .entry(&Recipe::new("root"), |_| Ok(()))
+            .expect("another entry");
+        assert!(!killed.exists() && busy.exists());
+        drop(turn);
     }
 
     #[test]

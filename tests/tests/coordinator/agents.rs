@@ -134,10 +134,8 @@ async fn a_server_without_space_beats_and_reports_just_that() {
 async fn a_server_without_memory_beats_and_reports_just_that() {
     let fleet = Fleet::start().await;
     // Less than the unit allows the agent and its tools together.
-    let Some(mut agent) = Agent::short_of_memory("/usr/bin/lsblk", 384 << 10) else {
-        eprintln!("skipped: mount namespaces are not allowed here");
-        return;
-    };
+    let agent = Agent::short_of_memory("/usr/bin/lsblk", 384 << 10);
+    let mut agent = agent.expect("a mount namespace; run as root, or allow user namespaces");
     let token = fleet.token().for_anybody().named("s1").create().await;
     agent.enroll(&token).await.expect("enrolled");
     agent.run();

@@ -4,13 +4,15 @@
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
-use h8lio_tests::harness::{Fleet, soon, until};
+use h8lio_proto::v1;
+use h8lio_tests::harness::{Fleet, change, soon, until};
 use http::Response;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tonic::Code;
 
 /// TLS without a certificate, with nothing said yet.
 async fn tls(fleet: &Fleet) -> TlsStream<TcpStream> {
@@ -159,4 +161,23 @@ async fn an_address_full_of_strangers_keeps_no_server_from_joining() {
     })
     .await
     .issued();
+}
+
+/// scenario: 42 (integration)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_cannot_have_long_messages_read_either() {
+    let fleet = Fleet::start().await;
+    let reason = "x".repeat(300 << 10);
+    let ban = v1::BanNodeRequest {
+        node: "s1".to_owned(),
+        change: change(&reason),
+    };
+    let refused = fleet.admin.nodes().await.ban_node(ban).await;
+    assert_eq!(refused.expect_err("too long").code(), Code::OutOfRange);
+    let revoke = v1::RevokeOperatorRequest {
+        name: "nobody".to_owned(),
+        change: change(&reason),
+    };
+    let refused = fleet.admin.fleet().await.revoke_operator(revoke).await;
+    assert_eq!(refused.expect_err("too long").code(), Code::OutOfRange);
 }

@@ -22,7 +22,7 @@ use crate::space::Lifetime;
 /// How much of a stage runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// What CI runs of it: without it the rest means nothing.
+    /// The part that runs when no stage is named: without it the rest means nothing.
     Core,
     /// All of it, when the stage is named.
     Whole,

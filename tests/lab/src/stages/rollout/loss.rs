@@ -14,7 +14,7 @@ use crate::server::Server;
 /// What the fleet promises with a beat of one second (docs/availability.md).
 const DEATH_SEEN: Duration = Duration::from_secs(1);
 const SUSPECT_AFTER: Duration = Duration::from_millis(2500);
-const UNREACHABLE_AFTER: Duration = Duration::from_secs(4);
+const UNREACHABLE_AFTER: Duration = Duration::from_millis(3500);
 
 /// How late a look may be: h8lctl has to start, beside three emulated servers.
 const SLACK: Duration = Duration::from_secs(2);
