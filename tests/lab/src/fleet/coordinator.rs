@@ -10,7 +10,7 @@ use crate::process::run;
 use crate::space::Network;
 
 /// Name of its process and its log.
-const NAME: &str = "coordinator";
+pub(super) const NAME: &str = "coordinator";
 
 const LIMIT: Duration = Duration::from_secs(60);
 

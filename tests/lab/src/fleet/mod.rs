@@ -8,7 +8,7 @@ mod packages;
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 pub use self::ansible::{Ansible, Recap};
 pub use self::ctl::Ctl;
@@ -31,10 +31,14 @@ impl<'a> Fleet<'a> {
     /// When there are no packages, or the coordinator does not answer.
     pub fn create(lab: &'a Lab) -> Result<Self> {
         let folder = lab.folder().join("fleet");
+        // An earlier fleet of this lab ends here.
+        lab.processes().stop(coordinator::NAME)?;
         if folder.exists() {
-            std::fs::remove_dir_all(&folder)?;
+            std::fs::remove_dir_all(&folder)
+                .with_context(|| format!("cannot remove {}", folder.display()))?;
         }
-        std::fs::create_dir_all(&folder)?;
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
         let packages = Packages::built()?;
         let programs = packages.unpack(&folder.join("programs"))?;
         let context = folder.join("admin.context.toml");

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::{same, text};
+use crate::ceph::servers::Cluster;
 use crate::checks::Checks;
 use crate::clock::until;
 use crate::fleet::{Ansible, Fleet};
@@ -32,6 +33,7 @@ pub(super) fn prepare(checks: &mut Checks, lab: &Lab) -> Result<()> {
             make_package(&folder, version)?;
         }
         for server in lab.servers()? {
+            server.run("rm -rf /var/lib/sample")?;
             lab.ssh().copy_to(server.number(), &folder, "/var/lib/sample", Duration::from_secs(60))?;
             server.run(&format!(
                 "cd /var/lib/sample && dpkg -i {SAMPLE}_{OLD}.deb >/dev/null && rm {SAMPLE}_{OLD}.deb && \
@@ -66,13 +68,19 @@ fn make_package(folder: &std::path::Path, version: &str) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn run(checks: &mut Checks, lab: &Lab, fleet: &Fleet<'_>, ansible: &Ansible<'_>) {
+pub(super) fn run(
+    checks: &mut Checks,
+    lab: &Lab,
+    fleet: &Fleet<'_>,
+    ansible: &Ansible<'_>,
+    cluster: Option<&Cluster<'_>>,
+) {
     let servers = match lab.servers() {
         Ok(servers) => servers,
         Err(e) => return checks.check("the servers are listed", || Err(e)),
     };
     for server in servers {
-        of_one(checks, fleet, server);
+        of_one(checks, fleet, server, cluster);
     }
     checks.check("the fleet is an inventory for Ansible", || {
         let listed = ansible.inventory_of_fleet(fleet.ctl())?;
@@ -95,17 +103,21 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, fleet: &Fleet<'_>, ansible: &A
     });
 }
 
-fn of_one(checks: &mut Checks, fleet: &Fleet<'_>, server: Server<'_>) {
+fn of_one(
+    checks: &mut Checks,
+    fleet: &Fleet<'_>,
+    server: Server<'_>,
+    cluster: Option<&Cluster<'_>>,
+) {
     let name = server.name();
     let shown = whole(fleet, &name);
     type Look = fn(&Value, Server<'_>) -> Result<String>;
-    let looks: [(&str, Look); 6] = [
+    let looks: [(&str, Look); 5] = [
         ("who it is", identity),
         ("its disks and their health", disks),
         ("its interfaces", interfaces),
         ("the update that waits", packages),
         ("its container runtime", runtime),
-        ("its OSDs", osds),
     ];
     for (what, look) in looks {
         checks.check(
@@ -116,6 +128,13 @@ fn of_one(checks: &mut Checks, fleet: &Fleet<'_>, server: Server<'_>) {
             },
         );
     }
+    checks.check(
+        &format!("{name}: the fleet knows its OSDs"),
+        || match &shown {
+            Ok(shown) => osds(&shown["inventory"], server, cluster),
+            Err(e) => bail!("{e:#}"),
+        },
+    );
 }
 
 /// The node with its inventory, once every part has been reported.
@@ -246,13 +265,20 @@ fn runtime(inventory: &Value, server: Server<'_>) -> Result<String> {
     ))
 }
 
-/// As many OSDs as have a folder on the server, and the same that run.
-fn osds(inventory: &Value, server: Server<'_>) -> Result<String> {
+/// Those that Ceph itself has on this server, and no others.
+fn osds(inventory: &Value, server: Server<'_>, cluster: Option<&Cluster<'_>>) -> Result<String> {
     let known = inventory["osds"].as_array().context("no list")?;
-    let own = server.run("ls /var/lib/ceph/osd 2>/dev/null | wc -l")?;
-    same("the number of OSDs", &known.len().to_string(), &own)?;
+    let ids: Vec<u64> = known.iter().filter_map(|osd| osd["id"].as_u64()).collect();
+    let wanted = match cluster {
+        Some(cluster) => cluster.osds_of(&server.name())?,
+        None => Vec::new(),
+    };
     let running = known.iter().filter(|osd| osd["running"] == true).count();
-    let own = server.run("pgrep -c -x ceph-osd || true")?;
-    same("the number that run", &running.to_string(), &own)?;
-    Ok(format!("{} OSDs, {running} run", known.len()))
+    if ids != wanted || running != wanted.len() {
+        bail!("Ceph has {wanted:?} there, the fleet knows {known:?}");
+    }
+    let of = known
+        .first()
+        .map_or("", |osd| osd["manager"].as_str().unwrap_or_default());
+    Ok(format!("{ids:?}, running {running} {of}"))
 }

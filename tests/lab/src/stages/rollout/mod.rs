@@ -9,14 +9,26 @@ mod packages;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::Extent;
-use crate::checks::{Checks, say};
+use super::{Extent, three_servers};
+use crate::ceph::servers::Cluster;
+use crate::checks::Checks;
 use crate::fleet::Fleet;
 use crate::lab::Lab;
-use crate::server::Spec;
+
+/// The disk of each server that becomes an OSD.
+const OSD_DISK: &str = "d2";
 
 pub(super) fn run(checks: &mut Checks, lab: &Lab, extent: Extent) -> Result<()> {
-    boot(checks, lab)?;
+    let servers = three_servers(checks, lab)?;
+    // With Ceph it takes two minutes more; without it the fleet must know that there is none.
+    let cluster = match extent {
+        Extent::Whole => Some(checks.need("an OSD runs on each server", || {
+            let cluster = Cluster::up(lab)?;
+            cluster.add_osds(&servers, OSD_DISK)?;
+            Ok(cluster)
+        })?),
+        Extent::Core => None,
+    };
     let fleet = checks.need("a coordinator answers in the namespace", || {
         Fleet::create(lab)
     })?;
@@ -25,32 +37,13 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, extent: Extent) -> Result<()> 
     })?;
     facts::prepare(checks, lab)?;
     install::run(checks, lab, &fleet, &ansible)?;
-    facts::run(checks, lab, &fleet, &ansible);
+    facts::run(checks, lab, &fleet, &ansible, cluster.as_ref());
     loss::run(checks, lab, &fleet, extent)?;
     if extent == Extent::Whole {
         packages::run(checks, lab, &fleet, &ansible)?;
     }
     end::run(checks, lab, &fleet, &ansible);
     Ok(())
-}
-
-/// Three ordinary servers, on and reached.
-fn boot(checks: &mut Checks, lab: &Lab) -> Result<()> {
-    checks.need("disks for three servers", || {
-        for number in 1..=3 {
-            lab.add_server(&Spec::new(number), &|what| say(&format!("       {what}")))?;
-        }
-        Ok(())
-    })?;
-    checks.need("three servers boot at once", || {
-        for server in lab.servers()? {
-            server.start()?;
-        }
-        for server in lab.servers()? {
-            server.wait_for_ssh()?;
-        }
-        Ok(())
-    })
 }
 
 /// The text at a path of JSON.
