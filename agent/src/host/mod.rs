@@ -23,4 +23,5 @@ pub struct Fingerprint(pub u64);
 pub mod managers;
 pub mod network;
 pub mod packages;
+pub mod patching;
 pub mod runtime;
