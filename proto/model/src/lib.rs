@@ -14,6 +14,8 @@ pub mod labels;
 pub mod lifecycle;
 pub mod node;
 pub mod operator;
+pub mod order;
+pub mod plan;
 pub mod role;
 pub mod section;
 pub mod session;
