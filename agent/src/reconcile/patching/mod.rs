@@ -77,7 +77,10 @@ fn understood<T>(
 }
 
 /// The database's word comes first; the audit adds packages whose files are missing.
-pub(crate) fn merged(mut broken: Vec<BrokenPackage>, complaints: Vec<BrokenPackage>) -> Vec<BrokenPackage> {
+pub(crate) fn merged(
+    mut broken: Vec<BrokenPackage>,
+    complaints: Vec<BrokenPackage>,
+) -> Vec<BrokenPackage> {
     for complaint in complaints {
         if !broken.iter().any(|b| b.name == complaint.name) {
             broken.push(complaint);

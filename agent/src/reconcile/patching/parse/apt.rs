@@ -38,8 +38,14 @@ enum List {
 
 const LISTS: [(&str, List); 3] = [
     ("The following packages have been kept back", List::KeptBack),
-    ("The following upgrades have been deferred due to phasing", List::Phased),
-    ("The following upgrades are deferred due to phasing", List::Phased),
+    (
+        "The following upgrades have been deferred due to phasing",
+        List::Phased,
+    ),
+    (
+        "The following upgrades are deferred due to phasing",
+        List::Phased,
+    ),
 ];
 
 /// Reads a simulation.

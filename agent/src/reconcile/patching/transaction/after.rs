@@ -37,7 +37,10 @@ pub enum Why {
 
 /// Units that are never restarted beneath a running server: by the begin of their names.
 const KEPT: [(&str, &str); 20] = [
-    ("dbus", "everything that talks over it would lose its connection"),
+    (
+        "dbus",
+        "everything that talks over it would lose its connection",
+    ),
     ("systemd-", "its package restarts it where that is safe"),
     ("user@", "it holds a person's session"),
     ("session-", "it holds a person's session"),
@@ -49,12 +52,24 @@ const KEPT: [(&str, &str); 20] = [
     ("netplan-", "it could take the links down"),
     ("frr", "it would withdraw the routes of this server"),
     ("keepalived", "it would move public addresses"),
-    ("ceph", "OSDs and monitors are stopped with Ceph's consent alone"),
+    (
+        "ceph",
+        "OSDs and monitors are stopped with Ceph's consent alone",
+    ),
     ("etcd", "a member is restarted one at a time, by name"),
-    ("kube", "it is restarted when its package is ordered by name"),
-    ("containerd", "it is restarted when its package is ordered by name"),
+    (
+        "kube",
+        "it is restarted when its package is ordered by name",
+    ),
+    (
+        "containerd",
+        "it is restarted when its package is ordered by name",
+    ),
     ("docker", "it would end the containers"),
-    ("crio", "it is restarted when its package is ordered by name"),
+    (
+        "crio",
+        "it is restarted when its package is ordered by name",
+    ),
     ("libvirt", "it holds machines of others"),
     ("h8lio-", "it is restarted by its own package"),
 ];
@@ -74,7 +89,8 @@ pub fn after(changes: &[Change], listed: &[String], said: &RebootRequired) -> Af
             }
         }
     }
-    out.reboot.extend(said.reasons.iter().cloned().map(Why::Said));
+    out.reboot
+        .extend(said.reasons.iter().cloned().map(Why::Said));
     if out.reboot.is_empty() && said.required.is_none() && !changes.is_empty() {
         out.reboot.push(Why::Unknown);
     }

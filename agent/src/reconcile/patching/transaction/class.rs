@@ -100,7 +100,15 @@ impl Class {
                 Self::Systemd
             }
             _ if begins(&["containerd", "docker-ce", "containernetworking-"]) => Self::Runtime,
-            _ if begins(&["ceph", "librados", "librbd", "libcephfs", "librgw", "python3-rados"]) => {
+            _ if begins(&[
+                "ceph",
+                "librados",
+                "librbd",
+                "libcephfs",
+                "librgw",
+                "python3-rados",
+            ]) =>
+            {
                 Self::Ceph
             }
             _ if begins(&["etcd"]) => Self::Etcd,
@@ -129,9 +137,7 @@ impl Class {
                 Way::Archives,
                 true,
             ),
-            Self::Ceph | Self::Etcd => {
-                (Restart::Nothing, Reboot::WhenSaid, Way::ForwardOnly, true)
-            }
+            Self::Ceph | Self::Etcd => (Restart::Nothing, Reboot::WhenSaid, Way::ForwardOnly, true),
             Self::Agent => (Restart::Nothing, Reboot::WhenSaid, Way::Archives, false),
             Self::Plain => (Restart::Users, Reboot::WhenSaid, Way::Archives, false),
         };

@@ -59,9 +59,18 @@ pub fn read(raw: &RawDatabase) -> Result<Database, Unreadable> {
         what: what.to_owned(),
         why: why.to_string(),
     };
-    let installed = raw.installed.as_deref().ok_or_else(|| missing("dpkg-query"))?;
-    let audit_said = raw.audit.as_deref().ok_or_else(|| missing("dpkg --audit"))?;
-    let journal = raw.journal.as_deref().ok_or_else(|| missing("dpkg journal"))?;
+    let installed = raw
+        .installed
+        .as_deref()
+        .ok_or_else(|| missing("dpkg-query"))?;
+    let audit_said = raw
+        .audit
+        .as_deref()
+        .ok_or_else(|| missing("dpkg --audit"))?;
+    let journal = raw
+        .journal
+        .as_deref()
+        .ok_or_else(|| missing("dpkg journal"))?;
     let locks = raw.locks.clone().ok_or_else(|| missing("locks"))?;
     let packages = dpkg::known(installed).map_err(|e| odd("dpkg-query", &e))?;
     let states = dpkg::database(installed).map_err(|e| odd("dpkg-query", &e))?;
@@ -90,19 +99,26 @@ impl Database {
 
     /// The package called `name` by apt: without an architecture it is the server's own.
     pub fn package(&self, name: &str) -> Option<&Known> {
-        if let Some(exact) = self.packages.get(name) {
-            return Some(exact);
+        match name.split_once(':') {
+            Some((base, architecture)) => self.find(base, architecture),
+            None => self
+                .packages
+                .get(name)
+                .or_else(|| self.find(name, self.native()?)),
         }
-        let (base, asked) = name.split_once(':').unwrap_or((name, self.native()?));
-        self.packages.get(&format!("{base}:{asked}")).or_else(|| {
-            // dpkg writes no architecture where only one can be installed at a time.
-            let plain = self.packages.get(base)?;
-            (plain.architecture == asked).then_some(plain)
-        })
+    }
+
+    /// The package of this name and architecture. dpkg writes the architecture into the name only
+    /// where several can be installed at a time.
+    pub fn find(&self, name: &str, architecture: &str) -> Option<&Known> {
+        let alone = self.packages.get(name);
+        alone
+            .filter(|k| k.architecture == architecture)
+            .or_else(|| self.packages.get(&format!("{name}:{architecture}")))
     }
 
     /// The architecture of dpkg itself, which is the server's.
-    fn native(&self) -> Option<&str> {
+    pub fn native(&self) -> Option<&str> {
         self.packages.get("dpkg").map(|p| p.architecture.as_str())
     }
 }
@@ -113,7 +129,11 @@ impl fmt::Display for LockHolder {
         let command = command.as_deref().unwrap_or("a process");
         match self.pid {
             Some(pid) => write!(f, "{command} (pid {pid}) holds {}", self.file),
-            None => write!(f, "{command} that is not seen from here holds {}", self.file),
+            None => write!(
+                f,
+                "{command} that is not seen from here holds {}",
+                self.file
+            ),
         }
     }
 }
@@ -135,7 +155,9 @@ pub enum Repair {
     Run(Step),
     Done,
     /// A person has to look: everything was tried once.
-    Hopeless { left: Vec<BrokenPackage> },
+    Hopeless {
+        left: Vec<BrokenPackage>,
+    },
     Wait(Vec<LockHolder>),
 }
 

@@ -1,11 +1,12 @@
 //! Whether what apt would do is what was ordered, and nothing else.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+
+use h8lio_model::order::{PackageChange, PatchTarget};
 
 use super::class::Class;
 use super::database::Database;
-use crate::host::patching::{Pinned, RawAnswer, RawPlan};
+use crate::host::patching::{InvalidPin, Pinned, RawAnswer, RawPlan};
 use crate::reconcile::patching::parse::apt::{self, Simulation};
 use crate::reconcile::patching::parse::complaint::{Complaint, complaint};
 use crate::reconcile::patching::parse::uris;
@@ -32,7 +33,7 @@ pub enum Direction {
 /// An order about packages, before anybody asked apt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    pub packages: Vec<Pinned>,
+    pub target: PatchTarget,
     pub held: Held,
     pub direction: Direction,
 }
@@ -73,17 +74,23 @@ pub struct Change {
 /// Why an order about packages is not carried out. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("the order names no package; an empty selection is never \"all\"")]
-    Empty,
-    #[error("the order names {name} at {one} and at {other}")]
-    Twice {
+    #[error("the order's package cannot be given to apt")]
+    Odd(#[from] InvalidPin),
+    #[error(
+        "{name} is {} and the order was resolved when it was {}: somebody else changed it; resolve \
+         the rollout again",
+        at(.found), at(.resolved)
+    )]
+    SomebodyElse {
         name: String,
-        one: String,
-        other: String,
+        resolved: Option<String>,
+        found: Option<String>,
     },
     #[error("{} held on this server: apt-mark unhold, or order the rollout to leave held packages alone", is_are(.0))]
     Held(Vec<String>),
-    #[error("{name} is installed at {installed}, which is newer than {wanted}; only a fallback goes back")]
+    #[error(
+        "{name} is installed at {installed}, which is newer than {wanted}; only a fallback goes back"
+    )]
     Downgrade {
         name: String,
         installed: String,
@@ -97,10 +104,21 @@ pub enum Refusal {
     WouldRemove(Vec<String>),
     #[error("apt would not bring {name} to {wanted}; resolve the rollout again")]
     NotBrought { name: String, wanted: String },
-    #[error("apt would also bring {name} to {to}, which was not ordered; resolve the rollout again")]
+    #[error(
+        "apt would also bring {name} to {to}, which was not ordered; resolve the rollout again"
+    )]
     NotOrdered { name: String, to: String },
-    #[error("{needed} bytes are to be fetched and {free} are free where archives are kept; make room, for example with apt-get clean")]
+    #[error(
+        "{needed} bytes are to be fetched and {free} are free where archives are kept; make room, for example with apt-get clean"
+    )]
     NoRoom { needed: u64, free: u64 },
+}
+
+fn at(version: &Option<String>) -> String {
+    match version {
+        Some(version) => format!("at {version}"),
+        None => "not installed".to_owned(),
+    }
 }
 
 fn is_are(names: &[String]) -> String {
@@ -113,28 +131,28 @@ fn is_are(names: &[String]) -> String {
 /// # Errors
 /// [`Refusal`].
 pub fn sort(wanted: &Wanted, have: &Database) -> Result<Sorted, Refusal> {
-    if wanted.packages.is_empty() {
-        return Err(Refusal::Empty);
-    }
-    let mut seen: BTreeMap<&str, &Pinned> = BTreeMap::new();
     let mut out = Sorted::default();
     let mut held = Vec::new();
-    for pin in &wanted.packages {
-        match seen.insert(pin.name(), pin) {
-            Some(other) if other.version() != pin.version() => return Err(twice(other, pin)),
-            Some(_) => continue,
-            None => {}
-        }
-        let known = have.package(pin.name());
-        match known {
-            Some(k) if k.version == pin.version() && k.whole => out.unchanged.push(pin.clone()),
-            Some(k) if k.held && wanted.held == Held::Refuse => held.push(k.name.clone()),
-            Some(k) if k.held => out.left_alone.push(pin.clone()),
-            Some(k) => {
-                forward(pin, &k.version, wanted.direction)?;
-                out.ask.push(pin.clone());
+    for change in wanted.target.changes() {
+        let pin = pin(change, have)?;
+        let Some(known) = have.find(change.name.as_str(), change.architecture.as_str()) else {
+            as_resolved(change, None)?;
+            out.ask.push(pin);
+            continue;
+        };
+        if known.version == pin.version() && known.whole {
+            out.unchanged.push(pin);
+        } else if known.held && wanted.held == Held::Refuse {
+            held.push(known.name.clone());
+        } else if known.held {
+            out.left_alone.push(pin);
+        } else {
+            // One that was left half-done on the way there is on its way.
+            if known.version != pin.version() {
+                as_resolved(change, Some(&known.version))?;
             }
-            None => out.ask.push(pin.clone()),
+            forward(&pin, &known.version, wanted.direction)?;
+            out.ask.push(pin);
         }
     }
     if !held.is_empty() {
@@ -143,12 +161,26 @@ pub fn sort(wanted: &Wanted, have: &Database) -> Result<Sorted, Refusal> {
     Ok(out)
 }
 
-fn twice(one: &Pinned, other: &Pinned) -> Refusal {
-    Refusal::Twice {
-        name: one.name().to_owned(),
-        one: one.version().to_owned(),
-        other: other.version().to_owned(),
+/// The operand for apt: without an architecture it is the server's own.
+fn pin(change: &PackageChange, have: &Database) -> Result<Pinned, InvalidPin> {
+    let (name, arch) = (change.name.as_str(), change.architecture.as_str());
+    let own = arch == "all" || Some(arch) == have.native();
+    match own {
+        true => Pinned::new(name, change.to.as_str()),
+        false => Pinned::new(&format!("{name}:{arch}"), change.to.as_str()),
     }
+}
+
+fn as_resolved(change: &PackageChange, found: Option<&str>) -> Result<(), Refusal> {
+    let resolved = change.from.as_ref().map(|v| v.as_str());
+    if resolved == found {
+        return Ok(());
+    }
+    Err(Refusal::SomebodyElse {
+        name: change.name.to_string(),
+        resolved: resolved.map(str::to_owned),
+        found: found.map(str::to_owned),
+    })
 }
 
 fn forward(pin: &Pinned, installed: &str, direction: Direction) -> Result<(), Refusal> {
@@ -185,7 +217,9 @@ pub fn judge(ask: &[Pinned], raw: &RawPlan) -> Result<Transaction, Refusal> {
         what: "apt-get --print-uris",
         why: e.to_string(),
     })?;
-    let fetch = archives.iter().fold(0_u64, |sum, a| sum.saturating_add(a.size));
+    let fetch = archives
+        .iter()
+        .fold(0_u64, |sum, a| sum.saturating_add(a.size));
     let free = raw.free.ok_or_else(|| Refusal::NotUnderstood {
         what: "room for archives",
         why: "it could not be read".to_owned(),

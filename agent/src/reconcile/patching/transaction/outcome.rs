@@ -21,7 +21,10 @@ pub enum Outcome {
     /// No change is in the database, and nothing is half-done.
     NothingDone(Ending),
     /// Some changes are, and nothing is half-done.
-    PartlyDone { missing: Vec<String>, ending: Ending },
+    PartlyDone {
+        missing: Vec<String>,
+        ending: Ending,
+    },
     /// The database has to be repaired first.
     Damaged {
         broken: Vec<BrokenPackage>,

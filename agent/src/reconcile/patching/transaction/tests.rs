@@ -1,4 +1,5 @@
 use h8lio_model::inventory::{Problem, RebootReason, RebootRequired};
+use h8lio_model::order::{PackageChange, PatchTarget};
 use rstest::rstest;
 
 use super::after::{After, Why, after};
@@ -38,9 +39,7 @@ fn pin(text: &str) -> Pinned {
 fn lines(rows: &[(&str, &str, &str)]) -> Vec<u8> {
     let own = ("ii ", "dpkg", "1.21.22");
     let rows = rows.iter().chain([&own]);
-    let text = rows.map(|(status, name, version)| {
-        format!("{status}\t{name}\tamd64\t{version}\n")
-    });
+    let text = rows.map(|(status, name, version)| format!("{status}\t{name}\tamd64\t{version}\n"));
     text.collect::<String>().into_bytes()
 }
 
@@ -65,9 +64,20 @@ const BEFORE: &[(&str, &str, &str)] = &[
     ("ii ", "linux-image-cloud-amd64", "6.1.176-1"),
 ];
 
-fn order(pins: &[&str]) -> Wanted {
+/// `NAME FROM TO`, with `-` for a package that comes anew.
+fn order(changes: &[&str]) -> Wanted {
+    let change = |text: &&str| {
+        let words: Vec<_> = text.split(' ').collect();
+        let from = (words[1] != "-").then(|| words[1].parse().expect("valid"));
+        PackageChange {
+            name: words[0].parse().expect("valid"),
+            architecture: "amd64".parse().expect("valid"),
+            from,
+            to: words[2].parse().expect("valid"),
+        }
+    };
     Wanted {
-        packages: pins.iter().map(|p| pin(p)).collect(),
+        target: PatchTarget::new(changes.iter().map(change).collect()).expect("some"),
         held: Held::Refuse,
         direction: Direction::Forward,
     }
@@ -91,15 +101,23 @@ fn plan(stdout: &[u8]) -> RawPlan {
 }
 
 fn all_three() -> Vec<Pinned> {
-    ["labdep=2.0", "labslow=2.0", "linux-image-cloud-amd64=6.1.192-2"]
-        .map(pin)
-        .to_vec()
+    [
+        "labdep=2.0",
+        "labslow=2.0",
+        "linux-image-cloud-amd64=6.1.192-2",
+    ]
+    .map(pin)
+    .to_vec()
 }
 
 #[test]
 fn a_plan_that_brings_the_ordered_versions_and_a_new_kernel_they_need_is_accepted() {
     let got = judge(&all_three(), &plan(URIS)).expect("accepted");
-    let names: Vec<_> = got.changes.iter().map(|c| (c.name.as_str(), c.class)).collect();
+    let names: Vec<_> = got
+        .changes
+        .iter()
+        .map(|c| (c.name.as_str(), c.class))
+        .collect();
     assert_eq!(
         names,
         [
@@ -125,7 +143,10 @@ fn a_plan_that_would_bring_anything_else_is_refused_by_name() {
     assert_eq!(error, expected);
 
     let error = judge(&[pin("labdep=3.0")], &plan(URIS)).expect_err("another version");
-    assert!(matches!(error, Refusal::NotBrought { ref name, .. } if name == "labdep"), "{error}");
+    assert!(
+        matches!(error, Refusal::NotBrought { ref name, .. } if name == "labdep"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -141,7 +162,10 @@ fn a_dependency_of_a_class_that_is_only_changed_by_name_is_not_brought_along() {
     let text = "Inst labslow [1.0] (2.0 localhost [all])\nInst ceph-common (17.2 x [amd64])\n\
                 1 upgraded, 1 newly installed, 0 to remove and 0 not upgraded.\n";
     let error = judge(&[pin("labslow=2.0")], &plan(text.as_bytes())).expect_err("Ceph");
-    assert!(matches!(error, Refusal::NotOrdered { ref name, .. } if name == "ceph-common"), "{error}");
+    assert!(
+        matches!(error, Refusal::NotOrdered { ref name, .. } if name == "ceph-common"),
+        "{error}"
+    );
     let ask = [pin("labslow=2.0"), pin("ceph-common=17.2")];
     judge(&ask, &plan(text.as_bytes())).expect("ordered by name");
 }
@@ -156,7 +180,10 @@ fn what_cannot_be_read_or_does_not_fit_says_no() {
     let mut small = plan(URIS);
     small.free = Some(1000);
     let error = judge(&ask, &small).expect_err("no room");
-    assert!(matches!(error, Refusal::NoRoom { free: 1000, .. }), "{error}");
+    assert!(
+        matches!(error, Refusal::NoRoom { free: 1000, .. }),
+        "{error}"
+    );
     small.free = None;
     let error = judge(&ask, &small).expect_err("unknown room");
     assert!(matches!(error, Refusal::NotUnderstood { .. }), "{error}");
@@ -165,7 +192,10 @@ fn what_cannot_be_read_or_does_not_fit_says_no() {
 }
 
 #[rstest]
-#[case("E: Unable to locate package nope\n", "apt refuses: no configured repository has a package nope")]
+#[case(
+    "E: Unable to locate package nope\n",
+    "apt refuses: no configured repository has a package nope"
+)]
 #[case(
     "E: Version '9' for 'labslow' was not found\n",
     "apt refuses: no configured repository has labslow 9"
@@ -182,8 +212,14 @@ fn what_cannot_be_read_or_does_not_fit_says_no() {
     "E: Could not get lock /var/lib/apt/lists/lock - open (11: Resource temporarily unavailable)\n",
     "apt refuses: /var/lib/apt/lists/lock is locked by another program"
 )]
-#[case("E: Sub-process\x1b[31m failed\n", "apt refuses: Sub-process\\u{1b}[31m failed")]
-#[case("", "apt refuses: apt-get --simulate ended with code 100 and no reason")]
+#[case(
+    "E: Sub-process\x1b[31m failed\n",
+    "apt refuses: Sub-process\\u{1b}[31m failed"
+)]
+#[case(
+    "",
+    "apt refuses: apt-get --simulate ended with code 100 and no reason"
+)]
 fn apts_refusal_is_told_with_what_the_next_move_depends_on(
     #[case] stderr: &str,
     #[case] says: &str,
@@ -201,46 +237,95 @@ fn apts_refusal_is_told_with_what_the_next_move_depends_on(
 #[test]
 fn held_packages_are_refused_by_name_or_left_alone_and_named() {
     let have = have(&[("hi ", "labdep", "1.0"), ("ii ", "labslow", "1.0")]);
-    let mut wanted = order(&["labdep=2.0", "labslow=2.0"]);
+    let mut wanted = order(&["labdep 1.0 2.0", "labslow 1.0 2.0"]);
     let error = sort(&wanted, &have).expect_err("held");
-    assert!(error.to_string().starts_with("labdep is held on this server: apt-mark unhold"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("labdep is held on this server: apt-mark unhold"),
+        "{error}"
+    );
     wanted.held = Held::LeaveAlone;
     let got = sort(&wanted, &have).expect("sorted");
-    assert_eq!((got.ask, got.left_alone), (vec![pin("labslow=2.0")], vec![pin("labdep=2.0")]));
+    assert_eq!(
+        (got.ask, got.left_alone),
+        (vec![pin("labslow=2.0")], vec![pin("labdep=2.0")])
+    );
 }
 
 #[test]
 fn a_held_package_that_is_where_it_is_wanted_hinders_nobody() {
     let have = have(&[("hi ", "labdep", "2.0")]);
-    let got = sort(&order(&["labdep=2.0"]), &have).expect("sorted");
+    let got = sort(&order(&["labdep 1.0 2.0"]), &have).expect("sorted");
     assert_eq!(got.unchanged, [pin("labdep=2.0")]);
 }
 
 #[test]
-fn an_empty_or_contradictory_order_is_refused_and_a_repeated_one_is_not() {
+fn a_package_that_somebody_else_changed_since_stops_the_order_by_name() {
     let have = have(BEFORE);
-    assert_eq!(sort(&order(&[]), &have), Err(Refusal::Empty));
-    let error = sort(&order(&["labdep=2.0", "labdep=3.0"]), &have).expect_err("two versions");
-    assert!(matches!(error, Refusal::Twice { .. }), "{error}");
-    let got = sort(&order(&["labdep=2.0", "labdep=2.0"]), &have).expect("the same twice");
-    assert_eq!(got.ask.len(), 1);
+    for (order, says) in [
+        (
+            order(&["labdep 0.9 2.0"]),
+            "labdep is at 1.0 and the order was resolved when it was at 0.9",
+        ),
+        (
+            order(&["labdep - 2.0"]),
+            "labdep is at 1.0 and the order was resolved when it was not installed",
+        ),
+        (
+            order(&["gone 1.0 2.0"]),
+            "gone is not installed and the order was resolved when it was at 1.0",
+        ),
+    ] {
+        let error = sort(&order, &have).expect_err("somebody else").to_string();
+        assert!(error.starts_with(says), "{error}");
+    }
+    let got = sort(
+        &order(&["linux-image-6.1.0-56-cloud-amd64 - 6.1.192-2"]),
+        &have,
+    );
+    assert_eq!(got.expect("comes anew").ask.len(), 1);
 }
 
 #[test]
 fn only_a_fallback_goes_back() {
     let have = have(&[("ii ", "labslow", "1:2.0-1")]);
-    let mut wanted = order(&["labslow=3.0-1"]);
+    let mut wanted = order(&["labslow 1:2.0-1 3.0-1"]);
     let error = sort(&wanted, &have).expect_err("an older epoch");
     assert!(matches!(error, Refusal::Downgrade { .. }), "{error}");
     wanted.direction = Direction::Back;
-    assert_eq!(sort(&wanted, &have).expect("back").ask, [pin("labslow=3.0-1")]);
+    assert_eq!(
+        sort(&wanted, &have).expect("back").ask,
+        [pin("labslow=3.0-1")]
+    );
 }
 
 #[test]
 fn a_package_at_its_version_that_is_half_configured_is_not_taken_for_done() {
     let have = have(&[("iF ", "labslow", "2.0")]);
-    let got = sort(&order(&["labslow=2.0"]), &have).expect("sorted");
+    let got = sort(&order(&["labslow 1.0 2.0"]), &have).expect("sorted");
     assert_eq!((got.ask.len(), got.unchanged.len()), (1, 0));
+}
+
+#[test]
+fn a_foreign_architecture_is_named_to_apt_and_the_servers_own_is_not() {
+    let text = "ii \tdpkg\tamd64\t1.21\nii \tlibc6:amd64\tamd64\t1.0\nii \tlibc6:i386\ti386\t1.0\n";
+    let raw = RawDatabase {
+        installed: Some(text.into()),
+        ..raw(&[])
+    };
+    let have = database::read(&raw).expect("understood");
+    let mut changes = order(&["libc6 1.0 2.0"]).target.changes().to_vec();
+    changes.push(PackageChange {
+        architecture: "i386".parse().expect("valid"),
+        ..changes[0].clone()
+    });
+    let wanted = Wanted {
+        target: PatchTarget::new(changes).expect("two"),
+        ..order(&["libc6 1.0 2.0"])
+    };
+    let got = sort(&wanted, &have).expect("sorted");
+    assert_eq!(got.ask, [pin("libc6=2.0"), pin("libc6:i386=2.0")]);
 }
 
 #[test]
@@ -271,12 +356,19 @@ fn updates_that_are_offered_to_a_part_of_all_servers_are_named() {
 #[test]
 fn a_simulation_on_a_broken_system_says_what_is_unfinished_and_not_that_it_would_fail() {
     // It ended with code 0, and the real command ends with 100: see the samples.
-    let text = part(POSTINST, "== apt-get -s install hello\n", "rc=0\n== apt-get -y");
+    let text = part(
+        POSTINST,
+        "== apt-get -s install hello\n",
+        "rc=0\n== apt-get -y",
+    );
     let got = apt::simulation(&text).expect("understood");
     assert_eq!((got.new.len(), got.unfinished), (1, 2));
     let refused = part(POSTINST, "== apt-get -y install hello\n", "rc=100");
     let refused = String::from_utf8(refused).expect("text");
-    assert_eq!(complaint::complaint(&refused), Some(complaint::Complaint::Interrupted));
+    assert_eq!(
+        complaint::complaint(&refused),
+        Some(complaint::Complaint::Interrupted)
+    );
 }
 
 /// Cut off while unpacking: state `iHR`.
@@ -284,7 +376,10 @@ fn cut_in_unpack() -> RawDatabase {
     let mut audit = b"The following".to_vec();
     audit.extend(part(UNPACK_STATE, "The following", "rc=0"));
     RawDatabase {
-        installed: Some(lines(&[("ii ", "labdep", "1.0"), ("iHR", "labslow", "1.0")])),
+        installed: Some(lines(&[
+            ("ii ", "labdep", "1.0"),
+            ("iHR", "labslow", "1.0"),
+        ])),
         audit: Some(audit),
         journal: Some(["0000", "0001", "0002"].map(String::from).to_vec()),
         locks: Some(vec![]),
@@ -295,7 +390,10 @@ fn cut_in_unpack() -> RawDatabase {
 /// Cut off in a postinst: states `iF` and `iU`.
 fn cut_in_postinst() -> RawDatabase {
     RawDatabase {
-        installed: Some(lines(&[("iU ", "labdep", "2.0"), ("iF ", "labslow", "2.0")])),
+        installed: Some(lines(&[
+            ("iU ", "labdep", "2.0"),
+            ("iF ", "labslow", "2.0"),
+        ])),
         audit: Some(part(POSTINST, "== audit\n", "rc=0")),
         journal: Some(["0000", "0001", "tmp.i"].map(String::from).to_vec()),
         locks: Some(vec![]),
@@ -310,9 +408,15 @@ fn a_power_cut_while_unpacking_is_seen_in_the_audits_words_though_its_exit_code_
         panic!("{seen:?}");
     };
     assert_eq!(broken.len(), 1);
-    assert_eq!((broken[0].name.as_str(), broken[0].state.as_str()), ("labslow", "reinst-required"));
+    assert_eq!(
+        (broken[0].name.as_str(), broken[0].state.as_str()),
+        ("labslow", "reinst-required")
+    );
     let told = database::told(&broken);
-    assert_eq!(told, "dpkg was interrupted; repaired: labslow (reinst-required)");
+    assert_eq!(
+        told,
+        "dpkg was interrupted; repaired: labslow (reinst-required)"
+    );
 }
 
 #[test]
@@ -351,11 +455,19 @@ fn the_repair_goes_in_the_measured_order_and_only_the_audit_ends_it() {
     let whole = have(BEFORE);
     assert_eq!(repair(&[], &broken), Repair::Run(Step::ConfigureAll));
     // It ended with 0 and repaired nothing: the sample says so.
-    let configured = part(UNPACK_REPAIR, "== dpkg --configure -a\n", "== apt-get -y -f install");
+    let configured = part(
+        UNPACK_REPAIR,
+        "== dpkg --configure -a\n",
+        "== apt-get -y -f install",
+    );
     assert_eq!(configured, b"rc=0\n");
     let one = [Step::ConfigureAll];
     assert_eq!(repair(&one, &broken), Repair::Run(Step::FixBroken));
-    assert_eq!(repair(&one, &whole), Repair::Run(Step::FixBroken), "dependencies are not known");
+    assert_eq!(
+        repair(&one, &whole),
+        Repair::Run(Step::FixBroken),
+        "dependencies are not known"
+    );
     let both = [Step::ConfigureAll, Step::FixBroken];
     assert_eq!(repair(&both, &whole), Repair::Done);
     let Repair::Hopeless { left } = repair(&both, &broken) else {
@@ -374,7 +486,10 @@ fn a_database_that_is_whole_is_not_repaired_and_one_in_use_is_waited_for() {
         command: None,
     });
     assert_eq!(repair(&[], &busy), Repair::Wait(busy.locks.clone()));
-    assert_eq!(repair(&[Step::ConfigureAll], &busy), Repair::Wait(busy.locks.clone()));
+    assert_eq!(
+        repair(&[Step::ConfigureAll], &busy),
+        Repair::Wait(busy.locks.clone())
+    );
 }
 
 #[test]
@@ -400,7 +515,10 @@ fn what_could_not_be_asked_is_not_taken_for_whole() {
         message: "dpkg did not finish".into(),
     });
     let error = database::read(&raw).expect_err("not asked").to_string();
-    assert!(error.ends_with("dpkg --audit: dpkg did not finish"), "{error}");
+    assert!(
+        error.ends_with("dpkg --audit: dpkg did not finish"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -423,7 +541,10 @@ fn progress_is_the_newest_whole_line_whatever_the_tail_looks_like() {
 #[test]
 fn the_sample_of_a_power_cut_shows_the_last_line_before_the_nuls() {
     let got = progress(POSTINST).expect("some");
-    assert_eq!((got.percent, got.doing.as_str()), (33.3333, "Unpacking labslow (amd64)"));
+    assert_eq!(
+        (got.percent, got.doing.as_str()),
+        (33.3333, "Unpacking labslow (amd64)")
+    );
 }
 
 #[test]
@@ -431,7 +552,10 @@ fn errors_and_questions_in_the_stream_are_kept_with_their_package() {
     let stream = b"pmstatus:libc6:amd64:12.5000:Preparing: libc6\npmerror:x:20.0000:post-installation failed\n\
                    pmconffile:/etc/x:30.0000:'/etc/x' '/etc/x.dpkg-new' 1 1\nE: noise:1\n";
     let got = progress(stream).expect("some");
-    assert_eq!((got.percent, got.doing.as_str()), (12.5, "Preparing: libc6"));
+    assert_eq!(
+        (got.percent, got.doing.as_str()),
+        (12.5, "Preparing: libc6")
+    );
     assert_eq!(got.errors, ["x: post-installation failed"]);
     assert_eq!(got.conffiles, ["/etc/x"]);
 }
@@ -448,7 +572,11 @@ fn configuration_files_that_stay_the_owners_are_named() {
 fn archives_and_their_sizes_are_read_whole_or_not_at_all() {
     let got = uris::archives(URIS).expect("understood");
     assert_eq!((got.len(), got[1].size), (4, 776));
-    for odd in ["'http://x/a.deb' ../a.deb 1 SHA256:0\n", "'http://x/a.deb' a.deb much SHA256:0\n", "'x"] {
+    for odd in [
+        "'http://x/a.deb' ../a.deb 1 SHA256:0\n",
+        "'http://x/a.deb' a.deb much SHA256:0\n",
+        "'x",
+    ] {
         uris::archives(odd.as_bytes()).expect_err(odd);
     }
 }
@@ -480,8 +608,14 @@ fn ended(ended: Ended) -> RawTrace {
 
 #[test]
 fn a_transaction_is_applied_when_the_database_says_so_and_never_by_its_exit_code() {
-    let good = ended(Ended::Exited { code: 0, complaint: String::new() });
-    let bad = ended(Ended::Exited { code: 100, complaint: "E: x".into() });
+    let good = ended(Ended::Exited {
+        code: 0,
+        complaint: String::new(),
+    });
+    let bad = ended(Ended::Exited {
+        code: 100,
+        complaint: "E: x".into(),
+    });
     let after = [("ii ", "labdep", "2.0"), ("ii ", "labslow", "2.0")];
     for trace in [&good, &bad] {
         let got = outcome(&changes(), trace, &have(&after));
@@ -502,10 +636,17 @@ fn a_transaction_is_applied_when_the_database_says_so_and_never_by_its_exit_code
 
 #[test]
 fn a_transaction_without_a_word_or_with_a_torn_one_is_judged_by_the_database_alone() {
-    let mut trace = ended(Ended::Exited { code: 0, complaint: String::new() });
+    let mut trace = ended(Ended::Exited {
+        code: 0,
+        complaint: String::new(),
+    });
     let whole = trace.result.clone().expect("some");
     let after = [("ii ", "labdep", "2.0"), ("ii ", "labslow", "2.0")];
-    for result in [None, Some(vec![0; 64]), Some(whole[..whole.len() / 2].to_vec())] {
+    for result in [
+        None,
+        Some(vec![0; 64]),
+        Some(whole[..whole.len() / 2].to_vec()),
+    ] {
         trace.result = result;
         let Outcome::Applied(ending) = outcome(&changes(), &trace, &have(&after)) else {
             panic!("the database has both");
@@ -518,7 +659,10 @@ fn a_transaction_without_a_word_or_with_a_torn_one_is_judged_by_the_database_alo
 
 #[test]
 fn a_transaction_at_work_is_not_judged_and_one_that_never_began_is_told_apart() {
-    let mut trace = ended(Ended::Exited { code: 0, complaint: String::new() });
+    let mut trace = ended(Ended::Exited {
+        code: 0,
+        complaint: String::new(),
+    });
     trace.running = Some(true);
     let got = outcome(&changes(), &trace, &have(BEFORE));
     assert_eq!(got, Outcome::Running(None));
@@ -530,7 +674,10 @@ fn a_transaction_at_work_is_not_judged_and_one_that_never_began_is_told_apart() 
         running: Some(false),
         ..RawTrace::default()
     };
-    assert_eq!(outcome(&changes(), &asked, &have(BEFORE)), Outcome::NotBegun);
+    assert_eq!(
+        outcome(&changes(), &asked, &have(BEFORE)),
+        Outcome::NotBegun
+    );
     // Its dpkg may outlive it.
     trace.running = Some(false);
     let mut busy = have(BEFORE);
@@ -561,7 +708,12 @@ fn no_reboot() -> RebootRequired {
 
 #[test]
 fn services_that_use_replaced_files_are_restarted_except_those_that_must_not_be() {
-    let listed = ["ssh.service", "dbus.service", "ceph-osd@3.service", "cron.service"];
+    let listed = [
+        "ssh.service",
+        "dbus.service",
+        "ceph-osd@3.service",
+        "cron.service",
+    ];
     let listed = listed.map(String::from);
     let got = after(&changed(&["libssl3"]), &listed, &no_reboot());
     assert_eq!(got.restart, ["ssh.service", "cron.service"]);
@@ -582,7 +734,11 @@ fn the_runtime_is_restarted_when_its_own_package_was_ordered_and_else_left() {
 #[test]
 fn a_reboot_takes_the_place_of_restarts_and_says_why() {
     let listed = ["ssh.service".to_owned()];
-    let got = after(&changed(&["linux-image-6.1.0-56-amd64", "linux-image-amd64"]), &listed, &no_reboot());
+    let got = after(
+        &changed(&["linux-image-6.1.0-56-amd64", "linux-image-amd64"]),
+        &listed,
+        &no_reboot(),
+    );
     assert_eq!(got.reboot, [Why::Class(Class::Kernel)]);
     assert_eq!((got.restart.len(), got.left.len()), (0, 0));
     let reason = RebootReason::Sentinel {
@@ -602,8 +758,15 @@ fn whether_a_reboot_is_due_being_unknown_is_not_taken_for_no() {
         required: None,
         reasons: vec![],
     };
-    assert_eq!(after(&changed(&["bash"]), &[], &unknown).reboot, [Why::Unknown]);
-    assert_eq!(after(&[], &[], &unknown), After::default(), "nothing was changed");
+    assert_eq!(
+        after(&changed(&["bash"]), &[], &unknown).reboot,
+        [Why::Unknown]
+    );
+    assert_eq!(
+        after(&[], &[], &unknown),
+        After::default(),
+        "nothing was changed"
+    );
 }
 
 #[rstest]
@@ -635,18 +798,35 @@ fn what_cannot_be_put_back_is_forward_only() {
         .into_iter()
         .filter(|c| c.strategy().way == Way::ForwardOnly)
         .collect();
-    assert_eq!(forward, [Class::Libc, Class::Systemd, Class::Ceph, Class::Etcd]);
+    assert_eq!(
+        forward,
+        [Class::Libc, Class::Systemd, Class::Ceph, Class::Etcd]
+    );
 }
 
 #[test]
 fn the_table_in_the_documentation_is_the_code() {
-    let mut table = String::from("| Class | Restarted | Reboot | Way back | Only by name |\n|---|---|---|---|---|\n");
+    let mut table = String::from(
+        "| Class | Restarted | Reboot | Way back | Only by name |\n|---|---|---|---|---|\n",
+    );
     for class in Class::ALL {
         let s = class.strategy();
         let named = if s.named_only { "yes" } else { "no" };
-        table += &format!("| {class} | {} | {} | {} | {named} |\n", s.restart, s.reboot, s.way);
+        table += &format!(
+            "| {class} | {} | {} | {} | {named} |\n",
+            s.restart, s.reboot, s.way
+        );
     }
     let page = include_str!("../../../../../docs/patching.md");
-    assert!(page.contains(&table), "docs/patching.md is behind the code; its table is now:\n\n{table}");
-    assert_eq!(Class::ALL.iter().filter(|c| matches!(c.strategy().restart, Restart::Unit(_))).count(), 2);
+    assert!(
+        page.contains(&table),
+        "docs/patching.md is behind the code; its table is now:\n\n{table}"
+    );
+    assert_eq!(
+        Class::ALL
+            .iter()
+            .filter(|c| matches!(c.strategy().restart, Restart::Unit(_)))
+            .count(),
+        2
+    );
 }
