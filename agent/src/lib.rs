@@ -11,6 +11,7 @@ pub mod config;
 pub mod entropy;
 pub mod host;
 pub mod identity;
+pub mod ledger;
 pub mod linux;
 pub mod logging;
 mod notify;
