@@ -1,5 +1,6 @@
 //! From raw package outputs to package facts and their conditions.
 
+pub mod boot;
 mod conditions;
 mod kernel;
 mod pace;
@@ -7,6 +8,7 @@ pub mod parse;
 mod reboot;
 pub mod transaction;
 mod version;
+pub mod way;
 
 use h8lio_model::inventory::{BrokenPackage, PackageFacts, Problem};
 
