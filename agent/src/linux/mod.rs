@@ -10,6 +10,7 @@ pub mod os;
 pub mod osds;
 pub mod packages;
 pub mod parsed;
+pub mod patching;
 pub mod power;
 pub mod procs;
 pub mod root;

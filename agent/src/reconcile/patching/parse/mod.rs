@@ -1,12 +1,11 @@
 //! Strict readers of what the package tools print. Whatever is cut off or unexpected is
-//! [`NotUnderstood`]; nothing is guessed from the readable part. Two readers are lenient, because
-//! nothing is decided by what they say: [`progress`] and [`conffiles`] read logs, whose tails a
-//! power cut leaves short or full of NULs.
+//! [`NotUnderstood`]; nothing is guessed from the readable part. One reader is lenient, because
+//! nothing is decided by what it says: [`progress`] reads a log, whose tail a power cut leaves short
+//! or full of NULs.
 
 pub mod apt;
 pub mod audit;
 pub mod complaint;
-pub mod conffiles;
 pub mod dpkg;
 pub mod maps;
 pub mod needrestart;
@@ -48,13 +47,4 @@ fn whole(bytes: &[u8]) -> Result<&str, NotUnderstood> {
         return Err(NotUnderstood("it is cut off".to_owned()));
     }
     Ok(text)
-}
-
-/// Lines of a log that a power cut may have torn: only those that end, and none with bytes that
-/// no program prints (a tail that was allocated and never written reads as NULs).
-fn surviving_lines(log: &[u8]) -> impl Iterator<Item = &str> {
-    log.split_inclusive(|b| *b == b'\n')
-        .filter_map(|line| line.strip_suffix(b"\n"))
-        .filter(|line| !line.contains(&0))
-        .filter_map(|line| std::str::from_utf8(line).ok())
 }

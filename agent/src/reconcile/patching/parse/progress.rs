@@ -3,7 +3,6 @@
 //! No line of it says that a transaction is over, and there is no way to ask this reader: after a
 //! power cut the stream's last lines are missing, torn or full of NULs, so its end proves nothing.
 
-use super::surviving_lines;
 use crate::words::plain;
 
 /// How far it is.
@@ -16,8 +15,9 @@ pub struct Progress {
     pub doing: String,
     /// What went wrong, with the package it went wrong for.
     pub errors: Vec<String>,
-    /// Configuration files that dpkg asked about. The transaction answers for people, so this is
-    /// news only when it hangs.
+    /// Configuration files that their owner and the package have both changed. The owner's stay, and
+    /// a person has to look at them: the package's own lies beside each as `.dpkg-dist`. This is the
+    /// only place where dpkg says so when it is told not to ask.
     pub conffiles: Vec<String>,
 }
 
@@ -43,7 +43,7 @@ pub fn progress(stream: &[u8]) -> Option<Progress> {
             "dlstatus" => latest = Some((Stage::Downloading, percent, plain(words))),
             "pmstatus" => latest = Some((Stage::Installing, percent, plain(words))),
             "pmerror" => errors.push(format!("{}: {}", plain(subject), plain(words))),
-            "pmconffile" => conffiles.push(plain(subject)),
+            "pmconffile" if words.trim_end().ends_with(" 1 1") => conffiles.push(plain(subject)),
             _ => {}
         }
     }
@@ -71,4 +71,13 @@ fn fields(rest: &str) -> Option<(&str, f32, &str)> {
         from += at + 1;
     }
     None
+}
+
+/// Lines of a log that a power cut may have torn: only those that end, and none with bytes that no
+/// program prints (a tail that was allocated and never written reads as NULs).
+fn surviving_lines(log: &[u8]) -> impl Iterator<Item = &str> {
+    log.split_inclusive(|b| *b == b'\n')
+        .filter_map(|line| line.strip_suffix(b"\n"))
+        .filter(|line| !line.contains(&0))
+        .filter_map(|line| std::str::from_utf8(line).ok())
 }

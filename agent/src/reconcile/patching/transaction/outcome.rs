@@ -6,7 +6,6 @@ use h8lio_model::inventory::BrokenPackage;
 use super::database::{Database, Diagnosis};
 use super::judge::Change;
 use crate::host::patching::{Ended, RawTrace, Written};
-use crate::reconcile::patching::parse::conffiles;
 use crate::reconcile::patching::parse::progress::{Progress, progress};
 
 /// What became of it.
@@ -39,7 +38,7 @@ pub enum Outcome {
 pub struct Ending {
     /// Its own word. `None`: it left none, so power was cut or it was killed.
     pub word: Option<Ended>,
-    /// Configuration files that were kept as their owner had them.
+    /// Configuration files that stay their owner's although the package has news for them.
     pub conffiles: Vec<String>,
     /// Complaints in its status stream.
     pub errors: Vec<String>,
@@ -81,10 +80,12 @@ pub fn outcome(changes: &[Change], trace: &RawTrace, now: &Database) -> Outcome 
 fn ending(trace: &RawTrace) -> Ending {
     let written = trace.result.as_deref();
     let written = written.and_then(|r| serde_json::from_slice::<Written>(r).ok());
-    let errors = progress(&trace.status).map(|p| p.errors);
+    let (errors, conffiles) = progress(&trace.status)
+        .map(|p| (p.errors, p.conffiles))
+        .unwrap_or_default();
     Ending {
         word: written.map(|w| w.ended),
-        conffiles: conffiles::kept(&trace.log),
-        errors: errors.unwrap_or_default(),
+        conffiles,
+        errors,
     }
 }

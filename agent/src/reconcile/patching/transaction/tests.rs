@@ -11,7 +11,7 @@ use crate::host::patching::{
     Ended, LockHolder, Pinned, RawAnswer, RawDatabase, RawPlan, RawTrace, Written,
 };
 use crate::reconcile::patching::parse::progress::{Stage, progress};
-use crate::reconcile::patching::parse::{apt, complaint, conffiles, uris};
+use crate::reconcile::patching::parse::{apt, complaint, uris};
 
 macro_rules! fixture {
     ($name:literal) => {
@@ -550,7 +550,8 @@ fn the_sample_of_a_power_cut_shows_the_last_line_before_the_nuls() {
 #[test]
 fn errors_and_questions_in_the_stream_are_kept_with_their_package() {
     let stream = b"pmstatus:libc6:amd64:12.5000:Preparing: libc6\npmerror:x:20.0000:post-installation failed\n\
-                   pmconffile:/etc/x:30.0000:'/etc/x' '/etc/x.dpkg-new' 1 1\nE: noise:1\n";
+                   pmconffile:/etc/x:30.0000:'/etc/x' '/etc/x.dpkg-new' 1 1 \n\
+                   pmconffile:/etc/y:30.0000:'/etc/y' '/etc/y.dpkg-new' 0 1 \nE: noise:1\n";
     let got = progress(stream).expect("some");
     assert_eq!(
         (got.percent, got.doing.as_str()),
@@ -558,14 +559,6 @@ fn errors_and_questions_in_the_stream_are_kept_with_their_package() {
     );
     assert_eq!(got.errors, ["x: post-installation failed"]);
     assert_eq!(got.conffiles, ["/etc/x"]);
-}
-
-#[test]
-fn configuration_files_that_stay_the_owners_are_named() {
-    let log = b"Setting up x (2.0) ...\n\nConfiguration file '/etc/x.conf'\n ==> Modified (by you or by a script) since installation.\n \
-                ==> Package distributor has shipped an updated version.\n ==> Keeping old config file as default.\n\
-                Configuration file '/etc/y.conf'\n ==> Using new config file as default.\n\0\0\0\0";
-    assert_eq!(conffiles::kept(log), ["/etc/x.conf"]);
 }
 
 #[test]
