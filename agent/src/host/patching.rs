@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use h8lio_model::inventory::Problem;
+use h8lio_model::inventory::{DomainMode, Problem};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -104,6 +104,28 @@ impl From<Pinned> for String {
     }
 }
 
+/// Leave of the server's owner to change it: only `act` gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MayAct(());
+
+/// The owner gives no leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this server is only observed: /etc/h8lio/agent.toml says domains.patching = \"{word}\"", word = match .0 { DomainMode::Off => "off", DomainMode::Observe => "observe", DomainMode::Act => "act" })]
+pub struct OnlyObserved(pub DomainMode);
+
+impl MayAct {
+    /// What the owner's word on a domain allows.
+    ///
+    /// # Errors
+    /// [`OnlyObserved`] for everything but `act`.
+    pub fn by(mode: DomainMode) -> Result<Self, OnlyObserved> {
+        match mode {
+            DomainMode::Act => Ok(Self(())),
+            DomainMode::Off | DomainMode::Observe => Err(OnlyObserved(mode)),
+        }
+    }
+}
+
 /// The package manager, as somebody who may change things.
 ///
 /// A transaction outlives the agent: it runs in a unit of its own and writes down how it ended.
@@ -119,20 +141,20 @@ pub trait PatchHost: Send + Sync {
     ///
     /// # Errors
     /// [`PatchError`]; what was fetched stays.
-    fn download(&self, wanted: &[Pinned]) -> Result<(), PatchError>;
+    fn download(&self, wanted: &[Pinned], leave: MayAct) -> Result<(), PatchError>;
 
     /// Puts the archives of what is installed *now* aside, so that there is a way back when the
     /// repositories have moved on; answers with those that cannot be had.
     ///
     /// # Errors
     /// [`PatchError`].
-    fn keep_old(&self, installed: &[Pinned]) -> Result<Vec<Pinned>, PatchError>;
+    fn keep_old(&self, installed: &[Pinned], leave: MayAct) -> Result<Vec<Pinned>, PatchError>;
 
     /// Starts `spec` in a unit of its own. The same attempt is never started twice.
     ///
     /// # Errors
     /// [`PatchError`]; whether it was started after all is to be observed.
-    fn start(&self, spec: &Spec) -> Result<(), PatchError>;
+    fn start(&self, spec: &Spec, leave: MayAct) -> Result<(), PatchError>;
 
     /// What the attempt has left so far.
     fn trace(&self, attempt: Uuid) -> RawTrace;
@@ -293,6 +315,19 @@ mod tests {
         assert_eq!(pin.to_string(), text);
         let json = serde_json::to_string(&pin).expect("has a JSON form");
         assert_eq!(serde_json::from_str::<Pinned>(&json).expect("read"), pin);
+    }
+
+    #[test]
+    fn only_the_owners_act_is_leave_to_change_anything() {
+        MayAct::by(DomainMode::Act).expect("leave");
+        for mode in [DomainMode::Off, DomainMode::Observe] {
+            let error = MayAct::by(mode).expect_err("no leave");
+            assert!(
+                error.to_string().contains("domains.patching = \"o"),
+                "{error}"
+            );
+        }
+        assert_eq!(DomainMode::default(), DomainMode::Observe);
     }
 
     #[rstest]

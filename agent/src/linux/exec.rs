@@ -78,6 +78,12 @@ impl Argv {
         self
     }
 
+    /// Adds arguments that were put together elsewhere.
+    pub fn join(mut self, more: Self) -> Self {
+        self.0.extend(more.0);
+        self
+    }
+
     /// Adds a name that comes from outside.
     ///
     /// # Errors

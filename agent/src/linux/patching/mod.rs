@@ -25,7 +25,7 @@ use super::packages::LinuxPackages;
 use super::unreadable;
 use crate::host::packages::RawPackages;
 use crate::host::patching::{
-    PatchError, PatchHost, Pinned, RawAnswer, RawDatabase, RawPlan, RawTrace, Spec,
+    MayAct, PatchError, PatchHost, Pinned, RawAnswer, RawDatabase, RawPlan, RawTrace, Spec,
 };
 use apt::Apt;
 use folder::Folder;
@@ -112,13 +112,13 @@ impl PatchHost for LinuxPatching {
         out
     }
 
-    fn download(&self, wanted: &[Pinned]) -> Result<(), PatchError> {
+    fn download(&self, wanted: &[Pinned], _: MayAct) -> Result<(), PatchError> {
         let args = self.apt.acting(&["--download-only", "install"]);
         let args = with_pins(args, wanted).map_err(tool)?;
         run(&args).map(|_| ())
     }
 
-    fn keep_old(&self, installed: &[Pinned]) -> Result<Vec<Pinned>, PatchError> {
+    fn keep_old(&self, installed: &[Pinned], _: MayAct) -> Result<Vec<Pinned>, PatchError> {
         let kept = self.kept();
         std::fs::create_dir_all(kept.join("partial")).map_err(io_error)?;
         // One at a time: a version that no repository has any more must not keep the others out.
@@ -131,7 +131,7 @@ impl PatchHost for LinuxPatching {
         Ok(installed.iter().filter(gone).cloned().collect())
     }
 
-    fn start(&self, spec: &Spec) -> Result<(), PatchError> {
+    fn start(&self, spec: &Spec, _: MayAct) -> Result<(), PatchError> {
         self.folder(spec.attempt).specify(spec)?;
         unit::start(&self.state_dir, spec.attempt)
     }

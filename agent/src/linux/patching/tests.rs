@@ -28,6 +28,10 @@ fn pin(text: &str) -> Pinned {
     text.parse().expect("valid")
 }
 
+fn leave() -> MayAct {
+    MayAct::by(h8lio_model::inventory::DomainMode::Act).expect("leave")
+}
+
 fn control(version: &str) -> String {
     format!(
         "Package: labone\nVersion: {version}\nArchitecture: all\nMaintainer: A <a@example.org>\n\
@@ -181,9 +185,12 @@ fn an_ordered_version_is_planned_fetched_applied_and_put_back_when_the_repositor
     let raw = lab.host.plan(&ask);
     let plan = judge(&ask, &raw).unwrap_or_else(|e| panic!("{e}: {raw:?}"));
     assert_eq!(plan.changes, change("1:1.0", "1:2.0"));
-    let missing = lab.host.keep_old(&[pin("labone=1:1.0")]).expect("asked");
+    let missing = lab
+        .host
+        .keep_old(&[pin("labone=1:1.0")], leave())
+        .expect("asked");
     assert_eq!(missing, [], "the old archive is put aside");
-    lab.host.download(&ask).expect("fetched");
+    lab.host.download(&ask, leave()).expect("fetched");
     assert_eq!(
         lab.version().as_deref(),
         Some("1:1.0"),
@@ -231,12 +238,12 @@ fn what_no_repository_has_is_told_by_name_and_leaves_everything_as_it_was() {
     let ask = [pin("nope=1.0")];
     let error = judge(&ask, &lab.host.plan(&ask)).expect_err("not there");
     assert!(matches!(error, Refusal::Apt(_)), "{error}");
-    let error = lab.host.download(&ask).expect_err("not there");
+    let error = lab.host.download(&ask, leave()).expect_err("not there");
     assert!(
         matches!(error, PatchError::Refused { code: 100, .. }),
         "{error}"
     );
-    let missing = lab.host.keep_old(&ask).expect("asked");
+    let missing = lab.host.keep_old(&ask, leave()).expect("asked");
     assert_eq!(
         missing, ask,
         "named, so that there is no way back without saying so"

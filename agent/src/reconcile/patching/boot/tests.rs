@@ -4,8 +4,9 @@ use uuid::Uuid;
 
 use super::after::{Came, Expected, came};
 use super::environment::{self, Environment};
-use super::way_back::{Boot, NoWayBack, WayBack, Writable, protected, way_back};
+use super::way_back::{Boot, NoWayBack, Pin, Writable, can_lead_back, protected, way_back};
 use super::{efi, menu};
+use crate::host::boot::{Backing, RawBoot, WayBack};
 use crate::reconcile::patching::way::machine::Found;
 
 macro_rules! fixture {
@@ -89,8 +90,8 @@ fn the_way_back_pins_the_old_kernel_boots_the_new_one_once_and_falls_back_by_num
     assert_eq!(
         got,
         WayBack::Grub {
-            set_default: OLD_ID.into(),
-            boot_once: NEW_ID.into(),
+            old: OLD_ID.into(),
+            new: NEW_ID.into(),
             fallback: 2,
         }
     );
@@ -280,6 +281,72 @@ fn boot_on_a_raid_without_a_firmware_that_leads_back_has_no_way_back() {
         .expect_err("unknown is not writable")
         .to_string();
     assert!(error.contains("it could not be found out"), "{error}");
+}
+
+#[test]
+fn whether_there_will_be_a_way_back_is_known_before_the_new_kernel_is_installed() {
+    let plain = boot(BEFORE);
+    assert_eq!(can_lead_back(&plain, OLD), Ok(Pin::Entry(OLD_ID.into())));
+    let fixed = BEFORE.replace("set default=\"${saved_entry}\"", "set default=\"0\"");
+    assert_eq!(
+        can_lead_back(&boot(&fixed), OLD),
+        Err(NoWayBack::DefaultFixed)
+    );
+    let hangs = BEFORE.replace("panic=5 quiet", "quiet");
+    assert_eq!(
+        can_lead_back(&boot(&hangs), OLD),
+        Err(NoWayBack::NoPanic(OLD.into()))
+    );
+    let raid = |firmware: Option<&str>| Boot {
+        environment: Some(Writable::No("/boot is on md RAID".into())),
+        firmware: firmware.map(|f| efi::read(f).expect("understood")),
+        ..plain.clone()
+    };
+    let none = Err(NoWayBack::NotWritable(
+        "/boot is on md RAID".into(),
+        OLD.into(),
+    ));
+    assert_eq!(can_lead_back(&raid(None), OLD), none);
+    assert_eq!(
+        can_lead_back(&raid(Some(FIRMWARE)), OLD),
+        none,
+        "the order leads elsewhere"
+    );
+    let ordered = FIRMWARE.replace("BootOrder: 0004,0003", "BootOrder: 0003");
+    assert_eq!(can_lead_back(&raid(Some(&ordered)), OLD), Ok(Pin::Order));
+}
+
+#[test]
+fn raw_readings_that_are_not_understood_are_not_known() {
+    let mut block = b"# GRUB Environment Block\n".to_vec();
+    block.resize(1024, b'#');
+    let raw = RawBoot {
+        menu: Some(AFTER.into()),
+        environment: Some(block),
+        backing: Some(Backing::Plain),
+        firmware: Some(FIRMWARE.into()),
+        problems: vec![],
+    };
+    let read = Boot::read(&raw);
+    assert_eq!(read.environment, Some(Writable::Yes));
+    way_back(&read, OLD, NEW).expect("a way back");
+    for backing in [Backing::Raid, Backing::Mapper, Backing::Pool] {
+        let other = RawBoot {
+            backing: Some(backing),
+            ..raw.clone()
+        };
+        let got = way_back(&Boot::read(&other), OLD, NEW);
+        assert!(matches!(got, Ok(WayBack::BootNext { .. })), "{got:?}");
+    }
+    let odd = RawBoot {
+        menu: Some(AFTER[..3000].into()),
+        environment: Some(vec![0; 3]),
+        firmware: Some("x".into()),
+        ..raw
+    };
+    let read = Boot::read(&odd);
+    assert_eq!((read.menu, read.firmware), (None, None));
+    assert!(matches!(read.environment, Some(Writable::No(_))));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Which way back there is, decided before the way forward is taken. Without one, no kernel goes in.
 
-use super::efi::Firmware;
-use super::menu::{Entry, Menu};
+use super::efi::{self, Firmware};
+use super::environment;
+use super::menu::{self, Entry, Menu};
+use crate::host::boot::{Backing, RawBoot, WayBack};
 use crate::words::plain;
 
 /// Labels of the firmware entries that the agent makes: each loads one kernel directly.
@@ -24,21 +26,6 @@ pub enum Writable {
     Yes,
     /// What stands in the way, for example `/boot is on md RAID`.
     No(String),
-}
-
-/// The way back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WayBack {
-    /// The old kernel is the default, the new one is booted once.
-    Grub {
-        set_default: String,
-        boot_once: String,
-        /// For a kernel file that is missing: GRUB would wait in its menu for ever. It is counted
-        /// anew each time, because a kernel that is added moves it.
-        fallback: usize,
-    },
-    /// The firmware boots the new kernel once, and the old one by its order.
-    BootNext { once: u16, order: Vec<u16> },
 }
 
 /// Why there is none. The kernel is not installed.
@@ -68,6 +55,69 @@ pub enum NoWayBack {
     SameKernel(String),
 }
 
+impl Boot {
+    /// From raw readings; what is not understood is not known.
+    pub fn read(raw: &RawBoot) -> Self {
+        let menu = raw.menu.as_deref().map(menu::read);
+        let environment = raw.environment.as_deref().map(environment::block);
+        Self {
+            menu: menu.and_then(Result::ok),
+            environment: match (environment, raw.backing) {
+                (Some(Ok(_)), Some(backing)) => Some(writable(backing)),
+                (Some(Err(e)), _) => Some(Writable::No(e.to_string())),
+                _ => None,
+            },
+            firmware: raw.firmware.as_deref().and_then(|f| efi::read(f).ok()),
+        }
+    }
+}
+
+fn writable(backing: Backing) -> Writable {
+    match backing {
+        Backing::Plain => Writable::Yes,
+        Backing::Raid => Writable::No("/boot is on md RAID".to_owned()),
+        Backing::Mapper => Writable::No("/boot is on LVM or another mapped device".to_owned()),
+        Backing::Pool => Writable::No("/boot is on a file system over several devices".to_owned()),
+    }
+}
+
+/// What has to be done before another kernel goes in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pin {
+    /// This entry is the default from now on.
+    Entry(String),
+    /// The firmware's order leads to the old kernel already.
+    Order,
+}
+
+/// Whether there will be a way back to `old`, asked before the new kernel is installed.
+///
+/// # Errors
+/// [`NoWayBack`].
+pub fn can_lead_back(boot: &Boot, old: &str) -> Result<Pin, NoWayBack> {
+    let menu = boot.menu.as_ref().ok_or(NoWayBack::NoMenu)?;
+    let before = entry(menu, old)?;
+    panics_boot(before, old)?;
+    match &boot.environment {
+        Some(Writable::Yes) => {
+            obeys_environment(menu)?;
+            at_top(before, old).map(|(name, _)| Pin::Entry(name))
+        }
+        other => {
+            let why = reason(other.as_ref());
+            let none = || NoWayBack::NotWritable(plain(why), plain(old));
+            let firmware = boot.firmware.as_ref().ok_or_else(none)?;
+            let own = firmware
+                .labelled(&format!("{LABEL}{old}"))
+                .ok_or_else(none)?;
+            match firmware.order.first() {
+                Some(first) if *first == own => Ok(Pin::Order),
+                _ => Err(none()),
+            }
+        }
+    }
+}
+
 /// Chooses the way back from `new` to `old`.
 ///
 /// # Errors
@@ -78,16 +128,39 @@ pub fn way_back(boot: &Boot, old: &str, new: &str) -> Result<WayBack, NoWayBack>
     }
     let menu = boot.menu.as_ref().ok_or(NoWayBack::NoMenu)?;
     let (before, after) = (entry(menu, old)?, entry(menu, new)?);
-    for (entry, release) in [(before, old), (after, new)] {
-        if entry.panic_seconds().is_none() {
-            return Err(NoWayBack::NoPanic(plain(release)));
-        }
-    }
+    panics_boot(before, old)?;
+    panics_boot(after, new)?;
     match &boot.environment {
         Some(Writable::Yes) => by_grub(menu, (before, old), (after, new)),
-        Some(Writable::No(why)) => by_firmware(boot, old, new, why),
-        None => by_firmware(boot, old, new, "it could not be found out"),
+        other => by_firmware(boot, old, new, reason(other.as_ref())),
     }
+}
+
+fn reason(environment: Option<&Writable>) -> &str {
+    match environment {
+        Some(Writable::No(why)) => why,
+        _ => "it could not be found out",
+    }
+}
+
+fn panics_boot(entry: &Entry, release: &str) -> Result<(), NoWayBack> {
+    match entry.panic_seconds() {
+        Some(_) => Ok(()),
+        None => Err(NoWayBack::NoPanic(plain(release))),
+    }
+}
+
+fn obeys_environment(menu: &Menu) -> Result<(), NoWayBack> {
+    match menu.default_is_saved && menu.obeys_next {
+        true => Ok(()),
+        false => Err(NoWayBack::DefaultFixed),
+    }
+}
+
+/// Name and number.
+fn at_top(entry: &Entry, release: &str) -> Result<(String, usize), NoWayBack> {
+    let both = entry.name().zip(entry.number());
+    both.ok_or_else(|| NoWayBack::NotAtTop(plain(release)))
 }
 
 /// The entry that brings this kernel into service.
@@ -106,25 +179,10 @@ fn by_grub(
     (before, old): (&Entry, &str),
     (after, new): (&Entry, &str),
 ) -> Result<WayBack, NoWayBack> {
-    if !menu.default_is_saved || !menu.obeys_next {
-        return Err(NoWayBack::DefaultFixed);
-    }
-    let at_top = |e: &Entry, release: &str| {
-        let name = e
-            .name()
-            .ok_or_else(|| NoWayBack::NotAtTop(plain(release)))?;
-        let number = e
-            .number()
-            .ok_or_else(|| NoWayBack::NotAtTop(plain(release)))?;
-        Ok((name, number))
-    };
-    let (set_default, fallback) = at_top(before, old)?;
-    let (boot_once, _) = at_top(after, new)?;
-    Ok(WayBack::Grub {
-        set_default,
-        boot_once,
-        fallback,
-    })
+    obeys_environment(menu)?;
+    let (old, fallback) = at_top(before, old)?;
+    let (new, _) = at_top(after, new)?;
+    Ok(WayBack::Grub { old, new, fallback })
 }
 
 fn by_firmware(boot: &Boot, old: &str, new: &str, why: &str) -> Result<WayBack, NoWayBack> {
