@@ -21,6 +21,7 @@ pub mod report;
 pub mod session;
 pub mod sim;
 mod token_source;
+pub mod walk;
 pub mod words;
 
 /// Runs `work`, which may block, away from the thread that beats.

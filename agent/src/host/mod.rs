@@ -26,3 +26,4 @@ pub mod network;
 pub mod packages;
 pub mod patching;
 pub mod runtime;
+pub mod services;

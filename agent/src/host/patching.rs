@@ -150,6 +150,12 @@ pub trait PatchHost: Send + Sync {
     /// [`PatchError`].
     fn keep_old(&self, installed: &[Pinned], leave: MayAct) -> Result<Vec<Pinned>, PatchError>;
 
+    /// Keeps packages at their version until a person lets them go (`apt-mark hold`).
+    ///
+    /// # Errors
+    /// [`PatchError`].
+    fn hold(&self, names: &[String], leave: MayAct) -> Result<(), PatchError>;
+
     /// Starts `spec` in a unit of its own. The same attempt is never started twice.
     ///
     /// # Errors

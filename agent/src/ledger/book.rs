@@ -239,7 +239,8 @@ impl Book {
     /// Goes on to the next step of the running attempt.
     ///
     /// # Errors
-    /// [`NotNow::GiveWay`] while a newer order waits: [`Book::safe_point`] comes first.
+    /// [`NotNow::GiveWay`] while a newer order waits: [`Book::safe_point`] comes first. Only a step
+    /// that goes on to its end, after another such step, is begun all the same.
     pub fn step(
         &mut self,
         attempt: AttemptId,
@@ -247,14 +248,16 @@ impl Book {
         safe_point: SafePoint,
         now: Timestamp,
     ) -> Result<(), NotNow> {
-        if self.pending.is_some() {
-            return Err(NotNow::GiveWay);
-        }
+        let waits = self.pending.is_some();
         let running = self
             .running
             .as_mut()
             .filter(|r| r.ticket.attempt == attempt);
         let running = running.ok_or(NotNow::NotRunning(attempt))?;
+        let finishes = [running.safe_point, safe_point] == [SafePoint::Finish; 2];
+        if waits && !finishes {
+            return Err(NotNow::GiveWay);
+        }
         running.step = step.to_owned();
         running.safe_point = safe_point;
         running.since = now;

@@ -231,8 +231,11 @@ fn a_newer_order_waits_for_the_safe_point_and_both_are_reported() {
         ("apply", SafePoint::Finish)
     );
 
-    let step = ledger.change(|b| b.step(attempt(10), "reboot", SafePoint::Finish, at(4)));
+    let step = ledger.change(|b| b.step(attempt(10), "secure", SafePoint::Undo, at(4)));
     assert_eq!(no(step), NotNow::GiveWay);
+    ledger
+        .change(|b| b.step(attempt(10), "boot", SafePoint::Finish, at(4)))
+        .expect("half of it is worse than none");
     let goes = ledger.change(|b| Ok(b.safe_point())).expect("saved");
     assert_eq!(goes, GoOn::Withdrawn, "the newer order has no ticket");
     assert_eq!(ledger.report().effective, Some(second.mark()));

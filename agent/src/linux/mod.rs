@@ -16,6 +16,7 @@ pub mod power;
 pub mod procs;
 pub mod root;
 pub mod runtime;
+pub mod services;
 pub mod vitals;
 
 use h8lio_model::inventory::Problem;

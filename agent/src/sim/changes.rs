@@ -20,6 +20,9 @@ pub enum Act {
     /// The next boot leads into this kernel, once.
     BootOnce(String),
     BootOnceNot,
+    Hold(String),
+    /// The unit uses no replaced file any more.
+    Restarted(String),
     /// This kernel panics, and GRUB goes back.
     KernelPanics(String),
 }
@@ -46,6 +49,7 @@ pub(super) struct Changes {
     pub(super) transactions: BTreeMap<Uuid, Option<Ended>>,
     /// Kernels besides the running and the newest one.
     pub(super) kernels: BTreeSet<String>,
+    pub(super) held: BTreeSet<String>,
     pub(super) boot_default: Option<String>,
     pub(super) boot_once: Option<String>,
     panics: BTreeSet<String>,
@@ -60,6 +64,10 @@ impl Changes {
             Act::BootDefault(kernel) => self.boot_default = Some(kernel.clone()),
             Act::BootOnce(kernel) => self.boot_once = Some(kernel.clone()),
             Act::BootOnceNot => self.boot_once = None,
+            Act::Hold(name) => {
+                self.held.insert(name.clone());
+            }
+            Act::Restarted(unit) => server.packages.restart.retain(|u| u != unit),
             Act::KernelPanics(kernel) => {
                 self.panics.insert(kernel.clone());
             }
@@ -160,6 +168,8 @@ impl FromStr for Act {
             ["boot.default", kernel] => Self::BootDefault(own(kernel)),
             ["boot.once", kernel] => Self::BootOnce(own(kernel)),
             ["boot.once-not"] => Self::BootOnceNot,
+            ["package.hold", name] => Self::Hold(own(name)),
+            ["unit.restarted", unit] => Self::Restarted(own(unit)),
             ["kernel.panics", kernel] => Self::KernelPanics(own(kernel)),
             _ => return Err(format!("no such fault: {line:?}")),
         })

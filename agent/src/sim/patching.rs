@@ -12,6 +12,7 @@ use crate::host::patching::{
     Ended, LockHolder, MayAct, PatchError, PatchHost, Pinned, RawAnswer, RawDatabase, RawPlan,
     RawTrace, Spec, Written,
 };
+use crate::host::services::{RestartError, ServicesHost};
 
 impl PatchHost for SimHost {
     fn database(&self) -> RawDatabase {
@@ -84,6 +85,14 @@ impl PatchHost for SimHost {
         Ok(Vec::new())
     }
 
+    fn hold(&self, names: &[String], _: MayAct) -> Result<(), PatchError> {
+        let attempt = Uuid::nil();
+        names.iter().try_for_each(|name| {
+            self.act(&format!("package.hold {name}"))
+                .map_err(|source| PatchError::Write { attempt, source })
+        })
+    }
+
     fn start(&self, spec: &Spec, _: MayAct) -> Result<(), PatchError> {
         let attempt = spec.attempt;
         if self
@@ -126,6 +135,16 @@ impl PatchHost for SimHost {
             true => Err(PatchError::Begun { attempt }),
             false => Ok(()),
         }
+    }
+}
+
+impl ServicesHost for SimHost {
+    fn restart(&self, unit: &str, _: MayAct) -> Result<(), RestartError> {
+        self.act(&format!("unit.restarted {unit}"))
+            .map_err(|e| RestartError {
+                unit: unit.to_owned(),
+                said: crate::chain(&e),
+            })
     }
 }
 

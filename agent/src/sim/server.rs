@@ -23,6 +23,7 @@ use crate::config;
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::host::boot::BootHost;
 use crate::host::patching::PatchHost;
+use crate::host::services::ServicesHost;
 use crate::identity::{Disk, PrivateFolder};
 use crate::report::Hosts;
 
@@ -169,6 +170,11 @@ impl SimServer {
         Arc::clone(&self.host) as _
     }
 
+    /// The server, as somebody who may restart units.
+    pub fn services(&self) -> Arc<dyn ServicesHost> {
+        Arc::clone(&self.host) as _
+    }
+
     /// The server, as somebody who may change what boots.
     pub fn booting(&self) -> Arc<dyn BootHost> {
         Arc::clone(&self.host) as _
@@ -220,11 +226,23 @@ impl SimServer {
         Arc::clone(&self.host)
     }
 
+    /// Lets happen what was written since; answers whether the server was booted.
     #[cfg(test)]
-    pub(super) fn carry_out_fresh(&self) {
+    pub(crate) fn carry_out_fresh(&self) -> bool {
+        let mut booted = false;
         for fault in self.fresh_faults() {
             self.carry_out(&fault);
+            booted |= matches!(fault, Fault::Reboot(_));
         }
+        if booted {
+            self.new_boot();
+        }
+        booted
+    }
+
+    #[cfg(test)]
+    pub(crate) fn write(&self, line: &str) {
+        self.host.act(line).expect("written");
     }
 
     fn carry_out(&self, fault: &Fault) {

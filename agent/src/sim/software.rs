@@ -77,7 +77,12 @@ fn installed(state: &State) -> String {
     }
     let whole = |u: &&super::scenario::Upgrade| !p.broken.contains(&u.name);
     for u in p.upgrade.iter().filter(whole) {
-        line("ii ", &u.name, state.version_of(u));
+        let held = state.changes_made.held.contains(&u.name);
+        line(
+            if held { "hi " } else { "ii " },
+            &u.name,
+            state.version_of(u),
+        );
     }
     let mut kernels = state.changes_made.kernels.clone();
     kernels.insert(state.server.os.kernel.clone());

@@ -57,7 +57,7 @@ impl Apt {
         self.root.join("var/cache/apt/archives")
     }
 
-    fn base(&self) -> Argv {
+    pub(super) fn base(&self) -> Argv {
         let more = self.more.iter();
         more.fold(Argv::default(), |args, option| args.value("-o", option))
     }

@@ -131,6 +131,22 @@ impl PatchHost for LinuxPatching {
         Ok(installed.iter().filter(gone).cloned().collect())
     }
 
+    fn hold(&self, names: &[String], _: MayAct) -> Result<(), PatchError> {
+        let mut args = self.apt.base().and(&["hold"]);
+        for name in names {
+            args = args.operand(name).map_err(tool)?;
+        }
+        let answer = exec::run("apt-mark", &args, apt::ENV, PLAN).map_err(tool)?;
+        match answer.code {
+            0 => Ok(()),
+            code => Err(PatchError::Refused {
+                tool: "apt-mark",
+                code,
+                said: crate::words::first_line(&answer.stderr),
+            }),
+        }
+    }
+
     fn start(&self, spec: &Spec, _: MayAct) -> Result<(), PatchError> {
         self.folder(spec.attempt).specify(spec)?;
         unit::start(&self.state_dir, spec.attempt)
