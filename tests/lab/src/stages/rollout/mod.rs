@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use super::{Extent, three_servers};
 use crate::ceph::servers::Cluster;
 use crate::checks::Checks;
-use crate::fleet::Fleet;
+use crate::fleet::{AnsibleCore, Fleet};
 use crate::lab::Lab;
 
 /// The disk of each server that becomes an OSD.
@@ -33,7 +33,7 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, extent: Extent) -> Result<()> 
         Fleet::create(lab)
     })?;
     let ansible = checks.need("Ansible and the collection are installed", || {
-        fleet.ansible()
+        fleet.ansible(AnsibleCore::Oldest)
     })?;
     facts::prepare(checks, lab)?;
     install::run(checks, lab, &fleet, &ansible)?;
