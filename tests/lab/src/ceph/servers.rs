@@ -137,7 +137,9 @@ fn make_osd(serial: &str) -> String {
          [ -n \"$disk\" ] || {{ echo \"no disk with serial number {serial}\" >&2; exit 1; }}\n\
          # One that is there is listed under its disk.\n\
          ceph-volume lvm list --format json \"$disk\" | grep -q '\"ceph.osd_id\"' && exit 0\n\
-         ceph-volume lvm create --data \"$disk\"\n"
+         ceph-volume lvm create --data \"$disk\"\n\
+         # Its units too are to survive a power cut that comes soon.\n\
+         sync\n"
     )
 }
 
