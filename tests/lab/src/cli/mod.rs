@@ -12,7 +12,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Parser, Subcommand};
 
 use crate::checks::say;
@@ -153,20 +153,29 @@ fn down(folder: Option<&Path>) -> Result<()> {
         Some(folder) => vec![folder],
         None => vec![Path::new(HAND), Path::new(TEST), Path::new(LOOPBACK)],
     };
-    for folder in folders {
-        if !folder.is_dir() {
-            continue;
-        }
-        let _turn = Lab::turn(folder)?;
-        let ended = Lab::stop(folder)?;
-        say(&format!("{}: {ended} programs stopped", folder.display()));
-        let servers = folder.join("servers");
-        if servers.is_dir() {
-            std::fs::remove_dir_all(&servers)
-                .with_context(|| format!("cannot remove {}", servers.display()))?;
+    let mut failed = Vec::new();
+    for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
+        match end(folder) {
+            Ok(ended) => say(&format!("{}: {ended} programs stopped", folder.display())),
+            Err(e) => failed.push(format!("{e:#}")),
         }
     }
-    Ok(())
+    match failed.is_empty() {
+        true => Ok(()),
+        false => bail!("{}", failed.join("; ")),
+    }
+}
+
+/// Stops the lab in this folder and removes its servers' disks; how many programs ran.
+fn end(folder: &Path) -> Result<usize> {
+    let _turn = Lab::turn(folder)?;
+    let ended = Lab::stop(folder)?;
+    let servers = folder.join("servers");
+    if servers.is_dir() {
+        std::fs::remove_dir_all(&servers)
+            .with_context(|| format!("cannot remove {}", servers.display()))?;
+    }
+    Ok(ended)
 }
 
 fn status(lab: &Lab) -> Result<()> {
