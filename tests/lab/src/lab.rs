@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -73,6 +73,7 @@ impl Lab {
             .mode(0o700)
             .create(&lab.sockets)
             .with_context(|| format!("cannot make {}", lab.sockets.display()))?;
+        is_ours(&lab.sockets)?;
         Ok(lab)
     }
 
@@ -260,6 +261,16 @@ fn prepare(folder: &Path) -> Result<(PathBuf, Processes)> {
 fn sockets_of(folder: &Path) -> PathBuf {
     let name = hex::encode(digest(&SHA256, folder.as_os_str().as_encoded_bytes()));
     std::env::temp_dir().join(format!("h8lio-lab-{}", &name[..8]))
+}
+
+/// Its name can be guessed, so somebody else may have made it.
+fn is_ours(folder: &Path) -> Result<()> {
+    let found = fs::symlink_metadata(folder)
+        .with_context(|| format!("cannot look at {}", folder.display()))?;
+    if !found.is_dir() || found.uid() != nix::unistd::geteuid().as_raw() {
+        bail!("{} belongs to somebody else", folder.display());
+    }
+    Ok(())
 }
 
 fn remove_all(path: &Path) -> Result<()> {

@@ -178,6 +178,7 @@ fn run_one(folder: &Path, stage: &Stage, extent: Extent, keep: bool) -> Result<(
     if ended.is_err() || done.is_err() {
         keep_logs(&logs, &kept)?;
     }
+    Lab::remove(folder)?;
     ended.and(done)
 }
 
