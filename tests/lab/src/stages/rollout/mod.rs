@@ -6,6 +6,7 @@ mod facts;
 mod install;
 mod loss;
 mod packages;
+mod traces;
 
 use anyhow::{Context as _, Result, bail};
 
