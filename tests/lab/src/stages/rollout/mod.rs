@@ -44,6 +44,9 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, extent: Extent) -> Result<()> 
         packages::run(checks, lab, &fleet, &ansible)?;
     }
     end::run(checks, lab, &fleet, &ansible);
+    if extent == Extent::Whole {
+        packages::coordinator_goes(checks, lab, &ansible)?;
+    }
     Ok(())
 }
 
