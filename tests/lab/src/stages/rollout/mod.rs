@@ -6,6 +6,7 @@ mod facts;
 mod install;
 mod loss;
 mod packages;
+mod traces;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -39,6 +40,9 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, extent: Extent) -> Result<()> 
         packages::run(checks, lab, &fleet, &ansible)?;
     }
     end::run(checks, lab, &fleet, &ansible);
+    if extent == Extent::Whole {
+        packages::coordinator_goes(checks, lab, &ansible)?;
+    }
     Ok(())
 }
 
