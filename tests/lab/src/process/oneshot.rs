@@ -69,15 +69,17 @@ fn output_of(shown: &str, command: Command, limit: Duration) -> Result<Output> {
 }
 
 /// The command as the first process of a process namespace that the kernel ends when our thread
-/// ends. What enters the lab's namespace ends with that instead. Making one takes root; a user without
-/// it gets the command itself ended, not its children.
+/// ends, and its mounts with it. What enters the lab's namespace ends with that instead. Making one
+/// takes root; a user without it gets the command itself ended, not its children.
 pub(super) fn held(command: Command) -> Command {
     if super::wraps(&command) {
         return command;
     }
     let mut words = vec!["--pdeathsig", "KILL"];
     if nix::unistd::geteuid().is_root() {
-        words.extend(["unshare", "--pid", "--fork", "--kill-child=KILL", "--"]);
+        // Mounts too: a root that is being made has the machine's devices in it.
+        words.extend(["unshare", "--mount", "--propagation=private"]);
+        words.extend(["--pid", "--fork", "--kill-child=KILL", "--"]);
     }
     super::through("setpriv", &words, &command)
 }
