@@ -7,7 +7,7 @@ use h8lio_model::ids::{NodeId, RolloutName};
 use h8lio_model::order::Misfit;
 use h8lio_model::plan::{NodeState, Plan, PlanReport, RolloutState, Slot, SlotPhase};
 
-use crate::constraints::{Constraints, Load};
+use crate::constraints::{Constraints, Exceeded, Load, Seat};
 use crate::inventory::Inventory;
 
 /// A plan that must not become the target.
@@ -174,13 +174,16 @@ fn budgets(
         }
     }
     let load = Load::of_plan(constraints, inventory, plan);
-    for (set, limit, taken) in load.exceeded(constraints) {
-        let touched = new.iter().any(|id| {
-            let mut seats = constraints.seats(*id).iter();
-            seats.any(|seat| seat.set == set)
-        });
-        if touched {
-            let constraint = constraints.sets()[set].name.clone();
+    for over in load.exceeded(constraints) {
+        let is_in = |seat: &Seat| {
+            seat.set == over.set && over.domain.is_none_or(|domain| seat.domain == domain)
+        };
+        if new
+            .iter()
+            .any(|id| constraints.seats(*id).iter().any(is_in))
+        {
+            let constraint = constraints.sets()[over.set].name.clone();
+            let Exceeded { limit, taken, .. } = over;
             flaws.push(Flaw::Budget {
                 constraint,
                 limit,

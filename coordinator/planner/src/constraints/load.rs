@@ -33,6 +33,16 @@ pub struct Refusal {
     pub taken: u32,
 }
 
+/// A set in which more is away than may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exceeded {
+    pub set: usize,
+    /// The failure domain, where each one has its own limit.
+    pub domain: Option<usize>,
+    pub limit: u32,
+    pub taken: u32,
+}
+
 impl Load {
     /// Nobody is away.
     pub fn none(constraints: &Constraints) -> Self {
@@ -158,19 +168,27 @@ impl Load {
         found.map(|(id, _)| *id)
     }
 
-    /// Sets in which more is away than may be: the index, the limit, how much.
-    pub fn exceeded(&self, constraints: &Constraints) -> Vec<(usize, u32, u32)> {
+    /// Sets, or failure domains of sets, in which more is away than may be.
+    pub fn exceeded(&self, constraints: &Constraints) -> Vec<Exceeded> {
         let sets = constraints.sets().iter().zip(&self.sets).enumerate();
-        let over = sets.filter_map(|(index, (set, load))| {
-            let (limit, taken) = match set.rule {
-                Rule::Nodes(n) => (n, load.nodes),
-                Rule::Quorum => (1, load.nodes),
-                Rule::Domains { most, .. } => (most, load.busy_domains),
+        let over = sets.flat_map(|(set, (declared, load))| {
+            let whole = |limit, taken| vec![(None, limit, taken)];
+            let found = match declared.rule {
+                Rule::Nodes(n) => whole(n, load.nodes),
+                Rule::Quorum => whole(1, load.nodes),
+                Rule::Domains { most, .. } => whole(most, load.busy_domains),
                 Rule::PerDomain { most, .. } => {
-                    (most, load.by_domain.iter().copied().max().unwrap_or(0))
+                    let domains = load.by_domain.iter().enumerate();
+                    domains.map(|(d, taken)| (Some(d), most, *taken)).collect()
                 }
             };
-            (taken > limit).then_some((index, limit, taken))
+            let over = found.into_iter().filter(|(_, limit, taken)| taken > limit);
+            over.map(move |(domain, limit, taken)| Exceeded {
+                set,
+                domain,
+                limit,
+                taken,
+            })
         });
         over.collect()
     }

@@ -12,7 +12,7 @@ use h8lio_model::ids::NodeId;
 use h8lio_model::rollout::Selector;
 use h8lio_model::topology::Topology;
 
-pub use load::{Load, Refusal};
+pub use load::{Exceeded, Load, Refusal};
 
 use crate::inventory::{Inventory, NodeFacts};
 

@@ -28,7 +28,7 @@ pub(crate) fn unanswered(input: &PlanningInput<'_>, draft: &Draft, id: NodeId) -
 }
 
 /// The last answer about these nodes. Leave for more nodes is leave for these; a no for some of them
-/// is a no for all. Leave that was given before the last of them was reserved is none.
+/// is a no for all. Leave that was not given after the last of them was reserved is none.
 fn last<'a>(
     input: &PlanningInput<'a>,
     draft: &Draft,
@@ -37,7 +37,7 @@ fn last<'a>(
 ) -> Option<&'a Answer> {
     let reserved_at = newest(draft, union).map(|(since, _)| since);
     let about = |a: &&Answer| match a.says {
-        Ok(()) => a.union.is_superset(union) && reserved_at.is_none_or(|at| a.at >= at),
+        Ok(()) => a.union.is_superset(union) && reserved_at.is_none_or(|at| a.at > at),
         Err(_) => a.union.is_subset(union),
     };
     fresh(input, tenant)

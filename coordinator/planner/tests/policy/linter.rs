@@ -5,10 +5,11 @@ use h8lio_model::lifecycle::{Availability, Scheduling};
 use h8lio_model::order::{AttemptId, Generation, OrderContent, Outcome};
 use h8lio_model::plan::{NodeState, Plan, PlanContent, PlannedOrder, SlotPhase};
 use h8lio_planner::check::{Flaw, check};
+use h8lio_planner::constraints::{Level, Rule};
 use rstest::rstest;
 use uuid::Uuid;
 
-use crate::support::{Scene, id, name, racks, spec};
+use crate::support::{Scene, declared, id, name, racks, spec};
 
 /// s0 and s1 of one rack have slots, s2 of another one waits.
 fn planned() -> Scene {
@@ -149,6 +150,28 @@ fn servers_that_went_down_by_themselves_are_no_flaw_of_the_plan() {
     let mut fleet = planned();
     fleet.node(2).availability = Availability::Unreachable;
     assert_eq!(flaws(&fleet, |_| {}), []);
+}
+
+#[test]
+fn where_each_rack_has_its_own_limit_a_full_rack_is_no_flaw_of_a_slot_in_another() {
+    let capacity = Rule::PerDomain {
+        level: Level::Rack,
+        most: 1,
+    };
+    let mut fleet = Scene::new(&["r1", "r1", "r2", "r2"])
+        .with(declared("capacity", capacity))
+        .rollout(spec("march"));
+    fleet.node(0).availability = Availability::Unreachable;
+    fleet.node(1).availability = Availability::Unreachable;
+    // Linted on the way.
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s2"]);
+    let found = flaws(&fleet, |c| {
+        let slot = c.slots[&id(2)].clone();
+        c.slots.insert(id(3), slot);
+    });
+    let budget = |f: &&Flaw| matches!(f, Flaw::Budget { .. });
+    assert_eq!(found.iter().filter(budget).count(), 1, "{found:?}");
 }
 
 #[test]

@@ -59,6 +59,12 @@ fn nothing_is_ordered_before_the_union_of_all_that_is_reserved_was_asked_about()
 fn leave_that_was_given_before_the_reservation_is_none() {
     let mut fleet = three_with_osds();
     answers(&mut fleet, &[0, 1, 2], Ok(()));
+    fleet.plan();
+    assert_eq!(
+        (reserved(&fleet), fleet.ordered().len()),
+        (3, 0),
+        "not even of the same moment"
+    );
     fleet.pass(minutes(1));
     fleet.plan();
     assert_eq!((reserved(&fleet), fleet.ordered().len()), (3, 0));
@@ -100,6 +106,23 @@ fn of_a_union_that_is_refused_whoever_came_last_gives_way_until_it_may_go() {
 }
 
 #[test]
+fn a_later_yes_takes_an_earlier_no_back() {
+    let mut fleet = three_with_osds();
+    fleet.plan();
+    answers(&mut fleet, &[0, 1, 2], Err("not clean"));
+    fleet.plan();
+    assert_eq!(reserved(&fleet), 2);
+    fleet.pass(minutes(1));
+    answers(&mut fleet, &[0, 1, 2], Ok(()));
+    fleet.plan();
+    assert_eq!(
+        (reserved(&fleet), fleet.ordered().len()),
+        (1, 2),
+        "asked for before s2 came back"
+    );
+}
+
+#[test]
 fn a_server_with_an_osd_beside_another_tenant_needs_leave_for_both() {
     let mut fleet = three_with_osds();
     let both = BTreeSet::from([Tenant::Osd, Tenant::Kubelet]);
@@ -109,6 +132,7 @@ fn a_server_with_an_osd_beside_another_tenant_needs_leave_for_both() {
     assert_eq!(words, [WaitingOn::NoOracle { tenant }]);
     fleet.oracles.can_ask.insert(Tenant::Kubelet);
     fleet.plan();
+    fleet.pass(minutes(1));
     answers(&mut fleet, &[0, 1, 2], Ok(()));
     fleet.plan();
     assert_eq!(

@@ -1,7 +1,7 @@
 //! From the first wave to the last.
 
 use crate::support::{NODE_TIME, Scene, declared, id, minutes, name, racks, spec, t0, update};
-use h8lio_model::order::Outcome;
+use h8lio_model::order::{OnFailure, Outcome};
 use h8lio_model::plan::{NodeState, RolloutState, WaitingOn};
 use h8lio_model::rollout::WaveSize;
 use h8lio_planner::constraints::Rule;
@@ -248,4 +248,39 @@ fn a_deadline_that_cannot_be_met_is_said_at_once_with_the_cause() {
         }]
     );
     assert_eq!(fleet.ordered(), ["s0"], "it goes on as fast as is safe");
+}
+
+#[test]
+fn packages_that_only_go_forward_are_not_taken_back_by_the_agent() {
+    for (package, on_failure) in [
+        ("openssl", OnFailure::FallBackOnce),
+        ("linux-image-6.1.0-30-amd64", OnFailure::FallBackOnce),
+        ("systemd", OnFailure::Halt),
+        ("libc6", OnFailure::Halt),
+    ] {
+        let mut fleet = Scene::new(&["r1"]).rollout(spec("march"));
+        let packages = &mut fleet.node(0).packages.as_mut().expect("packages").value;
+        packages.upgradable = Some(vec![update(package, "2.0")]);
+        fleet.plan();
+        let order = &fleet.plan.content().orders[&id(0)].content;
+        assert_eq!(order.tickets[0].on_failure, on_failure, "{package}");
+    }
+}
+
+#[test]
+fn packages_of_several_releases_and_architectures_are_not_mixed_up() {
+    let mut fleet = Scene::new(&["r1", "r1"])
+        .with(racks(1))
+        .rollout(spec("march"));
+    fleet.node(1).release.as_mut().expect("release").value = "debian/13".into();
+    let packages = &mut fleet.node(1).packages.as_mut().expect("packages").value;
+    packages.upgradable = Some(vec![update("openssl", "3.5.1")]);
+    fleet.plan();
+    let to = |n: u32| {
+        let order = &fleet.plan.content().orders[&id(n)].content;
+        order.patch.as_ref().expect("versions").changes()[0]
+            .to
+            .to_string()
+    };
+    assert_eq!((to(0), to(1)), ("3.0.2".to_owned(), "3.5.1".to_owned()));
 }
