@@ -17,6 +17,7 @@ pub mod operator;
 pub mod order;
 pub mod plan;
 pub mod role;
+pub mod rollout;
 pub mod section;
 pub mod session;
 pub mod token;

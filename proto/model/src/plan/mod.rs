@@ -4,7 +4,10 @@
 //! from the same plan cannot both win. Whoever executes it makes no choice of his own.
 
 mod progress;
+mod report;
 mod slot;
+mod waiting;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +18,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use progress::{NodeProgress, NodeState, ResolvedPackage, RolloutProgress};
+pub use report::{Count, Forecast, NodePart, NodeReport, PlanReport, RolloutReport, RolloutState};
 pub use slot::{Slot, SlotPhase};
+pub use waiting::{Absence, FactName, Tenant, Waiting, WaitingOn};
 
 use crate::ids::{InvalidId, NodeId, RolloutName};
 use crate::order::{Generation, OrderContent};

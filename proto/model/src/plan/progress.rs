@@ -17,9 +17,6 @@ pub struct RolloutProgress {
     pub resolved: Vec<ResolvedPackage>,
     /// The wave that slots are granted for. 0 is the canary.
     pub wave: u32,
-    /// When the last node of the wave before was done; the soak counts from here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub soaking_since: Option<Timestamp>,
     /// Everybody who takes part.
     pub nodes: BTreeMap<NodeId, NodeProgress>,
 }
