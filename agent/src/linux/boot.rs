@@ -293,7 +293,7 @@ mod tests {
         device(dir.path(), "9:0", &["md"]);
         assert_eq!(host.boot().backing, Some(Backing::Plain));
         let mounts = |text: String| {
-            fs::write(dir.path().join("proc/self/mountinfo"), text).expect("written")
+            fs::write(dir.path().join("proc/self/mountinfo"), text).expect("written");
         };
         mounts(format!("{root}{boot}"));
         assert_eq!(host.boot().backing, Some(Backing::Raid));

@@ -6,11 +6,13 @@
 //! call, in this life or another, reads the log and goes on. Without the owner's leave ([`MayAct`])
 //! there is no walker.
 
+mod boots;
 mod effects;
 mod gates;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod transactions;
 
 use std::path::PathBuf;
 use std::sync::Arc;

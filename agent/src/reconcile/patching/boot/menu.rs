@@ -57,11 +57,9 @@ impl Entry {
 
     /// Seconds after which a panic boots again; `None`: it waits for ever.
     pub fn panic_seconds(&self) -> Option<u32> {
-        let values = self
-            .arguments
-            .iter()
-            .filter_map(|a| a.strip_prefix("panic="));
-        values.last()?.parse().ok().filter(|s| *s > 0)
+        let mut values = self.arguments.iter().rev();
+        let last = values.find_map(|a| a.strip_prefix("panic="))?;
+        last.parse().ok().filter(|s| *s > 0)
     }
 }
 

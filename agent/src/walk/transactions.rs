@@ -1,0 +1,259 @@
+//! The steps in which the package manager works: each is started once and then observed.
+
+use h8lio_model::inventory::RebootReason;
+
+use super::subject::Subject;
+use super::{Now, Walker};
+use crate::host::patching::{Action, PatchError, Pinned, Spec};
+use crate::reconcile::patching::facts;
+use crate::reconcile::patching::transaction::after::{After, Why, after};
+use crate::reconcile::patching::transaction::class::Class;
+use crate::reconcile::patching::transaction::database::{
+    self, Database, Diagnosis, Repair, Step as RepairStep, repair, told,
+};
+use crate::reconcile::patching::transaction::judge::{Change, Direction, Sorted, Wanted, sort};
+use crate::reconcile::patching::transaction::outcome::{Outcome, outcome};
+use crate::reconcile::patching::way::machine::{Boot, Event};
+use crate::words::list;
+
+impl Walker {
+    pub(super) fn database(&mut self) -> Option<Database> {
+        match database::read(&self.server.patch.database()) {
+            Ok(database) => Some(database),
+            Err(e) => {
+                self.note = e.to_string();
+                None
+            }
+        }
+    }
+
+    pub(super) fn sorted(&self, subject: &Subject, have: &Database) -> Result<Sorted, String> {
+        let Some(target) = subject.target.clone() else {
+            return Ok(Sorted::default());
+        };
+        let wanted = Wanted {
+            target,
+            held: self.held,
+            direction: Direction::Forward,
+        };
+        sort(&wanted, have).map_err(|e| crate::chain(&e))
+    }
+
+    /// What of the order is still to be installed.
+    pub(super) fn installable(&mut self, subject: &Subject) -> Option<Vec<Pinned>> {
+        let database = self.database()?;
+        match self.sorted(subject, &database) {
+            Ok(sorted) => Some(sorted.ask),
+            Err(why) => {
+                self.note = why;
+                None
+            }
+        }
+    }
+
+    pub(super) fn download(&mut self, subject: &Subject) -> Event {
+        let Some(ask) = self.installable(subject) else {
+            return Event::DownloadFailed;
+        };
+        match self.server.patch.download(&ask, self.leave) {
+            Ok(()) => Event::Downloaded,
+            Err(e) => {
+                self.note = crate::chain(&e);
+                Event::DownloadFailed
+            }
+        }
+    }
+
+    pub(super) fn spec(&self, subject: &Subject, what: &str, action: Action) -> Spec {
+        Spec {
+            attempt: subject.transaction(what),
+            action,
+            deadline_seconds: self.patience.transaction.as_secs(),
+        }
+    }
+
+    pub(super) fn apply(&mut self, subject: &Subject, now: &Now) -> Option<Event> {
+        let trace = self.server.patch.trace(subject.transaction("apply"));
+        if trace.specified {
+            return self.applied(subject).or_else(|| self.give_up(subject, now));
+        }
+        let packages = self.installable(subject)?;
+        if packages.is_empty() {
+            return self.applied(subject);
+        }
+        let spec = self.spec(subject, "apply", Action::Install { packages });
+        self.start(&spec);
+        None
+    }
+
+    /// A transaction that was asked for and does not begin is withdrawn, and only then is it known
+    /// that it has done nothing.
+    pub(super) fn give_up(&mut self, subject: &Subject, now: &Now) -> Option<Event> {
+        let attempt = subject.transaction("apply");
+        let begun = self.server.patch.trace(attempt).begun;
+        if begun || self.waited(now) < self.patience.boot {
+            return None;
+        }
+        self.server.patch.withdraw(attempt).ok()?;
+        self.note = "the transaction's unit did not start".to_owned();
+        Some(Event::NothingApplied)
+    }
+
+    pub(super) fn start(&mut self, spec: &Spec) {
+        match self.server.patch.start(spec, self.leave) {
+            Ok(()) | Err(PatchError::Known { .. }) => {}
+            // Whether it was started after all is looked at next time.
+            Err(e) => self.note = crate::chain(&e),
+        }
+    }
+
+    /// What the transaction has become, seen in the database.
+    pub(super) fn applied(&mut self, subject: &Subject) -> Option<Event> {
+        let database = self.database()?;
+        let mut trace = self.server.patch.trace(subject.transaction("apply"));
+        if !trace.specified {
+            // Everything had its version already.
+            trace.begun = true;
+            trace.running = Some(false);
+        }
+        let boot = match self.after(subject).reboot.is_empty() && subject.wish.is_none() {
+            true => Boot::NotNeeded,
+            false => Boot::Needed,
+        };
+        Some(match outcome(&subject.changes, &trace, &database) {
+            Outcome::NotBegun | Outcome::Running(_) | Outcome::Unknown { .. } => return None,
+            Outcome::Applied(ending) => {
+                if !ending.conffiles.is_empty() {
+                    let kept = list(&ending.conffiles, 5);
+                    self.note = format!("configuration files that stay their owner's: {kept}");
+                }
+                Event::Applied(boot)
+            }
+            Outcome::NothingDone(ending) => {
+                self.note = format!("{:?}", ending.word);
+                Event::NothingApplied
+            }
+            Outcome::PartlyDone { missing, .. } => {
+                self.note = format!("not brought to their version: {}", list(&missing, 5));
+                Event::PartlyApplied
+            }
+            Outcome::Damaged { broken, .. } => {
+                self.note = told(&broken);
+                Event::Damaged
+            }
+        })
+    }
+
+    pub(super) fn after(&self, subject: &Subject) -> After {
+        let facts = facts(&self.server.packages.packages());
+        after(
+            &subject.changes,
+            &facts.services_to_restart,
+            &facts.reboot_required,
+        )
+    }
+
+    /// Runs the repair of `what` step by step; `None`: something is at work. Each step is a
+    /// transaction of its own, whose id is the same after any crash.
+    pub(super) fn repair(&mut self, subject: &Subject, what: &str, now: &Now) -> Option<bool> {
+        let boot = now.boot_id;
+        let steps = [
+            (RepairStep::ConfigureAll, Action::ConfigureAll),
+            (RepairStep::FixBroken, Action::FixBroken),
+        ];
+        // What a boot interrupted is begun again in the next one.
+        let id = |step: RepairStep| format!("{what} {step:?} {boot}");
+        let done: Vec<RepairStep> = steps
+            .iter()
+            .map(|(step, _)| *step)
+            .take_while(|step| {
+                let trace = self.server.patch.trace(subject.transaction(&id(*step)));
+                trace.begun && trace.running == Some(false)
+            })
+            .collect();
+        let database = self.database()?;
+        match repair(&done, &database) {
+            Repair::Done => Some(true),
+            Repair::Hopeless { left } => {
+                self.note = format!("still broken after a repair: {}", told(&left));
+                Some(false)
+            }
+            Repair::Wait(_) => None,
+            Repair::Run(step) => {
+                if done.is_empty() {
+                    self.note = told(&database.broken);
+                    tracing::warn!("{}", self.note);
+                }
+                let action = steps
+                    .into_iter()
+                    .find(|(s, _)| *s == step)
+                    .map(|(_, a)| a)?;
+                let spec = self.spec(subject, &id(step), action);
+                self.start(&spec);
+                None
+            }
+        }
+    }
+
+    pub(super) fn put_back(&mut self, subject: &Subject, now: &Now) -> Option<Event> {
+        let reversed = subject.reversed();
+        let database = self.database()?;
+        if let Diagnosis::Interrupted { .. } = database.diagnose()
+            && !self.repair(subject, "back", now)?
+        {
+            return Some(Event::NotPutBack);
+        }
+        let attempt = subject.transaction("put-back");
+        let trace = self.server.patch.trace(attempt);
+        let there = |c: &Change| database.package(&c.name).is_some_and(|k| k.version == c.to);
+        if !trace.specified && !reversed.iter().all(there) {
+            let packages = pins(&reversed);
+            let spec = self.spec(subject, "put-back", Action::PutBack { packages });
+            self.start(&spec);
+            return None;
+        }
+        if trace.running == Some(true) || (trace.specified && !trace.begun) {
+            return None;
+        }
+        // Whatever ended it: what counts is what is there.
+        match (database.diagnose(), reversed.iter().all(there)) {
+            (Diagnosis::Busy(_), _) => None,
+            (Diagnosis::Whole, true) => {
+                let reasons = after(
+                    &reversed,
+                    &[],
+                    &facts(&self.server.packages.packages()).reboot_required,
+                );
+                // A kernel that came anew stays installed beside the old one, and is no reason to boot.
+                let other = |why: &Why| {
+                    !matches!(
+                        why,
+                        Why::Class(Class::Kernel) | Why::Said(RebootReason::Kernel { .. })
+                    )
+                };
+                match reasons.reboot.iter().any(other) {
+                    true => Some(Event::PutBack(Boot::Needed)),
+                    false => Some(Event::PutBack(Boot::NotNeeded)),
+                }
+            }
+            _ => Some(Event::NotPutBack),
+        }
+    }
+
+    /// What went back stays where it is until a person lets it go.
+    pub(super) fn hold(&mut self, subject: &Subject) -> Event {
+        let names: Vec<String> = subject.changes.iter().map(|c| c.name.clone()).collect();
+        if let Err(e) = self.server.patch.hold(&names, self.leave) {
+            tracing::warn!(
+                "packages are not held after the fallback: {}",
+                crate::chain(&e)
+            );
+        }
+        Event::Well
+    }
+}
+
+pub(super) fn pins(changes: &[Change]) -> Vec<Pinned> {
+    let pin = |c: &Change| Pinned::new(&c.name, &c.to).ok();
+    changes.iter().filter_map(pin).collect()
+}
