@@ -1,12 +1,13 @@
 //! GRUB's tools, efibootmgr and systemctl.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use h8lio_tls::files::write_atomic;
+use h8lio_tls::files::{FileError, write_atomic};
 
 use super::exec::{self, Argv, ExecError};
+use super::outside;
 use super::root::Root;
 use super::unreadable;
 use crate::host::boot::{Backing, BootError, BootHost, RawBoot, WayBack};
@@ -28,15 +29,19 @@ const END: &str = "# end h8lio";
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What boots on the real server.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct LinuxBoot {
     root: Root,
+    state_dir: PathBuf,
 }
 
 impl LinuxBoot {
-    /// Below `root`.
-    pub fn new(root: Root) -> Self {
-        Self { root }
+    /// Below `root`; what is on its way lies in `state_dir`.
+    pub fn new(root: Root, state_dir: &Path) -> Self {
+        Self {
+            root,
+            state_dir: state_dir.to_owned(),
+        }
     }
 }
 
@@ -56,7 +61,10 @@ impl BootHost for LinuxBoot {
             Err(e) => raw.problems.push(unreadable("what /boot lies on", &e)),
         }
         if self.root.exists("sys/firmware/efi") {
-            match run("efibootmgr", &Argv::default()) {
+            match told(
+                exec::run("efibootmgr", &Argv::default(), &[], MINUTE),
+                "efibootmgr",
+            ) {
                 Ok(printed) => raw.firmware = Some(printed),
                 Err(e) => raw.problems.push(h8lio_model::inventory::Problem {
                     what: "efibootmgr".to_owned(),
@@ -159,15 +167,23 @@ impl LinuxBoot {
     fn write_or_remove(&self, path: &str, what: &'static str, text: &str) -> Result<(), BootError> {
         let path = self.root.join(path);
         let failed = |source| BootError::Write { file: what, source };
-        if !text.is_empty() {
-            return write_atomic(&path, text.as_bytes(), 0o644).map_err(failed);
+        if !self.root.is_real() {
+            return place(&path, text).map_err(failed);
         }
-        match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(failed(h8lio_tls::files::FileError::Write { path, source }))
-            }
-            _ => Ok(()),
+        // Written beside the agent's own state, which is all that it may write, and moved outside.
+        let mine = self.state_dir.join("boot-file");
+        place(&mine, text).map_err(failed)?;
+        let beside = path.with_extension("h8lio-new");
+        let pair = |args: &[&'static str], a: &Path, b: &Path| {
+            let args = Argv::of(args).operand(a).and_then(|args| args.operand(b));
+            args.map_err(odd("mv"))
+        };
+        if text.is_empty() {
+            let args = Argv::of(&["-f", "--"]).operand(&path).map_err(odd("rm"))?;
+            return run("rm", &args).map(|_| ());
         }
+        run("cp", &pair(&["--"], &mine, &beside)?)?;
+        run("mv", &pair(&["-T", "--"], &beside, &path)?).map(|_| ())
     }
 }
 
@@ -236,9 +252,27 @@ fn odd(tool: &'static str) -> impl Fn(ExecError) -> BootError {
     }
 }
 
+/// Writes a file whole, or removes it where there is nothing to write.
+fn place(path: &Path, text: &str) -> Result<(), FileError> {
+    if !text.is_empty() {
+        return write_atomic(path, text.as_bytes(), 0o644);
+    }
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(FileError::Write {
+            path: path.to_owned(),
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// What the tool printed, on both outputs.
 fn run(tool: &'static str, args: &Argv) -> Result<String, BootError> {
-    let answer = exec::run(tool, args, &[], MINUTE).map_err(odd(tool))?;
+    told(outside::run(tool, args, &[], MINUTE), tool)
+}
+
+fn told(answer: Result<exec::Answer, ExecError>, tool: &'static str) -> Result<String, BootError> {
+    let answer = answer.map_err(odd(tool))?;
     match answer.code {
         0 => Ok(String::from_utf8_lossy(&answer.stdout).into_owned() + &answer.stderr + "\n"),
         code => Err(BootError::Refused {
@@ -252,7 +286,6 @@ fn run(tool: &'static str, args: &Argv) -> Result<String, BootError> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
 
     use super::*;
 
@@ -267,7 +300,7 @@ mod tests {
             fs::create_dir_all(dir.path().join(folder)).expect("made");
         }
         fs::write(dir.path().join("proc/self/mountinfo"), mount).expect("written");
-        let boot = LinuxBoot::new(Root::at(dir.path()));
+        let boot = LinuxBoot::new(Root::at(dir.path()), dir.path());
         (dir, boot)
     }
 
@@ -342,7 +375,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_a_problem_and_no_guess() {
         let dir = tempfile::tempdir().expect("a folder");
-        let raw = LinuxBoot::new(Root::at(dir.path())).boot();
+        let raw = LinuxBoot::new(Root::at(dir.path()), dir.path()).boot();
         assert_eq!((raw.menu, raw.environment, raw.backing), (None, None, None));
         assert_eq!(raw.problems.len(), 3);
     }

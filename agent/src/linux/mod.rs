@@ -9,6 +9,7 @@ pub mod managers;
 pub mod network;
 pub mod os;
 pub mod osds;
+mod outside;
 pub mod packages;
 pub mod parsed;
 pub mod patching;

@@ -17,8 +17,6 @@ pub mod fault;
 mod machine;
 mod network;
 mod patching;
-#[cfg(test)]
-mod patching_tests;
 pub mod scenario;
 mod server;
 mod software;

@@ -221,11 +221,6 @@ impl SimServer {
         }
     }
 
-    #[cfg(test)]
-    pub(super) fn host(&self) -> Arc<SimHost> {
-        Arc::clone(&self.host)
-    }
-
     /// Lets happen what was written since; answers whether the server was booted.
     #[cfg(test)]
     pub(crate) fn carry_out_fresh(&self) -> bool {

@@ -26,7 +26,7 @@ impl Walker {
 
     pub(super) fn secured(&self, subject: &Subject, old: &str) -> Result<(), String> {
         let text = |e: &dyn std::error::Error| crate::chain(e);
-        if !subject.terms.forward_only {
+        if subject.terms.falls_back() {
             let pins = pins(&subject.reversed());
             let missing = self.server.patch.keep_old(&pins, self.leave);
             let missing = missing.map_err(|e| text(&e))?;

@@ -9,6 +9,8 @@
 mod boots;
 mod effects;
 mod gates;
+#[cfg(test)]
+mod sim_tests;
 mod subject;
 #[cfg(test)]
 mod tests;

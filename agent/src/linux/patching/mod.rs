@@ -21,6 +21,7 @@ use nix::sys::statvfs::statvfs;
 use uuid::Uuid;
 
 use super::exec::{self, Argv, ExecError};
+use super::outside;
 use super::packages::LinuxPackages;
 use super::unreadable;
 use crate::host::packages::RawPackages;
@@ -136,7 +137,7 @@ impl PatchHost for LinuxPatching {
         for name in names {
             args = args.operand(name).map_err(tool)?;
         }
-        let answer = exec::run("apt-mark", &args, apt::ENV, PLAN).map_err(tool)?;
+        let answer = outside::run("apt-mark", &args, apt::ENV, PLAN).map_err(tool)?;
         match answer.code {
             0 => Ok(()),
             code => Err(PatchError::Refused {
@@ -164,6 +165,10 @@ impl PatchHost for LinuxPatching {
 impl LinuxPatching {
     /// Fetches the archive of one installed version into `kept`, if it can be had.
     fn keep(&self, kept: &Path, pin: &Pinned) -> Result<(), PatchError> {
+        // apt-get keeps what it fetched: what it installed last is often still there.
+        if let Some(cached) = apt::archive_of(&self.apt.archives(), pin) {
+            return copy(&cached, kept);
+        }
         let asking = |args: Argv| {
             let args = args.value("-oDir::Cache::archives=", kept);
             let args = args.and(&["--reinstall", "--allow-downgrades", "install"]);
@@ -175,13 +180,23 @@ impl LinuxPatching {
             Err(e) => return Err(e),
         }
         let left = run(&asking(self.apt.read_only(&["--print-uris", "--yes"]))?)?;
-        for (path, name) in apt::local_archives(&left.stdout) {
-            let whole = kept.join("partial").join(&name);
-            std::fs::copy(&path, &whole).map_err(io_error)?;
-            std::fs::rename(&whole, kept.join(&name)).map_err(io_error)?;
+        for path in apt::local_archives(&left.stdout) {
+            copy_as(&path.0, kept, &path.1)?;
         }
         Ok(())
     }
+}
+
+fn copy(archive: &Path, folder: &Path) -> Result<(), PatchError> {
+    let name = archive.file_name().unwrap_or_default().to_string_lossy();
+    copy_as(archive, folder, &name)
+}
+
+/// Whole or not at all.
+fn copy_as(archive: &Path, folder: &Path, name: &str) -> Result<(), PatchError> {
+    let whole = folder.join("partial").join(name);
+    std::fs::copy(archive, &whole).map_err(io_error)?;
+    std::fs::rename(&whole, folder.join(name)).map_err(io_error)
 }
 
 fn io_error(e: std::io::Error) -> PatchError {
@@ -199,7 +214,7 @@ fn with_pins(mut args: Argv, wanted: &[Pinned]) -> Result<Argv, ExecError> {
 }
 
 fn run(args: &Argv) -> Result<exec::Answer, PatchError> {
-    let answer = exec::run("apt-get", args, apt::ENV, DOWNLOAD).map_err(tool)?;
+    let answer = outside::run("apt-get", args, apt::ENV, DOWNLOAD).map_err(tool)?;
     match answer.code {
         0 => Ok(answer),
         code => Err(PatchError::Refused {

@@ -29,7 +29,8 @@ pub struct Terms {
 }
 
 impl Terms {
-    const fn falls_back(&self) -> bool {
+    /// Whether the way back is taken when it does not go well.
+    pub const fn falls_back(&self) -> bool {
         matches!(self.on_failure, OnFailure::FallBackOnce) && !self.forward_only
     }
 }

@@ -1,16 +1,17 @@
+//! The simulated server's own behaviour, judged as a real one's would be.
+
 use h8lio_model::inventory::DomainMode;
 use uuid::Uuid;
 
-use super::fault::Fault;
-use super::server::SimServer;
-use crate::host::boot::{BootHost as _, WayBack};
-use crate::host::os::OsHost as _;
-use crate::host::patching::{Action, MayAct, PatchError, PatchHost as _, Pinned, Spec};
+use crate::host::boot::WayBack;
+use crate::host::patching::{Action, MayAct, PatchError, Pinned, Spec};
 use crate::reconcile::patching::boot::way_back::{Boot, way_back};
 use crate::reconcile::patching::transaction::class::Class;
 use crate::reconcile::patching::transaction::database::{self, Database, Diagnosis};
 use crate::reconcile::patching::transaction::judge::{Change, judge};
 use crate::reconcile::patching::transaction::outcome::{Outcome, outcome};
+use crate::sim::SimServer;
+use crate::sim::fault::Fault;
 
 const OLD: &str = "6.1.0-40-amd64";
 const NEW: &str = "6.1.0-41-amd64";
@@ -41,12 +42,12 @@ impl Lab {
 
     fn fault(&self, line: &str) {
         line.parse::<Fault>().expect("a fault");
-        self.server.host().act(line).expect("written");
+        self.server.write(line);
         self.server.carry_out_fresh();
     }
 
     fn database(&self) -> Database {
-        database::read(&self.server.host().database()).expect("understood")
+        database::read(&self.server.patching().database()).expect("understood")
     }
 
     fn start(&self, n: u128, action: Action) -> Result<Uuid, PatchError> {
@@ -56,7 +57,7 @@ impl Lab {
             action,
             deadline_seconds: 60,
         };
-        self.server.host().start(&spec, leave())?;
+        self.server.patching().start(&spec, leave())?;
         self.server.carry_out_fresh();
         Ok(attempt)
     }
@@ -68,13 +69,13 @@ impl Lab {
             .expect("started");
         outcome(
             &changes(),
-            &self.server.host().trace(attempt),
+            &self.server.patching().trace(attempt),
             &self.database(),
         )
     }
 
     fn kernel(&self) -> String {
-        self.server.host().os().kernel.expect("one runs")
+        self.server.hosts().os.os().kernel.expect("one runs")
     }
 }
 
@@ -99,7 +100,7 @@ fn changes() -> Vec<Change> {
 fn an_offered_version_is_planned_and_applied_once_and_is_there_after_a_restart() {
     let mut lab = Lab::new();
     let ask = [pin("bash=2.0")];
-    let plan = judge(&ask, &lab.server.host().plan(&ask)).expect("accepted");
+    let plan = judge(&ask, &lab.server.patching().plan(&ask)).expect("accepted");
     assert_eq!(plan.changes, changes());
     assert!(matches!(lab.upgrade(1), Outcome::Applied(_)));
     lab.restart();
@@ -146,7 +147,7 @@ fn a_new_kernel_is_booted_once_and_comes_back_from_a_panic_by_itself() {
         if panics {
             lab.fault(&format!("kernel.panics {NEW}"));
         }
-        let host = lab.server.host();
+        let host = lab.server.booting();
         let way = way_back(&Boot::read(&host.boot()), OLD, NEW).expect("a way back");
         assert!(matches!(way, WayBack::Grub { fallback: 1, .. }), "{way:?}");
         host.arm(&way, leave()).expect("armed");
@@ -157,7 +158,10 @@ fn a_new_kernel_is_booted_once_and_comes_back_from_a_panic_by_itself() {
             // Until the commit, any boot leads back.
             lab.fault("reboot 1s");
             assert_eq!(lab.kernel(), OLD);
-            lab.server.host().commit(&way, leave()).expect("committed");
+            lab.server
+                .booting()
+                .commit(&way, leave())
+                .expect("committed");
             lab.fault("reboot 1s");
             assert_eq!(lab.kernel(), NEW);
         }
