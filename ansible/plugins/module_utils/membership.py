@@ -36,8 +36,11 @@ def unused_tokens(tokens, name):
     ]
 
 
-def why_not_approved(node, expect, claims):
-    """Why a node must not be approved, or None when it may be."""
+def why_not_approved(node, expect, claims, expect_nothing=False):
+    """Why a node must not be approved, or None when it may be.
+
+    A node of which nothing is expected could be anybody: only who says so approves it.
+    """
     if node is None:
         return "no such node; it appears when its agent has asked to join"
     restriction = node.get("restriction")
@@ -45,7 +48,7 @@ def why_not_approved(node, expect, claims):
         return "it is %s (%s); a person has to look at it" % (restriction["kind"], restriction["reason"])
     wanted = dict((k, v) for k, v in expect.items() if v)
     if not wanted:
-        return None
+        return None if expect_nothing else "nothing is expected of it; say its serial, mac or hostname"
     if claims is None:
         return "what it claimed is no longer among the last 1000 audit entries; a person has to compare"
     differs = differences(wanted, claims)

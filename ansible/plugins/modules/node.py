@@ -22,7 +22,8 @@ options:
     required: true
   state:
     description:
-      - V(approved) fails for a node that is not there, is banned or in quarantine, or whose claims differ.
+      - V(approved) fails for a node that is not there, is banned or in quarantine, or whose claims differ;
+        it needs O(serial), O(mac) or O(hostname), unless O(expect_nothing) says otherwise.
       - V(decommissioned) changes nothing when there is no such node.
     type: str
     choices: [approved, decommissioned]
@@ -36,6 +37,10 @@ options:
   hostname:
     description: Hostname that it must have claimed.
     type: str
+  expect_nothing:
+    description: Approve whichever server waits under this name, with nothing to compare.
+    type: bool
+    default: false
   reason:
     description: Why, for the audit log.
     type: str
@@ -84,7 +89,7 @@ def approve(ctl, params, check_mode):
     if enrolled:
         return dict(changed=False, node=node)
     claims = ctl.claims(node) if node and any(expect.values()) else None
-    why = why_not_approved(node, expect, claims)
+    why = why_not_approved(node, expect, claims, params["expect_nothing"])
     if why:
         raise H8lctlError("node %s is not approved: %s" % (params["node"], why))
     if not check_mode:
@@ -116,6 +121,7 @@ def main():
         serial=dict(type="str"),
         mac=dict(type="str"),
         hostname=dict(type="str"),
+        expect_nothing=dict(type="bool", default=False),
         reason=dict(type="str", required=True),
         ticket=dict(type="str"),
     )

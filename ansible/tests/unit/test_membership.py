@@ -35,8 +35,9 @@ def test_a_node_whose_claims_are_forgotten_is_left_to_a_person():
     assert "a person has to compare" in why_not_approved(PENDING, {"serial": "7XK2F3"}, None)
 
 
-def test_a_node_of_which_nothing_is_expected_needs_no_claims():
-    assert why_not_approved(PENDING, {"serial": None}, None) is None
+def test_a_node_of_which_nothing_is_expected_is_approved_only_when_that_is_said():
+    assert why_not_approved(PENDING, {"serial": None, "mac": ""}, CLAIMS).startswith("nothing is expected of it")
+    assert why_not_approved(PENDING, {"serial": None}, None, expect_nothing=True) is None
 
 
 def test_only_tokens_that_can_still_be_used_are_unused():
