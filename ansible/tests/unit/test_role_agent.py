@@ -71,3 +71,15 @@ def test_the_approval_waits_through_an_error_too(fleet, ansible):
     enrolled = '{"__agent_enrolled": {"stat": {"exists": false}}}'
     part(fleet, ansible, "online", '{"agent_approve": true, "agent_serial": "7XK2F3"}', enrolled)
     assert fleet.calls() == ["node approve s1"]
+
+
+SERIAL = '{"agent_serial": "7XK2F3"}'
+
+
+def test_why_no_token_was_made_is_told_although_tokens_are_hidden(fleet, ansible):
+    fleet.change(down=True)
+    told = part(fleet, ansible, "token", SERIAL, succeeds=False)
+    assert "no join token for s1: h8lctl node list: h8lctl: no coordinator answers" in told
+    fleet.program.unlink()
+    told = part(fleet, ansible, "token", SERIAL, succeeds=False)
+    assert "no join token for s1: cannot run h8lctl node list" in told
