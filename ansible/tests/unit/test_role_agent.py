@@ -1,5 +1,9 @@
 """Parts of the role agent against a fleet, on the control node itself."""
 
+import json
+
+import pytest
+
 from ansible_collections.h8lio.fleet.tests.conftest import node
 
 PLAY = """\
@@ -13,7 +17,7 @@ PLAY = """\
 """
 
 
-def part(fleet, ansible, name, *settings, **options):
+def part(fleet, ansible, name, *settings, dry=False, **options):
     """Runs a file of tasks of the role for a host s1, whose files are in the test's folder."""
     places = {
         "__agent_identity": fleet.folder / "identity.json",
@@ -23,7 +27,7 @@ def part(fleet, ansible, name, *settings, **options):
     }
     file = fleet.folder / "role.yml"
     file.write_text(PLAY % name)
-    words = []
+    words = ["--check"] if dry else []
     for setting in ["%s=%s" % place for place in places.items()] + list(settings):
         words += ["--extra-vars", setting]
     return said(ansible("ansible-playbook", "-i", "s1,", "-c", "local", *(words + [file]), **options))
@@ -83,3 +87,58 @@ def test_why_no_token_was_made_is_told_although_tokens_are_hidden(fleet, ansible
     fleet.program.unlink()
     told = part(fleet, ansible, "token", SERIAL, succeeds=False)
     assert "no join token for s1: cannot run h8lctl node list" in told
+
+
+def enroll(fleet, name, own_id):
+    """Gives the server an identity."""
+    identity = {"format": 1, "fleet": "prod", "nodeName": name, "nodeId": own_id}
+    (fleet.folder / "identity.json").write_text(json.dumps(identity))
+
+
+def token(name):
+    return {"id": "t1", "nodeName": name, "usedBy": [], "maxUses": 1}
+
+
+def test_leaving_ends_this_servers_membership_and_its_unused_token_once(fleet, ansible):
+    fleet.change(nodes=[node("s1"), node("s2")], tokens=[token("s1"), dict(token("s2"), id="t2")])
+    enroll(fleet, "s1", "id-s1")
+    assert "changed=2" in part(fleet, ansible, "leave")
+    assert "changed=0" in part(fleet, ansible, "leave"), "an uninstall that ended here is repeated"
+    assert fleet.calls() == ["node decommission s1", "token revoke t1"]
+
+
+@pytest.mark.parametrize(
+    "own, why",
+    [
+        (None, "node s1 (id-s1) is Enrolled, Online, but the server has no identity"),
+        (("s1", "id-old"), "node s1 is another server: its id is id-s1, and this one was id-old"),
+        (("s2", "id-s2"), "the server is node s2 (id-s2), not s1"),
+    ],
+)
+def test_a_server_that_may_be_another_one_keeps_everything(fleet, ansible, own, why):
+    fleet.change(nodes=[node("s1"), node("s2")], tokens=[token("s1")])
+    if own:
+        enroll(fleet, *own)
+    # Dry: should it go on in spite of all, it must not do so on the machine that tests.
+    told = part(fleet, ansible, "uninstall", dry=True, succeeds=False)
+    assert "nothing is decommissioned: " + why in told
+    assert "Give the distribution its timers back" not in told, "the server was touched before the refusal"
+    part(fleet, ansible, "leave", succeeds=False)
+    assert fleet.calls() == []
+
+
+def test_a_server_without_an_identity_leaves_a_fleet_that_has_no_such_node(fleet, ansible):
+    assert "changed=0" in part(fleet, ansible, "leave")
+
+
+def test_a_membership_that_shall_stay_needs_no_identity(fleet, ansible):
+    fleet.change(nodes=[node("s1")], tokens=[token("s1")])
+    part(fleet, ansible, "leave", '{"agent_decommission": false}')
+    assert fleet.calls() == ["token revoke t1"]
+
+
+def test_only_who_says_that_the_coordinator_is_gone_leaves_without_it(fleet, ansible):
+    fleet.change(down=True)
+    enroll(fleet, "s1", "id-s1")
+    assert "no coordinator answers" in part(fleet, ansible, "leave", succeeds=False)
+    assert "failed=0" in part(fleet, ansible, "leave", '{"agent_coordinator_gone": true}')
