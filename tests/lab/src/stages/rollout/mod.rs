@@ -6,6 +6,7 @@ mod facts;
 mod install;
 mod loss;
 mod packages;
+mod traces;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -20,15 +21,11 @@ const OSD_DISK: &str = "d2";
 
 pub(super) fn run(checks: &mut Checks, lab: &Lab, extent: Extent) -> Result<()> {
     let servers = three_servers(checks, lab)?;
-    // With Ceph it takes two minutes more; without it the fleet must know that there is none.
-    let cluster = match extent {
-        Extent::Whole => Some(checks.need("an OSD runs on each server", || {
-            let cluster = Cluster::up(lab)?;
-            cluster.add_osds(&servers, OSD_DISK)?;
-            Ok(cluster)
-        })?),
-        Extent::Core => None,
-    };
+    let cluster = checks.need("an OSD runs on each server", || {
+        let cluster = Cluster::up(lab)?;
+        cluster.add_osds(&servers, OSD_DISK)?;
+        Ok(cluster)
+    })?;
     let fleet = checks.need("a coordinator answers in the namespace", || {
         Fleet::create(lab)
     })?;
@@ -37,12 +34,15 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, extent: Extent) -> Result<()> 
     })?;
     facts::prepare(checks, lab)?;
     install::run(checks, lab, &fleet, &ansible)?;
-    facts::run(checks, lab, &fleet, &ansible, cluster.as_ref());
+    facts::run(checks, lab, &fleet, &ansible, &cluster);
     loss::run(checks, lab, &fleet, extent)?;
     if extent == Extent::Whole {
         packages::run(checks, lab, &fleet, &ansible)?;
     }
     end::run(checks, lab, &fleet, &ansible);
+    if extent == Extent::Whole {
+        packages::coordinator_goes(checks, lab, &ansible)?;
+    }
     Ok(())
 }
 
