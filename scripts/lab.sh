@@ -5,26 +5,35 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-case ${1:-} in
-up | test)
-    scripts/setup.sh build lab
+lab=${CARGO_TARGET_DIR:-target}/debug/lab
+build() {
+    scripts/setup.sh "$@"
     cargo build --locked --quiet -p h8lio-lab
-    # What is rolled out is what is shipped. Only the lab's own checks do without.
-    if [[ $1 == test && " $* " != *" --stage lab "* ]]; then
+}
+
+case ${1:-} in
+up)
+    build build lab
+    ;;
+test)
+    build build lab
+    # What is rolled out is what is shipped; a stage that rolls nothing out needs no packages.
+    needed=$("$lab" "$@" --packages)
+    if [[ $needed == needed ]]; then
         scripts/setup.sh packages
         scripts/packages.sh
     fi
     ;;
 ceph | kube)
     # The quick cluster and the programs of Kubernetes need no lab that is up.
-    if [[ ! -x ${CARGO_TARGET_DIR:-target}/debug/lab ]]; then
-        scripts/setup.sh build lab
-        cargo build --locked --quiet -p h8lio-lab
-    fi
+    [[ -x $lab ]] || build build lab
     ;;
 down)
-    # Without a lab program there was never a lab.
-    [[ -x ${CARGO_TARGET_DIR:-target}/debug/lab ]] || exit 0
+    if [[ ! -x $lab ]]; then
+        # Without a record nothing was ever started; with one its program is needed to end it.
+        compgen -G '.lab/*/run/*.json' >/dev/null || exit 0
+        build build
+    fi
     ;;
 esac
-exec "${CARGO_TARGET_DIR:-target}/debug/lab" "$@"
+exec "$lab" "$@"

@@ -156,13 +156,14 @@ if [[ -n $packages && $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
         *) ordinary+=("$name") ;;
         esac
     done
-    # What could not be installed is listed below with its reason.
+    # What could not be installed is listed below with its reason. The release's own packages go
+    # first: a library that came from backports for the others would stand in their way.
+    if [[ ${#ordinary[@]} -gt 0 ]]; then
+        install "" "${ordinary[@]}" || say "apt could not install all of them"
+    fi
     if [[ ${#newer[@]} -gt 0 ]]; then
         from=$(backports) || say "no source of backports could be made from this machine's own"
         install "$from" "${newer[@]}" || say "apt could not install all of them"
-    fi
-    if [[ ${#ordinary[@]} -gt 0 ]]; then
-        install "" "${ordinary[@]}" || say "apt could not install all of them"
     fi
     packages=$(missing)
 fi

@@ -23,6 +23,10 @@ key=$({ echo "$python"; cat "$wanted"; } | sha256sum | cut -c1-16)
 root=${XDG_CACHE_HOME:-$HOME/.cache}/h8lio/venvs
 place=$root/$1-$key
 
+# Whoever asks for the same one meanwhile waits.
+mkdir -p "$root"
+exec 9>"$root/.$1-$key.lock"
+flock 9
 if [[ ! -e $place/complete ]]; then
     echo "making the Python environment '$1' (once; about a minute)" >&2
     # Its programs name it by its path, so it is made where it stays; the mark at its end says that
@@ -33,4 +37,5 @@ if [[ ! -e $place/complete ]]; then
         fail "pip could not install what $wanted names; the lines above say why"
     touch "$place/complete"
 fi
+exec 9>&-
 echo "$place/bin"

@@ -72,6 +72,8 @@ def ansible(fleet):
     def run(program, *arguments, **options):
         environment = dict(os.environ, PATH=str(fleet.folder) + ":" + os.environ["PATH"])
         environment["ANSIBLE_PYTHON_INTERPRETER"] = sys.executable
+        if (fleet.folder / "ansible.cfg").exists():
+            environment["ANSIBLE_CONFIG"] = str(fleet.folder / "ansible.cfg")
         done = subprocess.run(
             [program] + [str(a) for a in arguments],
             cwd=str(fleet.folder),

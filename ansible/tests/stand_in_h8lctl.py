@@ -89,6 +89,11 @@ def answer(state, words):
 def main():
     with open(sys.argv[1]) as f:
         state = json.load(f)
+    if state.get("down_for"):
+        state["down_for"] -= 1
+        with open(sys.argv[1], "w") as f:
+            json.dump(state, f)
+        fail(5, "no coordinator answers")
     if state.get("down"):
         fail(5, "no coordinator answers")
     printed = json.dumps(answer(state, sys.argv[2:]))

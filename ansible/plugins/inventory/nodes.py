@@ -11,6 +11,9 @@ description:
   - Reads the nodes from the coordinator through h8lctl. Every node is a host.
   - "Hosts are grouped by what the coordinator knows: C(h8lio_online), C(h8lio_role_storage),
     C(h8lio_rack_r1) and so on. What the coordinator calls the node is in variables C(h8lio_*)."
+  - What agents and operators wrote is data for Ansible and never a template.
+  - A coordinator that does not answer is an error. Ansible itself goes on without the file all the same,
+    unless C(any_unparsed_is_failed = true) stands in section C([inventory]) of C(ansible.cfg).
   - The file must be called C(*.h8lio.yml) or C(*.h8lio.yaml).
 author: The h8lio authors
 version_added: 0.1.0
@@ -46,10 +49,12 @@ keyed_groups:
 """
 
 import ipaddress
+import re
 
 from ansible.errors import AnsibleParserError
 from ansible.module_utils.common.text.converters import to_text
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
+from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.h8lio.fleet.plugins.module_utils.h8lctl import H8lctl, H8lctlError
 
 # Variables of a host and the keys of `h8lctl node list` that they come from.
@@ -66,6 +71,27 @@ VARIABLES = {
     "h8lio_conditions": "conditions",
     "h8lio_agent_version": "agentVersion",
 }
+
+# As the coordinator has it.
+NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?\Z")
+
+# The control node's own names, and names that a pattern would mistake for a group.
+RESERVED = re.compile(r"(localhost|127\.0\.0\.1|all|ungrouped|h8lio|h8lio_.*)\Z")
+
+
+def host_name(name):
+    """A node's name when it can be a host's, else the reason for a person.
+
+    Not every coordinator is honest, and a host called localhost would get what is delegated to the
+    control node, the operator's context among it.
+    """
+    if not NAME.match(name):
+        raise AnsibleParserError("the coordinator calls a node %r, which is no node's name" % name)
+    if RESERVED.match(name):
+        raise AnsibleParserError(
+            "node %s is called as something else is in Ansible; decommission it and enroll it with another name" % name
+        )
+    return name
 
 
 def groups_of(node):
@@ -122,15 +148,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         return address_in(network, ctl.ask("node", "show", node["id"])) if network else None
 
     def _add(self, node, address):
-        host = self.inventory.add_host(node["name"])
+        host = self.inventory.add_host(host_name(node["name"]))
         for group in groups_of(node):
             name = self._sanitize_group_name(group)
             self.inventory.add_group(name)
             self.inventory.add_child(name, host)
         for variable, key in VARIABLES.items():
-            self.inventory.set_variable(host, variable, node.get(key))
+            self.inventory.set_variable(host, variable, wrap_var(node.get(key)))
         if address:
-            self.inventory.set_variable(host, "ansible_host", address)
+            self.inventory.set_variable(host, "ansible_host", wrap_var(address))
         variables = self.inventory.get_host(host).get_vars()
         strict = self.get_option("strict")
         self._set_composite_vars(self.get_option("compose"), variables, host, strict=strict)

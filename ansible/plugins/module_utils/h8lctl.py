@@ -7,11 +7,15 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import copy
 import json
 import subprocess
 
 # What h8lctl's exit codes mean is documented with it (docs/h8lctl.md).
 NOT_FOUND = 3
+NO_ANSWER = 5
+# 1 is also how a coordinator says that it cannot do it now.
+MAY_PASS = (1, NO_ANSWER)
 
 
 def argument_spec():
@@ -31,6 +35,11 @@ class H8lctlError(Exception):
         super(H8lctlError, self).__init__(message)
         self.code = code
 
+    @property
+    def may_pass(self):
+        """Whether asking again can help. A wrong option and a missing program stay what they are."""
+        return self.code in MAY_PASS
+
 
 class H8lctl:
     """One operator's view of one fleet."""
@@ -41,12 +50,19 @@ class H8lctl:
             self.command += ["--context-file", context_file]
         if context:
             self.command += ["--context", context]
+        self.seconds = None
 
     @classmethod
     def of(cls, options):
         """From a dictionary that has the options of the fragment."""
         names = ("context_file", "context", "timeout")
         return cls(options["h8lctl"], **dict((n, options[n]) for n in names))
+
+    def within(self, seconds):
+        """The same view, of which each question ends after so many seconds."""
+        view = copy.copy(self)
+        view.seconds = seconds
+        return view
 
     def ask(self, *words):
         """Runs a command and returns what it printed, as data."""
@@ -60,7 +76,10 @@ class H8lctl:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 check=False,
+                timeout=self.seconds,
             )
+        except subprocess.TimeoutExpired:
+            raise H8lctlError("%s: no answer in time" % what, NO_ANSWER)
         except OSError as e:
             raise H8lctlError("cannot run %s: %s; install the package h8lctl where this runs" % (what, e))
         said = done.stderr.decode("utf-8", "replace").strip()

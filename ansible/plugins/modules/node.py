@@ -22,11 +22,19 @@ options:
     required: true
   state:
     description:
-      - V(approved) fails for a node that is not there, is banned or in quarantine, or whose claims differ.
+      - V(approved) fails for a node that is not there, is banned or in quarantine, or whose claims differ;
+        it needs O(serial), O(mac) or O(hostname), unless O(expect_nothing) says otherwise.
       - V(decommissioned) changes nothing when there is no such node.
     type: str
     choices: [approved, decommissioned]
     required: true
+  id:
+    description:
+      - The id that the server's own identity has (M(h8lio.fleet.identity_info)), for V(decommissioned).
+        Only the node that has both O(node) and O(id) is decommissioned; when another has one of them, it fails.
+      - Empty is a server without an identity. Then a node of this name may be another server, and it fails.
+      - Without this option the name alone decides.
+    type: str
   serial:
     description: DMI serial number that it must have claimed.
     type: str
@@ -36,6 +44,10 @@ options:
   hostname:
     description: Hostname that it must have claimed.
     type: str
+  expect_nothing:
+    description: Approve whichever server waits under this name, with nothing to compare.
+    type: bool
+    default: false
   reason:
     description: Why, for the audit log.
     type: str
@@ -73,7 +85,11 @@ from ansible_collections.h8lio.fleet.plugins.module_utils.h8lctl import (
     H8lctlError,
     argument_spec,
 )
-from ansible_collections.h8lio.fleet.plugins.module_utils.membership import EXPECTABLE, why_not_approved
+from ansible_collections.h8lio.fleet.plugins.module_utils.membership import (
+    EXPECTABLE,
+    to_decommission,
+    why_not_approved,
+)
 
 
 def approve(ctl, params, check_mode):
@@ -84,7 +100,7 @@ def approve(ctl, params, check_mode):
     if enrolled:
         return dict(changed=False, node=node)
     claims = ctl.claims(node) if node and any(expect.values()) else None
-    why = why_not_approved(node, expect, claims)
+    why = why_not_approved(node, expect, claims, params["expect_nothing"])
     if why:
         raise H8lctlError("node %s is not approved: %s" % (params["node"], why))
     if not check_mode:
@@ -94,7 +110,11 @@ def approve(ctl, params, check_mode):
 
 def decommission(ctl, params, check_mode):
     """Ends a node's membership."""
-    node = ctl.node(params["node"])
+    try:
+        node = to_decommission(ctl.nodes(), params["node"], params["id"])
+    except ValueError as e:
+        advice = "compare, then h8lctl node decommission %s, or leave it as it is" % params["node"]
+        raise H8lctlError("nothing is decommissioned: %s; %s" % (e, advice))
     if node is None:
         return dict(changed=False, node={})
     if not check_mode:
@@ -113,9 +133,11 @@ def main():
     spec.update(
         node=dict(type="str", required=True),
         state=dict(type="str", choices=["approved", "decommissioned"], required=True),
+        id=dict(type="str"),
         serial=dict(type="str"),
         mac=dict(type="str"),
         hostname=dict(type="str"),
+        expect_nothing=dict(type="bool", default=False),
         reason=dict(type="str", required=True),
         ticket=dict(type="str"),
     )

@@ -22,6 +22,17 @@ options:
     description: With the inventory, one more question per node.
     type: bool
     default: false
+  wait_for:
+    description:
+      - Asks until O(node) has V(asked) to join, or until it is V(online), and fails when O(wait_seconds)
+        are over, saying how the node is.
+      - A coordinator that does not answer is asked again; a missing program or a wrong option fails at once.
+    type: str
+    choices: [asked, online]
+  wait_seconds:
+    description: How long O(wait_for) waits, counted by the clock and not in questions.
+    type: int
+    default: 120
 attributes:
   check_mode:
     support: full
@@ -32,11 +43,9 @@ EXAMPLES = r"""
 - name: Wait until this server is heard
   h8lio.fleet.node_info:
     node: "{{ inventory_hostname }}"
+    wait_for: online
+    wait_seconds: 60
   delegate_to: localhost
-  register: seen
-  until: seen.nodes | map(attribute='availability') | list == ['Online']
-  retries: 60
-  delay: 1
 """
 
 RETURN = r"""
@@ -47,8 +56,11 @@ nodes:
   returned: always
 """
 
+import time
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.h8lio.fleet.plugins.module_utils.h8lctl import H8lctl, H8lctlError, argument_spec
+from ansible_collections.h8lio.fleet.plugins.module_utils.waiting import reached, wait, why_not_yet
 
 
 def read(ctl, name, inventory):
@@ -59,13 +71,48 @@ def read(ctl, name, inventory):
     return nodes
 
 
+def wait_and_read(ctl, params):
+    """The node once it is as it shall be."""
+    name, wanted = params["node"], params["wait_for"]
+    nodes, failure = wait(
+        lambda left: read(ctl.within(left), name, False),
+        lambda nodes: reached(wanted, nodes),
+        params["wait_seconds"],
+        time.monotonic,
+        time.sleep,
+    )
+    if failure or not reached(wanted, nodes):
+        why = failure or why_not_yet(name, nodes, was_decommissioned(ctl, name))
+        state = {"asked": "has not asked to join", "online": "is not online"}[wanted]
+        raise H8lctlError("%s %s after %d s. %s" % (name, state, params["wait_seconds"], why))
+    return read(ctl, name, True) if params["inventory"] else nodes
+
+
+def was_decommissioned(ctl, name):
+    """Whether the name was a node's that is none any more."""
+    return any(node["name"] == name for node in ctl.nodes(everybody=True))
+
+
 def main():
     spec = argument_spec()
-    spec.update(node=dict(type="str"), inventory=dict(type="bool", default=False))
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    spec.update(
+        node=dict(type="str"),
+        inventory=dict(type="bool", default=False),
+        wait_for=dict(type="str", choices=["asked", "online"]),
+        wait_seconds=dict(type="int", default=120),
+    )
+    module = AnsibleModule(
+        argument_spec=spec,
+        supports_check_mode=True,
+        required_by=dict(wait_for=["node"]),
+    )
     params = module.params
     try:
-        nodes = read(H8lctl.of(params), params["node"], params["inventory"])
+        ctl = H8lctl.of(params)
+        if params["wait_for"]:
+            nodes = wait_and_read(ctl, params)
+        else:
+            nodes = read(ctl, params["node"], params["inventory"])
         module.exit_json(changed=False, nodes=nodes)
     except H8lctlError as e:
         module.fail_json(msg=str(e))

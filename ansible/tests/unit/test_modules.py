@@ -97,6 +97,15 @@ def test_another_server_than_the_expected_one_is_not_approved(fleet, ansible):
     assert fleet.calls() == []
 
 
+def test_nobody_is_approved_of_whom_nothing_is_expected_unless_that_is_asked_for(fleet, ansible):
+    fleet.change(nodes=[node("s1", admission="Pending")])
+    anybody = APPROVE.replace("serial: 7XK2F3", "serial: ''")
+    assert "nothing is expected of it" in play(fleet, ansible, anybody, succeeds=False)
+    assert fleet.calls() == []
+    play(fleet, ansible, anybody.replace("serial: ''", "expect_nothing: true"))
+    assert fleet.calls() == ["node approve s1"]
+
+
 def test_a_membership_is_ended_once(fleet, ansible):
     fleet.change(nodes=[node("s1")])
     assert "changed=1" in play(fleet, ansible, GONE)

@@ -1,11 +1,14 @@
 //! A lab: its folder, its namespace, its servers.
 
-use std::fs;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use aws_lc_rs::digest::{SHA256, digest};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 
 use crate::cache::Cache;
 use crate::image::{self, Say};
@@ -13,6 +16,10 @@ use crate::process::Processes;
 use crate::server::{Places, Server, Spec, number_of};
 use crate::space::{Lifetime, Space};
 use crate::ssh::{self, Ssh};
+
+/// Says that a folder is a lab's, so that nothing of another folder is ever removed; and, locked, who
+/// works in it.
+const MARK: &str = ".h8lio-lab";
 
 /// What a lab has in its folder: servers and keys, and the clusters made on them.
 const OURS: &[&str] = &[
@@ -27,6 +34,13 @@ const OURS: &[&str] = &[
     "ssh-key",
     "ssh-key.pub",
 ];
+
+/// A lab's folder that nobody else makes, plays or takes down meanwhile. It ends with the process that
+/// holds it, whatever ends that.
+#[derive(Debug)]
+pub struct Turn {
+    _mark: Flock<File>,
+}
 
 /// A lab that is up.
 #[derive(Debug)]
@@ -59,7 +73,34 @@ impl Lab {
             .mode(0o700)
             .create(&lab.sockets)
             .with_context(|| format!("cannot make {}", lab.sockets.display()))?;
+        is_ours(&lab.sockets)?;
         Ok(lab)
+    }
+
+    /// Keeps others from this folder, which becomes a lab's when it is new or empty.
+    ///
+    /// # Errors
+    /// When another command works in it, or it holds something else.
+    pub fn turn(folder: &Path) -> Result<Turn> {
+        let (folder, _) = prepare(folder)?;
+        let mark = folder.join(MARK);
+        let file = File::options().read(true).write(true).open(&mark);
+        let file = file.with_context(|| format!("cannot open {}", mark.display()))?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(mut held) => {
+                let written = held
+                    .set_len(0)
+                    .and_then(|()| held.write_all(std::process::id().to_string().as_bytes()));
+                written.with_context(|| format!("cannot write {}", mark.display()))?;
+                Ok(Turn { _mark: held })
+            }
+            Err((_, Errno::EWOULDBLOCK)) => bail!(
+                "another command (pid {}) works on the lab in {}; wait for it, or end it",
+                fs::read_to_string(&mark).unwrap_or_default(),
+                folder.display()
+            ),
+            Err((_, e)) => Err(e).with_context(|| format!("cannot lock {}", mark.display())),
+        }
     }
 
     /// The lab that is up in this folder.
@@ -67,7 +108,7 @@ impl Lab {
     /// # Errors
     /// When none is.
     pub fn open(folder: &Path) -> Result<Self> {
-        if !folder.is_dir() {
+        if !folder.join(MARK).is_file() {
             bail!("no lab is up in {}", folder.display());
         }
         let (folder, processes) = prepare(folder)?;
@@ -78,24 +119,26 @@ impl Lab {
     }
 
     /// Stops everything that runs of the lab in this folder, by process id, also what a killed
-    /// run left. Disks and logs stay.
+    /// run left; how many programs that were. Disks and logs stay.
     ///
     /// # Errors
-    /// When something does not stop.
-    pub fn stop(folder: &Path) -> Result<()> {
+    /// When something does not stop, or the folder is not a lab's.
+    pub fn stop(folder: &Path) -> Result<usize> {
         if !folder.is_dir() {
-            return Ok(());
+            return Ok(0);
         }
         let (folder, processes) = prepare(folder)?;
+        let running = processes.all()?.iter().filter(|(_, runs)| *runs).count();
         Space::destroy(&processes)?;
         processes.stop_all()?;
-        remove_all(&sockets_of(&folder))
+        remove_all(&sockets_of(&folder))?;
+        Ok(running)
     }
 
     /// The same, and removes disks and logs. What else is in the folder stays.
     ///
     /// # Errors
-    /// When something does not stop, or its files cannot be removed.
+    /// When something does not stop, its files cannot be removed, or the folder is not a lab's.
     pub fn remove(folder: &Path) -> Result<()> {
         Self::stop(folder)?;
         for ours in OURS {
@@ -191,11 +234,25 @@ impl Lab {
     }
 }
 
-/// The folder with its real path, which names the sockets' folder too.
+/// The folder with its real path, which names the sockets' folder too. A new or empty one becomes a
+/// lab's.
 fn prepare(folder: &Path) -> Result<(PathBuf, Processes)> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let folder =
         fs::canonicalize(folder).with_context(|| format!("cannot resolve {}", folder.display()))?;
+    let mark = folder.join(MARK);
+    if !mark.is_file() {
+        let mut others =
+            fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
+        if others.next().is_some() {
+            bail!(
+                "{} holds something and is not a lab's folder; nothing in it was touched. \
+                 Name a new or empty one with --dir",
+                folder.display()
+            );
+        }
+        fs::write(&mark, "").with_context(|| format!("cannot write {}", mark.display()))?;
+    }
     let processes = Processes::at(&folder)?;
     Ok((folder, processes))
 }
@@ -204,6 +261,16 @@ fn prepare(folder: &Path) -> Result<(PathBuf, Processes)> {
 fn sockets_of(folder: &Path) -> PathBuf {
     let name = hex::encode(digest(&SHA256, folder.as_os_str().as_encoded_bytes()));
     std::env::temp_dir().join(format!("h8lio-lab-{}", &name[..8]))
+}
+
+/// Its name can be guessed, so somebody else may have made it.
+fn is_ours(folder: &Path) -> Result<()> {
+    let found = fs::symlink_metadata(folder)
+        .with_context(|| format!("cannot look at {}", folder.display()))?;
+    if !found.is_dir() || found.uid() != nix::unistd::geteuid().as_raw() {
+        bail!("{} belongs to somebody else", folder.display());
+    }
+    Ok(())
 }
 
 fn remove_all(path: &Path) -> Result<()> {
@@ -216,5 +283,41 @@ fn remove_all(path: &Path) -> Result<()> {
             Err(e).with_context(|| format!("cannot remove {}", path.display()))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_with_something_else_in_it_is_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("servers");
+        fs::write(&file, "mine").expect("a file");
+        for done in [
+            Lab::stop(folder.path()).map(|_| ()),
+            Lab::remove(folder.path()),
+            Lab::turn(folder.path()).map(|_| ()),
+        ] {
+            let text = format!("{:#}", done.expect_err("it is not a lab's"));
+            assert!(text.contains("is not a lab's folder"), "{text}");
+        }
+        assert!(Lab::open(folder.path()).is_err());
+        assert_eq!(fs::read(&file).expect("it is there"), b"mine");
+        assert_eq!(fs::read_dir(folder.path()).expect("a list").count(), 1);
+    }
+
+    #[test]
+    fn two_commands_do_not_work_on_one_lab_at_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let first = Lab::turn(folder.path()).expect("it is free");
+        let text = format!("{:#}", Lab::turn(folder.path()).expect_err("it is taken"));
+        assert!(
+            text.contains(&format!("pid {}", std::process::id())),
+            "{text}"
+        );
+        drop(first);
+        Lab::turn(folder.path()).expect("it is free again");
     }
 }

@@ -63,7 +63,8 @@ impl Parcel {
         pack(&self.folder.path().join("root"), file)
     }
 
-    /// Unpacks it on a server. Folders that are there keep their owners and modes.
+    /// Unpacks it on a server, where it survives a power cut from then on. Folders that are there
+    /// keep their owners and modes.
     ///
     /// # Errors
     /// When the server cannot be reached or has no room.
@@ -71,8 +72,9 @@ impl Parcel {
         let packed = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;
         self.pack(packed.path())?;
         ssh.copy_to(server, packed.path(), THERE, SEND)?;
-        let unpack =
-            format!("tar --extract --no-overwrite-dir --directory=/ --file={THERE} && rm {THERE}");
+        let unpack = format!(
+            "tar --extract --no-overwrite-dir --directory=/ --file={THERE} && rm {THERE} && sync"
+        );
         ssh.run(server, &unpack, SEND).map(|_| ())
     }
 

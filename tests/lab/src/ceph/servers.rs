@@ -124,20 +124,27 @@ impl<'a> Cluster<'a> {
         parcel.send(self.lab.ssh(), server.number())?;
         let spec = server.spec()?;
         let serial = spec.disk(disk)?.serial(server.number());
-        server.run_within(&make_osd(&serial), MAKE_OSD)?;
+        server.run_within(&make_osd(&serial, &self.heart.fsid()), MAKE_OSD)?;
         Ok(())
     }
 }
 
-/// The disk is named by its serial number: kernel names change from boot to boot.
-fn make_osd(serial: &str) -> String {
+/// The disk is named by its serial number: kernel names change from boot to boot. One that has an OSD
+/// of this cluster keeps it; one of another cluster is not touched.
+fn make_osd(serial: &str, fsid: &str) -> String {
     format!(
         "set -eu\n\
          disk=$(lsblk --nodeps --noheadings --output PATH,SERIAL | awk '$2 == \"{serial}\" {{print $1}}')\n\
          [ -n \"$disk\" ] || {{ echo \"no disk with serial number {serial}\" >&2; exit 1; }}\n\
-         # One that is there is listed under its disk.\n\
-         ceph-volume lvm list --format json \"$disk\" | grep -q '\"ceph.osd_id\"' && exit 0\n\
-         ceph-volume lvm create --data \"$disk\"\n"
+         # A disk without any may be an error to it; making one says what is wrong.\n\
+         listed=$(ceph-volume lvm list --format json \"$disk\") || listed=\n\
+         case $listed in\n\
+         *'\"ceph.cluster_fsid\": \"{fsid}\"'*) exit 0 ;;\n\
+         *ceph.cluster_fsid*) echo \"$disk has an OSD of another cluster\" >&2; exit 1 ;;\n\
+         esac\n\
+         ceph-volume lvm create --data \"$disk\"\n\
+         # Its units too are to survive a power cut that comes soon.\n\
+         sync\n"
     )
 }
 

@@ -1,6 +1,6 @@
 //! `lab ceph`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
@@ -46,7 +46,12 @@ const OSDS: u32 = 3;
 
 impl CephCommand {
     /// `open` is the lab with servers; the quick cluster has one of its own beside it.
-    pub(super) fn run(&self, folder: &Path, open: impl FnOnce() -> Result<Lab>) -> Result<()> {
+    pub(super) fn run(
+        &self,
+        folder: Option<&Path>,
+        open: impl FnOnce() -> Result<Lab>,
+    ) -> Result<()> {
+        let quick_folder = folder.unwrap_or(Path::new(super::LOOPBACK));
         match (&self.action, self.loopback) {
             (Action::Up { disk }, false) => up(&open()?, disk),
             (Action::Down, false) => {
@@ -54,10 +59,10 @@ impl CephCommand {
                 Cluster::down(&lab, &running(&lab)?)
             }
             (Action::Run { command }, false) => become_(&Cluster::open(&open()?)?.admin(), command),
-            (Action::Up { .. }, true) => quick_up(&beside(folder)),
-            (Action::Down, true) => quick_down(&beside(folder)),
+            (Action::Up { .. }, true) => quick_up(quick_folder),
+            (Action::Down, true) => quick_down(quick_folder),
             (Action::Run { command }, true) => {
-                become_(&quick(&Lab::open(&beside(folder))?)?.admin(), command)
+                become_(&quick(&Lab::open(quick_folder)?)?.admin(), command)
             }
         }
     }
@@ -75,7 +80,7 @@ fn up(lab: &Lab, disk: &str) -> Result<()> {
         "[{:>5.0} s] OSDs on {disk} are up",
         began.elapsed().as_secs_f64()
     ));
-    say("ask it: lab ceph run ceph -s");
+    say("ask it: scripts/lab.sh ceph run ceph -s");
     Ok(())
 }
 
@@ -90,7 +95,7 @@ fn quick_up(folder: &Path) -> Result<()> {
         "[{:>5.0} s] {OSDS} OSDs are up",
         began.elapsed().as_secs_f64()
     ));
-    say("ask it: lab ceph run --loopback ceph -s");
+    say("ask it: scripts/lab.sh ceph run --loopback ceph -s");
     Ok(())
 }
 
@@ -104,10 +109,6 @@ fn quick_down(folder: &Path) -> Result<()> {
         Loopback::down(folder)?;
     }
     Lab::remove(folder)
-}
-
-fn beside(folder: &Path) -> PathBuf {
-    folder.with_file_name("loopback")
 }
 
 /// The servers that are on; those that are off keep what they have.

@@ -69,6 +69,6 @@ fn up(lab: &Lab) -> Result<()> {
     step("the API server is ready");
     cluster.add_nodes(&running(lab)?)?;
     step("every server is a ready node");
-    say("ask it: lab kube ctl get pods -A");
+    say("ask it: scripts/lab.sh kube ctl get pods -A");
     Ok(())
 }

@@ -9,10 +9,10 @@ mod power;
 mod up;
 
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Parser, Subcommand};
 
 use crate::checks::say;
@@ -20,18 +20,19 @@ use crate::lab::Lab;
 use crate::server::Power;
 use crate::stages;
 
+/// Folders of the three labs that a checkout may have, below the folder that `lab` is run in.
+const HAND: &str = ".lab/hand";
+const TEST: &str = ".lab/test";
+const LOOPBACK: &str = ".lab/loopback";
+
 /// Real servers on one small machine, to be rolled out to, broken and mended.
 #[derive(Debug, Parser)]
 #[command(name = "lab", version)]
 pub struct Cli {
-    /// Where the lab keeps its disks, records and logs
-    #[arg(
-        long,
-        value_name = "FOLDER",
-        default_value = ".lab/hand",
-        global = true
-    )]
-    dir: PathBuf,
+    /// Where the lab keeps its disks, records and logs [default: .lab/hand; for test: .lab/test;
+    /// for the quick Ceph cluster: .lab/loopback]
+    #[arg(long, value_name = "FOLDER", global = true)]
+    dir: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -40,7 +41,8 @@ pub struct Cli {
 enum Command {
     /// Makes the lab, boots its servers and waits for them
     Up(up::Up),
-    /// Stops everything, also what a killed run left; disks go too, logs stay
+    /// Stops everything, also what a killed run left; disks go too, logs stay. With --dir only that
+    /// lab
     Down,
     /// Shows the servers and what else runs
     Status,
@@ -96,6 +98,9 @@ enum Command {
         /// Leave the lab up afterwards: `lab --dir .lab/test status`
         #[arg(long)]
         keep: bool,
+        /// Only say whether `make packages` is needed before
+        #[arg(long, hide = true)]
+        packages: bool,
     },
 }
 
@@ -104,10 +109,11 @@ enum Command {
 /// # Errors
 /// What the command says.
 pub fn run(cli: &Cli) -> Result<()> {
-    let open = || Lab::open(&cli.dir).context("start one with: make lab-up");
+    let dir = cli.dir.clone().unwrap_or_else(|| PathBuf::from(HAND));
+    let open = || Lab::open(&dir).map_err(|e| anyhow!("{e:#}; start one with: make lab-up"));
     match &cli.command {
-        Command::Up(up) => up.run(&cli.dir),
-        Command::Down => down(&cli.dir),
+        Command::Up(up) => up.run(&dir),
+        Command::Down => down(cli.dir.as_deref()),
         Command::Status => status(&open()?),
         Command::Ssh { server, command } => ssh(&open()?, server, command),
         Command::Console { server, log } => console(&open()?, server, *log),
@@ -119,32 +125,57 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Bmc(bmc) => bmc.run(&open()?),
         Command::BmcServe { name } => crate::bmc::handle::serve(open()?, name),
         Command::BmcHook { socket, words } => bmc::hook(socket, words),
-        Command::Ceph(ceph) => ceph.run(&cli.dir, open),
+        Command::Ceph(ceph) => ceph.run(cli.dir.as_deref(), open),
         Command::Kube(kube) => kube.run(open),
         Command::Test {
             stage: Some(stage),
             here: true,
+            packages: false,
             ..
         } => stages::run_here(&open()?, stage),
+        Command::Test {
+            stage, packages, ..
+        } if *packages => {
+            let needed = stages::need_packages(stage.as_deref())?;
+            say(if needed { "needed" } else { "not needed" });
+            Ok(())
+        }
         Command::Test { stage, keep, .. } => {
-            let folder = cli.dir.with_file_name("test");
+            let folder = cli.dir.clone().unwrap_or_else(|| PathBuf::from(TEST));
             stages::run(&folder, stage.as_deref(), *keep)
         }
     }
 }
 
-fn down(folder: &std::path::Path) -> Result<()> {
-    Lab::stop(folder)?;
-    let test = folder.with_file_name("test");
-    Lab::stop(&test)?;
-    for folder in [folder, &test] {
-        let servers = folder.join("servers");
-        if servers.is_dir() {
-            std::fs::remove_dir_all(&servers)
-                .with_context(|| format!("cannot remove {}", servers.display()))?;
+/// Ends the lab in this folder; without one, every lab of this checkout.
+fn down(folder: Option<&Path>) -> Result<()> {
+    let folders = match folder {
+        Some(folder) => vec![folder],
+        None => vec![Path::new(HAND), Path::new(TEST), Path::new(LOOPBACK)],
+    };
+    let mut failed = Vec::new();
+    for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
+        match end(folder) {
+            Ok(ended) => say(&format!("{}: {ended} programs stopped", folder.display())),
+            Err(e) => failed.push(format!("{e:#}")),
         }
     }
-    Ok(())
+    match failed.is_empty() {
+        true => Ok(()),
+        false => bail!("{}", failed.join("; ")),
+    }
+}
+
+/// Stops the lab in this folder and removes its servers' disks; how many programs ran.
+fn end(folder: &Path) -> Result<usize> {
+    let _turn = Lab::turn(folder)?;
+    let ended = Lab::stop(folder)?;
+    let servers = folder.join("servers");
+    if servers.is_dir() {
+        std::fs::remove_dir_all(&servers)
+            .with_context(|| format!("cannot remove {}", servers.display()))?;
+    }
+    Ok(ended)
 }
 
 fn status(lab: &Lab) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Args;
 
 use crate::bmc::Bmc;
@@ -38,7 +38,17 @@ impl Up {
                 began.elapsed().as_secs_f64()
             ));
         };
+        let _turn = Lab::turn(folder)?;
         let lab = Lab::create(folder, Lifetime::Kept)?;
+        self.boot(&lab, &step)
+            .context("the lab stays up as it is, to be looked at; end it with: make lab-down")?;
+        say(
+            "scripts/lab.sh: status · ssh s1 · console s1 (serial line) · bmc s1 · power s1 off · --help",
+        );
+        Ok(())
+    }
+
+    fn boot(&self, lab: &Lab, step: &dyn Fn(&str)) -> Result<()> {
         for number in 1..=self.servers {
             let spec = Spec {
                 release: self.release,
@@ -46,8 +56,8 @@ impl Up {
                 memory_mib: self.memory,
                 ..Spec::new(number)
             };
-            let server = lab.add_server(&spec, &step)?;
-            Bmc::add(&server, &lab)?;
+            let server = lab.add_server(&spec, step)?;
+            Bmc::add(&server, lab)?;
             server.start()?;
         }
         step("the servers boot");
@@ -55,9 +65,6 @@ impl Up {
             server.wait_for_ssh()?;
             step(&format!("{} answers", server.name()));
         }
-        say(
-            "status: lab status · log in: lab ssh s1 · serial line: lab console s1 · BMC: lab bmc s1",
-        );
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
-//! Ansible as an operator runs it: the collection of this checkout, installed from its file, and
-//! the oldest ansible-core that it promises to work with.
+//! Ansible as an operator runs it: the collection of this checkout, installed from its file, by an
+//! ansible-core that it promises to work with.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -54,6 +54,23 @@ impl Recap {
     }
 }
 
+/// Which ansible-core runs: the ends of the range that the collection promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnsibleCore {
+    Oldest,
+    Newest,
+}
+
+impl AnsibleCore {
+    /// The name of its requirements in `ansible/requirements`.
+    fn requirements(self) -> &'static str {
+        match self {
+            Self::Oldest => "oldest",
+            Self::Newest => "newest",
+        }
+    }
+}
+
 /// Ansible with its inventory.
 #[derive(Debug)]
 pub struct Ansible<'a> {
@@ -66,13 +83,14 @@ impl<'a> Ansible<'a> {
     pub(super) fn new(
         lab: &'a Lab,
         fleet: &Path,
+        core: AnsibleCore,
         packages: &Packages,
         ctl: &Ctl<'_>,
     ) -> Result<Self> {
         let folder = fleet.join("ansible");
         std::fs::create_dir_all(&folder)?;
         let mut venv = command("scripts/venv.sh");
-        venv.arg("oldest");
+        venv.arg(core.requirements());
         let programs = PathBuf::from(run(venv, LIMIT)?);
         let ansible = Self {
             lab,

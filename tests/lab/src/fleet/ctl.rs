@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::clock::until;
@@ -132,14 +134,29 @@ impl<'a> Ctl<'a> {
     /// # Errors
     /// When the coordinator does not answer.
     pub fn events_since(&self, seq: u64, node: &str) -> Result<(Vec<String>, u64)> {
+        let events = self.all_events_since(seq)?;
+        let last = events.iter().map(|event| event.seq).max();
+        let of_node = events.into_iter().filter(|event| event.is_of(node));
+        Ok((
+            of_node.map(|event| event.reason).collect(),
+            last.unwrap_or(seq),
+        ))
+    }
+
+    /// Reason and time of the same events, in their order. The times are the coordinator's own.
+    ///
+    /// # Errors
+    /// When the coordinator does not answer.
+    pub fn timed_events_since(&self, seq: u64, node: &str) -> Result<Vec<(String, Timestamp)>> {
+        let mut events = self.all_events_since(seq)?;
+        events.sort_by_key(|event| event.seq);
+        let of_node = events.into_iter().filter(|event| event.is_of(node));
+        Ok(of_node.map(|event| (event.reason, event.at)).collect())
+    }
+
+    fn all_events_since(&self, seq: u64) -> Result<Vec<Event>> {
         let events = self.ask(&["event", "list", "--after", &seq.to_string()])?;
-        let events = events.as_array().context("event list is no list")?;
-        let last = events.iter().filter_map(|e| e["seq"].as_u64()).max();
-        let reasons = events
-            .iter()
-            .filter(|event| event["nodeName"] == node)
-            .filter_map(|event| event["reason"].as_str().map(str::to_owned));
-        Ok((reasons.collect(), last.unwrap_or(seq)))
+        serde_json::from_value(events).context("event list is no list of events")
     }
 
     fn command(&self, options: &[&str], words: &[&str]) -> std::process::Command {
@@ -147,5 +164,22 @@ impl<'a> Ctl<'a> {
         command.args(options).args(words);
         command.env("H8LIO_CONTEXT_FILE", &self.context);
         command
+    }
+}
+
+/// An event, as far as the lab looks at it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    seq: u64,
+    at: Timestamp,
+    reason: String,
+    #[serde(default)]
+    node_name: Option<String>,
+}
+
+impl Event {
+    fn is_of(&self, node: &str) -> bool {
+        self.node_name.as_deref() == Some(node)
     }
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-pub use self::ansible::{Ansible, Recap};
+pub use self::ansible::{Ansible, AnsibleCore, Recap};
 pub use self::ctl::Ctl;
 pub use self::packages::Packages;
 use crate::lab::Lab;
@@ -67,8 +67,8 @@ impl<'a> Fleet<'a> {
     ///
     /// # Errors
     /// When its environment cannot be made.
-    pub fn ansible(&self) -> Result<Ansible<'a>> {
-        Ansible::new(self.lab, &self.folder, &self.packages, &self.ctl)
+    pub fn ansible(&self, core: AnsibleCore) -> Result<Ansible<'a>> {
+        Ansible::new(self.lab, &self.folder, core, &self.packages, &self.ctl)
     }
 
     fn programs(&self) -> PathBuf {

@@ -82,7 +82,9 @@ impl Packages {
         Ok(to.join("usr/bin"))
     }
 
-    /// The same package with another version, as the next release would have it.
+    /// The same package with another version, as the next release would have it: in each of its
+    /// configuration files a comment says so, and so a file that an administrator changed too is a
+    /// conflict that dpkg has to decide.
     ///
     /// # Errors
     /// When it cannot be made.
@@ -95,6 +97,13 @@ impl Packages {
         let text = std::fs::read_to_string(&control)?;
         let old = format!("Version: {}", self.version(name)?);
         std::fs::write(&control, text.replace(&old, &format!("Version: {version}")))?;
+        for path in configuration_files(&tree)? {
+            let mut text = std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            text.push_str(&Self::comment_of(version));
+            text.push('\n');
+            std::fs::write(&path, text)?;
+        }
         let file = to.join(format!("{name}_{version}.deb"));
         let mut build = command("dpkg-deb");
         // What is measured here is not how well it is packed.
@@ -104,4 +113,23 @@ impl Packages {
         std::fs::remove_dir_all(&tree)?;
         Ok(file)
     }
+
+    /// The comment in the configuration files of such a version.
+    pub fn comment_of(version: &str) -> String {
+        format!("# as in {version}")
+    }
+}
+
+/// Those of an unpacked package, where they are in its tree.
+fn configuration_files(tree: &Path) -> Result<Vec<PathBuf>> {
+    let list = tree.join("DEBIAN/conffiles");
+    if !list.exists() {
+        return Ok(Vec::new());
+    }
+    let list = std::fs::read_to_string(&list)?;
+    let files = list.lines().map(|line| line.trim_start_matches('/'));
+    Ok(files
+        .filter(|line| !line.is_empty())
+        .map(|line| tree.join(line))
+        .collect())
 }

@@ -85,7 +85,9 @@ pub(crate) fn overlay(image: &Path, disk: &Path) -> Result<()> {
 fn recipe(kind: &str, root: &Made) -> Recipe {
     let mut recipe = Recipe::new(&format!("{kind}-{}", root.release))
         .with("root", &root.key)
-        .with("partitions", format!("{PARTITIONS:?}"))
+        // How it is made: another option of a tool is another disk.
+        .with("making", include_str!("disk.rs"))
+        .with("finishing", include_str!("finish.rs"))
         .with("setup", files::SETUP);
     for (path, mode, content) in files::all() {
         recipe = recipe.with(&path, format!("{mode:o} {content}"));

@@ -88,7 +88,8 @@ pub(super) fn get(cache: &Cache, release: Release, say: Say<'_>) -> Result<Made>
     let packages = packages.join(",");
     let recipe = Recipe::new(&format!("root-{release}"))
         .with("packages", &packages)
-        .with("preseed", PRESEED);
+        // How it is made: a change of its arguments is another root.
+        .with("making", include_str!("root.rs"));
     let folder = cache.entry(&recipe, |folder| {
         say(&format!(
             "making the root of Debian {release} (about two minutes)"

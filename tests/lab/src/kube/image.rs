@@ -18,14 +18,14 @@ pub(super) const PAUSE: &str = "lab.local/pause:1";
 pub(super) const BUSYBOX: &str = "lab.local/busybox:1";
 
 /// Where the program lies in it.
-pub(super) const PLACE: &str = "/bin/busybox";
+const PLACE: &str = "/bin/busybox";
 
 /// Debian's `busybox-static`.
 const BUSYBOX_PROGRAM: &str = "/usr/bin/busybox";
 
 /// The names that pods of the lab call it by.
 const APPLETS: &[&str] = &[
-    "sh", "sleep", "httpd", "wget", "cat", "echo", "ls", "ip", "nc", "hostname",
+    "sh", "sleep", "httpd", "cat", "echo", "ls", "ip", "nc", "hostname",
 ];
 
 /// The image of one static program.

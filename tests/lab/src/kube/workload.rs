@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use super::{Kubectl, image};
@@ -101,15 +101,25 @@ impl Workload {
         }
     }
 
-    /// Fetches a file from a pod, out of another one.
+    /// Fetches a file from a pod, out of another one: its list of hosts, which names its address.
+    /// Not with wget, which looks names up even where there are none, and crashes as a static
+    /// program.
     ///
     /// # Errors
-    /// When it is not reached within ten seconds.
+    /// When it is not reached within ten seconds, or another one answers.
     pub fn fetch(kubectl: &Kubectl, from: &Pod, to: &Pod) -> Result<()> {
-        let url = format!("http://{}:{PORT}{}", to.address, image::PLACE);
-        let wget = ["/bin/wget", "-q", "-T", "10", "-O", "/dev/null", &url];
-        let words = [&["exec", &from.name, "--"][..], &wget].concat();
-        kubectl.tell(&words).map(|_| ())
+        let request = format!(
+            "printf 'GET /etc/hosts HTTP/1.0\\r\\n\\r\\n' | /bin/nc -w 10 {} {PORT}",
+            to.address
+        );
+        let answer = kubectl.tell(&["exec", &from.name, "--", "/bin/sh", "-c", &request])?;
+        ensure!(
+            answer.contains(" 200 ") && answer.contains(&to.address),
+            "{} answers {} with {answer:?}",
+            to.address,
+            from.name
+        );
+        Ok(())
     }
 
     /// Empties a server of pods as an operator does, within a limit. It stays cordoned.

@@ -13,7 +13,14 @@ use super::Record;
 
 /// Whether this very process runs; one that ended and waits to be reaped does not.
 pub(super) fn is(record: &Record) -> bool {
-    started(record.pid) == Some(record.started)
+    started(record.pid) == Some(record.started) && boot().is_ok_and(|boot| boot == record.boot)
+}
+
+/// The boot of this machine; a record may outlive it.
+pub(super) fn boot() -> Result<String> {
+    let file = "/proc/sys/kernel/random/boot_id";
+    let id = fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
+    Ok(id.trim().to_owned())
 }
 
 /// The id to signal a process with: inside its namespace its own id there.

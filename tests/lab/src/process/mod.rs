@@ -47,8 +47,10 @@ pub struct Record {
     pub pid: i32,
     /// Its id in its own process namespace; the same when that is the machine's.
     pub inside: i32,
-    /// Start in clock ticks since boot: with the id it names one process for ever.
+    /// Start in clock ticks since boot: with the id it names one process of this boot for ever.
     pub started: u64,
+    /// The machine's boot it belongs to.
+    pub boot: String,
     /// Id and start of the program that waits for it outside, where one brought it inside.
     pub wrapper: Option<(i32, u64)>,
     pub log: PathBuf,
@@ -120,6 +122,7 @@ impl Processes {
             pid: found.pid,
             inside: found.inside,
             started: found.started,
+            boot: alive::boot()?,
             wrapper: found.wrapper,
             log,
         };
@@ -297,19 +300,25 @@ const CLOSE: &str = "for fd in /proc/self/fd/*; do fd=${fd##*/}; \
                      if [ \"$fd\" -gt 2 ]; then eval \"exec $fd>&-\"; fi; done; exec \"$@\"";
 
 fn closing(command: &Command) -> Command {
-    let mut closing = self::command("bash");
-    closing.args(["-c", CLOSE, "lab"]);
-    closing.arg(command.get_program()).args(command.get_args());
+    through("bash", &["-c", CLOSE, "lab"], command)
+}
+
+/// The same command, started by a program that becomes it; where it runs and what it is told by its
+/// environment stay.
+fn through(program: &str, words: &[&str], command: &Command) -> Command {
+    let mut through = self::command(program);
+    through.args(words);
+    through.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
-            Some(value) => closing.env(name, value),
-            None => closing.env_remove(name),
+            Some(value) => through.env(name, value),
+            None => through.env_remove(name),
         };
     }
     if let Some(folder) = command.get_current_dir() {
-        closing.current_dir(folder);
+        through.current_dir(folder);
     }
-    closing
+    through
 }
 
 /// What was started: the child, or the child's child.

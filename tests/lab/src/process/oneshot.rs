@@ -15,6 +15,10 @@ use crate::clock::now;
 /// How often an end is looked for: tools that take milliseconds are called by the hundred.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// What may take longer than this is held in a namespace of its own, which ends with us: nobody else
+/// would end it, nor what it started, when this command is interrupted or killed.
+const HELD_ABOVE: Duration = Duration::from_secs(60);
+
 /// Runs a command to its end and takes what it says.
 ///
 /// # Errors
@@ -26,7 +30,11 @@ pub fn output(command: Command, limit: Duration) -> Result<Output> {
 }
 
 /// The same, for a command that a person knows by another name.
-fn output_of(shown: &str, mut command: Command, limit: Duration) -> Result<Output> {
+fn output_of(shown: &str, command: Command, limit: Duration) -> Result<Output> {
+    let mut command = match limit > HELD_ABOVE {
+        true => held(command),
+        false => command,
+    };
     command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -58,6 +66,22 @@ fn output_of(shown: &str, mut command: Command, limit: Duration) -> Result<Outpu
         }
         std::thread::sleep(LOOK);
     }
+}
+
+/// The command as the first process of a process namespace that the kernel ends when our thread
+/// ends, and its mounts with it. What enters the lab's namespace ends with that instead. Making one
+/// takes root; a user without it gets the command itself ended, not its children.
+pub(super) fn held(command: Command) -> Command {
+    if super::wraps(&command) {
+        return command;
+    }
+    let mut words = vec!["--pdeathsig", "KILL"];
+    if nix::unistd::geteuid().is_root() {
+        // Mounts too: a root that is being made has the machine's devices in it.
+        words.extend(["unshare", "--mount", "--propagation=private"]);
+        words.extend(["--pid", "--fork", "--kill-child=KILL", "--"]);
+    }
+    super::through("setpriv", &words, &command)
 }
 
 /// Runs a command that must succeed, and returns what it printed.

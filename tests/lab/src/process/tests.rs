@@ -27,6 +27,43 @@ fn a_program_is_found_and_stopped_by_whoever_reads_its_record() {
 }
 
 #[test]
+fn a_record_of_another_boot_is_nobodys() {
+    let (_folder, processes) = processes();
+    let record = processes.start("sleeper", shell("sleep 600"));
+    let record = record.expect("it starts");
+    let of_another = Record {
+        boot: "11111111-2222-3333-4444-555555555555".to_owned(),
+        ..record.clone()
+    };
+    assert!(alive::is(&record) && !alive::is(&of_another));
+    processes.stop("sleeper").expect("it ends");
+}
+
+#[test]
+fn what_takes_long_ends_with_whoever_waits_for_it() {
+    // A child of the child: it too would be left behind.
+    let name = format!("600.{}", std::process::id());
+    let script = format!("sleep {name} & wait");
+    let sleeps = |wanted: bool| {
+        let seen = fs::read_dir("/proc").expect("/proc").any(|entry| {
+            let line = entry.map(|entry| fs::read(entry.path().join("cmdline")));
+            let line = line.ok().and_then(Result::ok).unwrap_or_default();
+            line == format!("sleep\0{name}\0").as_bytes()
+        });
+        Ok((seen == wanted).then_some(()))
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let child = oneshot::held(shell(&script)).spawn().expect("it starts");
+            until("it sleeps", END_WITHIN, || sleeps(true)).expect("it runs");
+            // Nobody waits for it any more.
+            drop(child);
+        });
+    });
+    until("nothing of it is left", END_WITHIN, || sleeps(false)).expect("it ended");
+}
+
+#[test]
 fn a_program_that_ignores_sigterm_is_killed() {
     let (_folder, processes) = processes();
     let script = "trap '' TERM; echo ready; while :; do sleep 0.1; done";

@@ -11,7 +11,7 @@ mod qmp;
 mod spec;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ impl<'a> Server<'a> {
                 .with_context(|| format!("cannot remove {}", folder.display()))?;
         }
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        crate::image::overlay(image, &places.os())?;
+        crate::image::overlay(&own_base(image, &places.base())?, &places.os())?;
         if spec.flavour.has_uefi() {
             fs::copy(arguments::VARIABLES, places.variables())
                 .with_context(|| format!("cannot copy {}", arguments::VARIABLES))?;
@@ -133,5 +133,17 @@ impl<'a> Server<'a> {
         let mut qmp = Qmp::connect(&self.places().monitor())
             .with_context(|| format!("is {} on?", self.name()))?;
         qmp.call(command, arguments)
+    }
+}
+
+/// The image under a name of the server's own, so that it stays when the cache forgets it. Across
+/// file systems it keeps the cache's name.
+fn own_base(image: &Path, base: &Path) -> Result<PathBuf> {
+    match fs::hard_link(image, base) {
+        Ok(()) => Ok(base.to_owned()),
+        Err(e) if e.kind() == std::io::ErrorKind::CrossesDevices => Ok(image.to_owned()),
+        Err(e) => {
+            Err(e).with_context(|| format!("cannot link {} to {}", base.display(), image.display()))
+        }
     }
 }

@@ -29,6 +29,11 @@ impl Places {
         self.folder.join("server.json")
     }
 
+    /// The image that its boot disk is a layer over; never written to.
+    pub(super) fn base(&self) -> PathBuf {
+        self.folder.join("base.raw")
+    }
+
     /// What the server has written to its boot disk, above the image.
     pub fn os(&self) -> PathBuf {
         self.folder.join("os.qcow2")

@@ -1,14 +1,14 @@
 //! Power: on, off, cut, reset, and the two ways to freeze.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
 use super::{Qmp, Server, arguments};
-use crate::clock::until;
+use crate::clock::{now, until};
 use crate::space::Network;
 
 /// QEMU listens on its monitor long before the server boots.
@@ -16,6 +16,9 @@ const MONITOR_WITHIN: Duration = Duration::from_secs(30);
 
 /// A boot takes half a minute alone and three times that beside others.
 pub const BOOT_WITHIN: Duration = Duration::from_secs(6 * 60);
+
+/// Longer than a server needs to act upon its button.
+const PRESS_AGAIN_AFTER: Duration = Duration::from_secs(20);
 
 /// systemd waits 90 s for a service that does not stop.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(180);
@@ -102,14 +105,26 @@ impl Server<'_> {
         Ok(())
     }
 
-    /// Presses the power button, and waits until the server has switched itself off.
+    /// Presses the power button, and waits until the server has switched itself off. A server
+    /// answers ssh before it has found its button, so the button is pressed again.
     ///
     /// # Errors
     /// When it stays on.
     pub fn shut_down(&self) -> Result<()> {
-        self.qmp("system_powerdown", &json!({}))?;
+        let mut pressed = None::<Instant>;
         until(&format!("{} is off", self.name()), SHUTDOWN_WITHIN, || {
-            Ok((self.power()? == Power::Off).then_some(()))
+            if self.power()? == Power::Off {
+                return Ok(Some(()));
+            }
+            if pressed.is_none_or(|at| at.elapsed() > PRESS_AGAIN_AFTER) {
+                // It may end between the look and the press.
+                let done = self.qmp("system_powerdown", &json!({}));
+                if pressed.is_none() {
+                    done?;
+                }
+                pressed = Some(now());
+            }
+            Ok(None)
         })?;
         self.lab.ssh().forget(self.number);
         Ok(())

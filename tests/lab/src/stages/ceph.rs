@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use serde_json::Value;
 
 use super::{Extent, three_servers};
 use crate::ceph::servers::Cluster;
@@ -80,7 +81,7 @@ fn data_survives_a_power_cut(checks: &mut Checks, cluster: &Cluster<'_>, servers
             std::fs::write(file.path(), vec![7_u8; 1_000_000])?;
             let from = file.path().display().to_string();
             admin.rados(&["--pool", "lab", "put", "thing", &from], SETTLE)?;
-            let (yes, answer) = admin.may(&["osd", "ok-to-stop", "0", "1"])?;
+            let (yes, answer) = may_stop(cluster, &servers[..2])?;
             ensure!(!yes, "the other two may stop: {answer}");
             Ok("written with two of three".to_owned())
         },
@@ -95,6 +96,25 @@ fn data_survives_a_power_cut(checks: &mut Checks, cluster: &Cluster<'_>, servers
             Ok(pgs.to_string())
         },
     );
+    // The "no" above was about these very two: with all three, one of them may.
+    checks.check("the OSD of one server may stop again", || {
+        let (yes, answer) = may_stop(cluster, &servers[..1])?;
+        ensure!(yes, "it may not: {answer}");
+        Ok(String::new())
+    });
+}
+
+/// Whether all OSDs of these servers may stop together. Which ids they have depends on who was
+/// first.
+fn may_stop(cluster: &Cluster<'_>, servers: &[Server<'_>]) -> Result<(bool, Value)> {
+    let mut words = vec!["osd".to_owned(), "ok-to-stop".to_owned()];
+    for server in servers {
+        let osds = cluster.osds_of(&server.name())?;
+        ensure!(!osds.is_empty(), "{} has no OSD", server.name());
+        words.extend(osds.iter().map(u64::to_string));
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    cluster.admin().may(&words)
 }
 
 fn the_cluster_goes(checks: &mut Checks, lab: &Lab, servers: &[Server<'_>]) {

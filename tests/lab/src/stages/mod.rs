@@ -9,6 +9,7 @@ mod kube;
 mod lab;
 mod rollout;
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -34,6 +35,8 @@ pub struct Stage {
     pub name: &'static str,
     /// Whether a part of it runs when no stage is named.
     pub core: bool,
+    /// Whether it rolls out what `make packages` builds.
+    pub packages: bool,
     pub run: fn(&mut Checks, &Lab, Extent) -> Result<()>,
 }
 
@@ -42,39 +45,65 @@ pub const ALL: &[Stage] = &[
     Stage {
         name: "bmc",
         core: true,
+        packages: false,
         run: bmc::run,
     },
     Stage {
         name: "ceph-loopback",
         core: true,
+        packages: false,
         run: ceph_loopback::run,
     },
     Stage {
         name: "lab",
         core: true,
+        packages: false,
         run: lab::run,
     },
     Stage {
         name: "flavours",
         core: false,
+        packages: true,
         run: flavours::run,
     },
     Stage {
         name: "rollout",
         core: true,
+        packages: true,
         run: rollout::run,
     },
     Stage {
         name: "ceph",
         core: false,
+        packages: false,
         run: ceph::run,
     },
     Stage {
         name: "kube",
         core: false,
+        packages: false,
         run: kube::run,
     },
 ];
+
+/// Folder for the logs of failed stages, one each.
+const FAILED: &str = "failed";
+
+/// Those that `lab test` plays: the one of this name, or all that have a core.
+fn chosen(wanted: Option<&str>) -> Result<Vec<&'static Stage>> {
+    match wanted {
+        Some(name) => Ok(vec![named(name)?]),
+        None => Ok(ALL.iter().filter(|stage| stage.core).collect()),
+    }
+}
+
+/// Whether one of them rolls out what `make packages` builds.
+///
+/// # Errors
+/// When there is no such stage.
+pub fn need_packages(wanted: Option<&str>) -> Result<bool> {
+    Ok(chosen(wanted)?.iter().any(|stage| stage.packages))
+}
 
 /// Runs the stage of this name, or the core of all; each in a fresh lab below `folder`, which
 /// ends with it. With `keep` the lab stays up, for a person to look at, until the next run.
@@ -82,14 +111,13 @@ pub const ALL: &[Stage] = &[
 /// # Errors
 /// When there is no such stage, or one fails; the others are run all the same.
 pub fn run(folder: &Path, wanted: Option<&str>, keep: bool) -> Result<()> {
-    let stages = match wanted {
-        Some(name) => vec![named(name)?],
-        None => ALL.iter().filter(|stage| stage.core).collect(),
-    };
+    let stages = chosen(wanted)?;
     let extent = match wanted {
         Some(_) => Extent::Whole,
         None => Extent::Core,
     };
+    let _turn = Lab::turn(folder)?;
+    forget_failures(folder)?;
     let began = now();
     let mut failed = Vec::new();
     for stage in stages {
@@ -140,11 +168,35 @@ fn run_one(folder: &Path, stage: &Stage, extent: Extent, keep: bool) -> Result<(
     });
     // What fails without being a check is printed and counted by `need`.
     let done = lab.and_then(|lab| (stage.run)(&mut checks, &lab, extent));
-    let ended = checks.end(&folder.join("log"));
-    if !keep {
-        Lab::stop(folder).context("the lab does not end")?;
+    let logs = folder.join("log");
+    if keep {
+        return checks.end(&logs).and(done);
     }
+    let kept = folder.join(FAILED).join(stage.name);
+    let ended = checks.end(&kept);
+    Lab::stop(folder).context("the lab does not end")?;
+    if ended.is_err() || done.is_err() {
+        keep_logs(&logs, &kept)?;
+    }
+    Lab::remove(folder)?;
     ended.and(done)
+}
+
+/// The next stage begins with an empty folder for its logs.
+fn keep_logs(logs: &Path, kept: &Path) -> Result<()> {
+    let above = kept.parent().unwrap_or(kept);
+    fs::create_dir_all(above)
+        .and_then(|()| fs::rename(logs, kept))
+        .with_context(|| format!("cannot move {} to {}", logs.display(), kept.display()))
+}
+
+fn forget_failures(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder.join(FAILED)) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(e).with_context(|| format!("cannot remove old logs in {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Three ordinary servers of this lab, on and reached. Those that it has already stay as they are.

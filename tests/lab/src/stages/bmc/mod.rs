@@ -15,10 +15,16 @@ use super::Extent;
 use crate::bmc::scripted::Scripted;
 use crate::bmc::{Bmc, Mode, Power, PowerSwitch as _};
 use crate::checks::Checks;
-use crate::clock::until;
+use crate::clock::{now, until};
 use crate::lab::Lab;
 use crate::space::Network;
 use clients::Clients;
+
+/// How soon an act must come that a BMC has said yes to.
+const ACTS_WITHIN: Duration = Duration::from_secs(20);
+
+/// Nothing more may come in this time after the last act that was expected.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// A BMC under test, with its server that is only written down.
 struct Bench<'a> {
@@ -71,12 +77,13 @@ impl<'a> Bench<'a> {
     }
 
     /// Exactly these acts reach the server while `work` runs, or soon after: a BMC may say yes a
-    /// little before it is done.
+    /// little before it is done. Once they are there it must stay so for a while: an act that comes
+    /// late, or twice, is one too many.
     fn sees(&self, expected: &str, work: impl FnOnce() -> Result<()>) -> Result<String> {
         let before = self.switch.acts()?.len();
         work()?;
         let acts = || Ok::<_, anyhow::Error>(self.switch.acts()?[before..].join(" "));
-        let came = until(expected, Duration::from_secs(20), || {
+        let came = until(expected, ACTS_WITHIN, || {
             Ok((acts()? == expected).then_some(()))
         });
         ensure!(
@@ -84,6 +91,15 @@ impl<'a> Bench<'a> {
             "the server saw {:?}, not {expected:?}",
             acts()?
         );
+        let came = now();
+        until("nothing more comes", QUIET * 10, || {
+            let seen = acts()?;
+            ensure!(
+                seen == expected,
+                "the server saw {seen:?}, not {expected:?}"
+            );
+            Ok((came.elapsed() >= QUIET).then_some(()))
+        })?;
         Ok(match expected {
             "" => "nothing was done".to_owned(),
             acts => acts.to_owned(),

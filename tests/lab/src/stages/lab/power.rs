@@ -89,6 +89,10 @@ fn stands_still<'a>(
     go: fn(&Server<'a>) -> Result<()>,
 ) -> Result<String> {
     let before = server.boot_id()?;
+    // Without this, silence would prove nothing.
+    until("it answers pings while it runs", LIMIT, || {
+        Ok(answers_ping(lab, server)?.then_some(()))
+    })?;
     stop(&server)?;
     let heard = answers_ping(lab, server);
     go(&server)?;

@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::same;
+use super::traces::Traces;
 use crate::checks::Checks;
 use crate::fleet::{Ansible, Fleet};
 use crate::lab::Lab;
@@ -22,7 +23,14 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, fleet: &Fleet<'_>, ansible: &A
         },
     );
     checks.check("a dry run of the uninstall changes nothing", || {
-        ansible.playbook("h8lio.fleet.uninstall", &["--check"])?;
+        let before = Traces::now(lab, fleet)?;
+        let recap = ansible.playbook("h8lio.fleet.uninstall", &["--check"])?;
+        for server in lab.servers()? {
+            if recap.count(&server.name(), "changed") == 0 {
+                bail!("{} would not be changed", server.name());
+            }
+        }
+        before.are_still(lab, fleet)?;
         let states = fleet.ctl().availability()?;
         same("the number of nodes", &states.len().to_string(), "3")
     });

@@ -73,7 +73,7 @@ pub(super) fn run(
     lab: &Lab,
     fleet: &Fleet<'_>,
     ansible: &Ansible<'_>,
-    cluster: Option<&Cluster<'_>>,
+    cluster: &Cluster<'_>,
 ) {
     let servers = match lab.servers() {
         Ok(servers) => servers,
@@ -103,12 +103,7 @@ pub(super) fn run(
     });
 }
 
-fn of_one(
-    checks: &mut Checks,
-    fleet: &Fleet<'_>,
-    server: Server<'_>,
-    cluster: Option<&Cluster<'_>>,
-) {
+fn of_one(checks: &mut Checks, fleet: &Fleet<'_>, server: Server<'_>, cluster: &Cluster<'_>) {
     let name = server.name();
     let shown = whole(fleet, &name);
     type Look = fn(&Value, Server<'_>) -> Result<String>;
@@ -266,13 +261,10 @@ fn runtime(inventory: &Value, server: Server<'_>) -> Result<String> {
 }
 
 /// Those that Ceph itself has on this server, and no others.
-fn osds(inventory: &Value, server: Server<'_>, cluster: Option<&Cluster<'_>>) -> Result<String> {
+fn osds(inventory: &Value, server: Server<'_>, cluster: &Cluster<'_>) -> Result<String> {
     let known = inventory["osds"].as_array().context("no list")?;
     let ids: Vec<u64> = known.iter().filter_map(|osd| osd["id"].as_u64()).collect();
-    let wanted = match cluster {
-        Some(cluster) => cluster.osds_of(&server.name())?,
-        None => Vec::new(),
-    };
+    let wanted = cluster.osds_of(&server.name())?;
     let running = known.iter().filter(|osd| osd["running"] == true).count();
     if ids != wanted || running != wanted.len() {
         bail!("Ceph has {wanted:?} there, the fleet knows {known:?}");

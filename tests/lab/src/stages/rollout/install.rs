@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use super::same;
+use super::traces::Traces;
 use crate::checks::Checks;
 use crate::fleet::{Ansible, Fleet};
 use crate::lab::Lab;
@@ -20,22 +21,7 @@ pub(super) fn run(
 ) -> Result<()> {
     checks.check(
         "a dry run says what would change and changes nothing",
-        || {
-            let recap = ansible.playbook("h8lio.fleet.rollout", &["--check"])?;
-            for server in lab.servers()? {
-                if recap.count(&server.name(), "changed") == 0 {
-                    bail!("{} would not be changed", server.name());
-                }
-                let there = server.run("dpkg -s h8lio-agent 2>/dev/null || echo absent")?;
-                same("the package", &there, "absent")?;
-            }
-            let tokens = fleet.ctl().ask(&["token", "list"])?;
-            same("the list of tokens", &tokens.to_string(), "[]")?;
-            Ok(format!(
-                "{} tasks would change something",
-                recap.total("changed")
-            ))
-        },
+        || dry_run(lab, fleet, ansible),
     );
     checks.need("ansible-playbook rolls h8lio out over ssh", || {
         ansible.playbook("h8lio.fleet.rollout", &[])
@@ -58,6 +44,23 @@ pub(super) fn run(
     });
     checks.check("systemd runs the agent as the unit says", || unit(lab));
     Ok(())
+}
+
+fn dry_run(lab: &Lab, fleet: &Fleet<'_>, ansible: &Ansible<'_>) -> Result<String> {
+    let before = Traces::now(lab, fleet)?;
+    let recap = ansible.playbook("h8lio.fleet.rollout", &["--check"])?;
+    for server in lab.servers()? {
+        if recap.count(&server.name(), "changed") == 0 {
+            bail!("{} would not be changed", server.name());
+        }
+        let there = server.run("dpkg -s h8lio-agent 2>/dev/null || echo absent")?;
+        same("the package", &there, "absent")?;
+    }
+    before.are_still(lab, fleet)?;
+    let tokens = fleet.ctl().ask(&["token", "list"])?;
+    same("the list of tokens", &tokens.to_string(), "[]")?;
+    let would = recap.total("changed");
+    Ok(format!("{would} tasks would change something"))
 }
 
 fn online(lab: &Lab, fleet: &Fleet<'_>) -> Result<String> {

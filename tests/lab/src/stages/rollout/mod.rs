@@ -6,13 +6,14 @@ mod facts;
 mod install;
 mod loss;
 mod packages;
+mod traces;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::{Extent, three_servers};
 use crate::ceph::servers::Cluster;
 use crate::checks::Checks;
-use crate::fleet::Fleet;
+use crate::fleet::{AnsibleCore, Fleet};
 use crate::lab::Lab;
 
 /// The disk of each server that becomes an OSD.
@@ -20,29 +21,28 @@ const OSD_DISK: &str = "d2";
 
 pub(super) fn run(checks: &mut Checks, lab: &Lab, extent: Extent) -> Result<()> {
     let servers = three_servers(checks, lab)?;
-    // With Ceph it takes two minutes more; without it the fleet must know that there is none.
-    let cluster = match extent {
-        Extent::Whole => Some(checks.need("an OSD runs on each server", || {
-            let cluster = Cluster::up(lab)?;
-            cluster.add_osds(&servers, OSD_DISK)?;
-            Ok(cluster)
-        })?),
-        Extent::Core => None,
-    };
+    let cluster = checks.need("an OSD runs on each server", || {
+        let cluster = Cluster::up(lab)?;
+        cluster.add_osds(&servers, OSD_DISK)?;
+        Ok(cluster)
+    })?;
     let fleet = checks.need("a coordinator answers in the namespace", || {
         Fleet::create(lab)
     })?;
     let ansible = checks.need("Ansible and the collection are installed", || {
-        fleet.ansible()
+        fleet.ansible(AnsibleCore::Oldest)
     })?;
     facts::prepare(checks, lab)?;
     install::run(checks, lab, &fleet, &ansible)?;
-    facts::run(checks, lab, &fleet, &ansible, cluster.as_ref());
+    facts::run(checks, lab, &fleet, &ansible, &cluster);
     loss::run(checks, lab, &fleet, extent)?;
     if extent == Extent::Whole {
         packages::run(checks, lab, &fleet, &ansible)?;
     }
     end::run(checks, lab, &fleet, &ansible);
+    if extent == Extent::Whole {
+        packages::coordinator_goes(checks, lab, &ansible)?;
+    }
     Ok(())
 }
 
