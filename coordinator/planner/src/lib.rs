@@ -49,6 +49,7 @@ fn decide(input: &PlanningInput<'_>) -> (Plan, PlanReport) {
     let mut draft = Draft::from_parent(input.parent);
     // What agents report ends slots and makes room.
     steps::settle::plan(input, &mut draft);
+    steps::settle::withdraw_from_the_forgetful(input, &mut draft);
     // Then each rollout takes of the room what the gates leave it, the urgent and the older first.
     let mut load = Load::of(input.constraints, input.inventory, &draft.content);
     let mut claims = steps::rollout::Claims::new();

@@ -40,6 +40,7 @@ pub(crate) fn reserve(
         wave,
         attempt: provisional(rollout, id, node.tries),
         since: input.now,
+        ledger: None,
         phase: SlotPhase::Reserved,
     };
     draft.content.slots.insert(id, slot);
@@ -81,6 +82,8 @@ pub(crate) fn order_work(
     });
     draft.order(id, content);
     if let Some(slot) = draft.content.slots.get_mut(&id) {
+        let report = input.inventory.get(id).and_then(|n| n.orders.as_ref());
+        slot.ledger = report.map(|fact| fact.value.ledger);
         slot.attempt = attempt;
         slot.phase = SlotPhase::Ordered;
         slot.since = input.now;

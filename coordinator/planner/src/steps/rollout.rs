@@ -47,7 +47,9 @@ pub(crate) fn plan(
     hold.extend(calendar(input, rollout, &work));
     let stopped = !hold.is_empty();
     stop::give_back(input, draft, rollout, |id| {
-        stopped || held.contains_key(&id) || !too_long(input, rollout, id).is_empty()
+        let idle = work.get(&id).is_some_and(Option::is_none);
+        let late = !too_long(input, rollout, id).is_empty();
+        stopped || late || idle || held.contains_key(&id)
     });
     while let Some(last) = ask::gives_way(input, draft, rollout) {
         stop::give_back(input, draft, rollout, |id| id == last);

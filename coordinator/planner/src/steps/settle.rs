@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use h8lio_model::ids::NodeId;
 use h8lio_model::lifecycle::Admission;
-use h8lio_model::order::{AttemptId, AttemptReport, OrderReport, Outcome};
+use h8lio_model::order::{
+    AttemptId, AttemptReport, Generation, OrderContent, OrderReport, Outcome,
+};
 use h8lio_model::plan::{NodeState, Slot, SlotPhase, WaitingOn};
 
 use crate::draft::Draft;
@@ -70,6 +72,10 @@ fn fate(input: &PlanningInput<'_>, acknowledged: &Acknowledged, id: NodeId, slot
     };
     match (report.attempt(slot.attempt), slot.phase) {
         (_, SlotPhase::Reserved) => Fate::Stays,
+        (None, _) if is_lost(report, slot) => match looked(Outcome::Unknown) {
+            true => Fate::Ends(NodeState::Failed),
+            false => Fate::Stays,
+        },
         (Some(end), _) if looked(end.outcome) => Fate::Ends(after(end.outcome)),
         (Some(end), _) if end.outcome.is_terminal() => ended(end),
         (None, SlotPhase::Withdrawn { with }) if never_began(report, slot.attempt, with) => {
@@ -79,13 +85,31 @@ fn fate(input: &PlanningInput<'_>, acknowledged: &Acknowledged, id: NodeId, slot
     }
 }
 
+/// The node's ledger is another one than the ticket was made for. That it knows nothing of the
+/// attempt does not mean that nothing was done.
+fn is_lost(report: &OrderReport, slot: &Slot) -> bool {
+    slot.ledger.is_some_and(|ledger| ledger != report.ledger)
+}
+
+/// Takes tickets back whose node has lost the ledger that it would remember the attempt by: under a
+/// new ledger it would do the same once more.
+pub(crate) fn withdraw_from_the_forgetful(input: &PlanningInput<'_>, draft: &mut Draft) {
+    let slots: Vec<(NodeId, Slot)> = draft.content.slots.clone().into_iter().collect();
+    for (id, slot) in slots {
+        let node = input.inventory.get(id);
+        let report = node.and_then(|n| n.orders.as_ref()).map(|f| &f.value);
+        let lost = report.is_some_and(|r| is_lost(r, &slot));
+        if let (true, SlotPhase::Ordered, Some(node)) = (lost, slot.phase, node) {
+            let with = draft.order(id, OrderContent::quiet(node.wanted));
+            let phase = SlotPhase::Withdrawn { with };
+            draft.content.slots.insert(id, Slot { phase, ..slot });
+        }
+    }
+}
+
 /// The node follows an order without the ticket, knows nothing of the attempt and runs nothing of
 /// it: it never will.
-fn never_began(
-    report: &OrderReport,
-    attempt: AttemptId,
-    with: h8lio_model::order::Generation,
-) -> bool {
+fn never_began(report: &OrderReport, attempt: AttemptId, with: Generation) -> bool {
     let follows = report.effective.is_some_and(|mark| mark.generation >= with);
     follows && !report.is_running(attempt)
 }
@@ -114,7 +138,8 @@ pub(crate) fn reason(input: &PlanningInput<'_>, id: NodeId, slot: &Slot) -> Opti
         SlotPhase::Kept { outcome, .. } => Some(WaitingOn::PersonsWord { outcome }),
         SlotPhase::Ordered | SlotPhase::Withdrawn { .. } => {
             let report = report.map(|f| &f.value);
-            if report.is_some_and(|r| r.attempt(slot.attempt).is_some()) {
+            let ended = |r: &OrderReport| r.attempt(slot.attempt).is_some();
+            if report.is_some_and(|r| ended(r) || is_lost(r, slot)) {
                 return Some(WaitingOn::UnknownEnd);
             }
             let running = report.and_then(|r| r.running.as_ref());

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use h8lio_model::lifecycle::{Availability, Scheduling};
 use h8lio_model::plan::{Absence, Tenant, WaitingOn};
+use h8lio_model::rollout::WaveSize;
 use h8lio_planner::constraints::{BadConstraint, Constraints, Declared, Level, Rule, UNDECLARED};
 use h8lio_planner::inventory::Fact;
 use h8lio_planner::what_if::{NoQuestion, what_if};
@@ -79,6 +80,21 @@ fn a_cordoned_server_still_serves_and_takes_no_place() {
     fleet.node(0).wanted = Scheduling::Cordoned;
     fleet.plan();
     assert_eq!(fleet.ordered(), ["s1"]);
+}
+
+#[test]
+fn a_server_that_boots_in_its_slot_takes_one_place_and_not_two() {
+    let mut fleet = Scene::new(&["r1", "r1", "r1"])
+        .with(declared("two", Rule::Nodes(2)))
+        .rollout(spec("march"));
+    fleet.node(1).restricted = Some("banned".into());
+    fleet.node(2).restricted = Some("banned".into());
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s0"]);
+    fleet.node(0).availability = Availability::Unreachable;
+    fleet.node(1).restricted = None;
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s0", "s1"]);
 }
 
 #[test]
@@ -183,9 +199,23 @@ fn members_of_a_quorum_go_last_and_one_after_the_other() {
         fleet.plan();
         assert_eq!(fleet.ordered(), [format!("s{n}")]);
     }
-    let by = "s2".parse().expect("a name");
-    let _: &h8lio_model::ids::NodeName = &by;
-    assert_eq!(fleet.why("march", 1), []);
+}
+
+#[test]
+fn members_of_a_quorum_are_in_the_last_wave_however_small_the_waves_are() {
+    let mut patch = spec("march");
+    patch.waves = vec![WaveSize::Nodes(1)];
+    let mut fleet = Scene::new(&["r1", "r2", "r3", "r4"])
+        .with(declared("all", Rule::Nodes(4)))
+        .with(set_of("mons", Rule::Quorum, &[0, 1]))
+        .rollout(patch);
+    let mut order = Vec::new();
+    for _ in 0..4 {
+        fleet.plan();
+        order.extend(fleet.ordered());
+        fleet.all_done();
+    }
+    assert_eq!(order, ["s2", "s3", "s0", "s1"]);
 }
 
 #[test]

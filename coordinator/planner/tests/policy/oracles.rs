@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use h8lio_model::plan::{SlotPhase, Tenant, WaitingOn};
+use h8lio_model::plan::{NodeState, SlotPhase, Tenant, WaitingOn};
+use h8lio_planner::calendar::{Freeze, FreezeTime};
 use h8lio_planner::inventory::Fact;
 use h8lio_planner::{Answer, Wish};
 use jiff::SignedDuration;
@@ -166,5 +167,31 @@ fn what_is_only_reserved_is_given_back_when_the_node_itself_says_no_by_now() {
     fleet.node(1).restricted = Some("banned".into());
     fleet.plan();
     assert_eq!(fleet.phase(1), None);
+    assert_eq!(reserved(&fleet), 2);
+}
+
+#[test]
+fn what_is_only_reserved_is_given_back_when_nothing_is_left_to_do() {
+    let mut fleet = three_with_osds();
+    fleet.plan();
+    let packages = &mut fleet.node(1).packages.as_mut().expect("packages").value;
+    packages.upgradable = Some(Vec::new());
+    fleet.plan();
+    assert_eq!(fleet.phase(1), None);
+    assert_eq!(fleet.state("march", 1), NodeState::NothingToDo);
+}
+
+#[test]
+fn what_is_only_reserved_is_given_back_when_it_would_not_be_done_in_time_any_more() {
+    let mut fleet = three_with_osds();
+    fleet.plan();
+    let from = fleet.now.checked_add(minutes(30)).expect("in range");
+    fleet.policy.freezes = vec![Freeze {
+        name: "sale".into(),
+        when: FreezeTime::Once { from, until: None },
+    }];
+    fleet.node(2).estimate = minutes(60);
+    fleet.plan();
+    assert_eq!(fleet.phase(2), None);
     assert_eq!(reserved(&fleet), 2);
 }

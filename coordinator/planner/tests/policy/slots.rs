@@ -1,13 +1,14 @@
 //! Slots: how they end, and how they do not.
 
 use h8lio_model::lifecycle::{Admission, Availability, Scheduling};
-use h8lio_model::order::{AttemptId, Outcome, Running, SafePoint};
+use h8lio_model::order::{AttemptId, LedgerId, Outcome, Running, SafePoint};
 use h8lio_model::plan::{NodeState, RolloutState, SlotPhase, WaitingOn};
 use h8lio_model::rollout::Lane;
 use h8lio_planner::{WITHDRAWN, Wish};
 use jiff::SignedDuration;
+use uuid::Uuid;
 
-use crate::support::{Scene, id, minutes, name, racks, spec};
+use crate::support::{Scene, id, minutes, name, no_orders, racks, spec};
 
 fn two_racks() -> Scene {
     let mut fleet = Scene::new(&["r1", "r2"])
@@ -359,4 +360,34 @@ fn a_slot_of_a_rollout_that_nobody_hands_in_any_more_stays_until_its_end() {
     fleet.ends(0, Outcome::Done);
     fleet.plan();
     assert_eq!(fleet.phase(0), None);
+}
+
+#[test]
+fn a_node_that_lost_its_ledger_is_not_sent_the_same_act_again_and_its_slot_stays() {
+    let mut fleet = two_racks();
+    let attempt = attempt(&fleet, 0);
+    let new = LedgerId(Uuid::from_u128(4711));
+    fleet.node(0).orders.as_mut().expect("orders").value = no_orders(0);
+    fleet.node(0).orders.as_mut().expect("orders").value.ledger = new;
+    fleet.plan();
+    assert!(matches!(fleet.phase(0), Some(SlotPhase::Withdrawn { .. })));
+    assert!(
+        fleet.plan.content().orders[&id(0)]
+            .content
+            .tickets
+            .is_empty()
+    );
+    fleet.follows(0);
+    fleet.plan();
+    assert_eq!(
+        fleet.why("march", 0),
+        [WaitingOn::UnknownEnd],
+        "what it forgot may have been done"
+    );
+    assert!(fleet.ordered().is_empty());
+    let said = &mut fleet.rollouts[0].control.acknowledged;
+    said.insert((attempt, Outcome::Unknown));
+    fleet.plan();
+    assert_eq!(fleet.phase(0), None);
+    assert_eq!(fleet.state("march", 0), NodeState::Failed);
 }

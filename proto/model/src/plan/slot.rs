@@ -2,7 +2,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::RolloutName;
-use crate::order::{AttemptId, Generation, Outcome};
+use crate::order::{AttemptId, Generation, LedgerId, Outcome};
 
 /// One node's leave to be changed now. While it stands, the node counts as down in each of its
 /// constraint sets. It ends on a reported terminal state or by a person's word, never by time.
@@ -15,6 +15,10 @@ pub struct Slot {
     pub attempt: AttemptId,
     /// When it was granted.
     pub since: Timestamp,
+    /// The ledger that the ticket was made for. What a node with another one does not know of the
+    /// attempt says nothing about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerId>,
     pub phase: SlotPhase,
 }
 
