@@ -17,7 +17,7 @@ PLAY = """\
 """
 
 
-def part(fleet, ansible, name, *settings, dry=False, **options):
+def part(fleet, ansible, name, *settings, hosts="s1,", dry=False, **options):
     """Runs a file of tasks of the role for a host s1, whose files are in the test's folder."""
     places = {
         "__agent_identity": fleet.folder / "identity.json",
@@ -30,7 +30,7 @@ def part(fleet, ansible, name, *settings, dry=False, **options):
     words = ["--check"] if dry else []
     for setting in ["%s=%s" % place for place in places.items()] + list(settings):
         words += ["--extra-vars", setting]
-    return said(ansible("ansible-playbook", "-i", "s1,", "-c", "local", *(words + [file]), **options))
+    return said(ansible("ansible-playbook", "-i", hosts, "-c", "local", *(words + [file]), **options))
 
 
 def said(text):
@@ -142,3 +142,23 @@ def test_only_who_says_that_the_coordinator_is_gone_leaves_without_it(fleet, ans
     enroll(fleet, "s1", "id-s1")
     assert "no coordinator answers" in part(fleet, ansible, "leave", succeeds=False)
     assert "failed=0" in part(fleet, ansible, "leave", '{"agent_coordinator_gone": true}')
+
+
+def test_two_servers_are_never_the_same_node(fleet, ansible):
+    told = part(fleet, ansible, "unique", hosts="s1.a,s1.b,s2.a,", succeeds=False)
+    assert "s1.a, s1.b would all be node s1; set agent_node" in told
+    assert [name for name in ("s1.a", "s1.b", "s2.a") if "fatal: [%s]" % name in told] == ["s1.a", "s1.b"]
+    assert "failed=0" in part(fleet, ansible, "unique", hosts="s1.a,s2.b,")
+
+
+def test_an_uninstall_leaves_no_folder_for_packages_unless_it_is_a_coordinators_too(fleet, ansible):
+    cache = fleet.folder / "cache"
+    cache.mkdir()
+    (cache / "h8lio-agent.deb").write_text("")
+    (cache / "h8lio-coordinator.deb").write_text("")
+    part(fleet, ansible, "clean")
+    assert [file.name for file in cache.iterdir()] == ["h8lio-coordinator.deb"]
+    (cache / "h8lio-coordinator.deb").unlink()
+    assert "changed=1" in part(fleet, ansible, "clean")
+    assert not cache.exists()
+    assert "changed=0" in part(fleet, ansible, "clean")
