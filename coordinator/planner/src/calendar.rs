@@ -31,7 +31,8 @@ pub enum BadWindow {
 /// A stretch of time that comes again and again.
 #[derive(Debug, Clone)]
 pub struct Stretch {
-    cron: Cron,
+    /// Large: it holds a table for each field.
+    cron: Box<Cron>,
     lasts: SignedDuration,
     zone: TimeZone,
 }
@@ -65,7 +66,7 @@ impl Stretch {
             return Err(BadWindow::NoLength { cron, lasts });
         }
         let stretch = Self {
-            cron: parsed,
+            cron: Box::new(parsed),
             lasts: spec.lasts,
             zone: tz,
         };

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use crate::calendar::{Freeze, Stretch};
 
 /// The rules that hold for every rollout.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Policy {
     pub ages: Ages,
     /// When nodes may be begun, for rollouts that bring no windows of their own. None: always.
@@ -30,16 +30,6 @@ impl Default for Ages {
         Self {
             inventory: SignedDuration::from_hours(8),
             answers: SignedDuration::from_mins(5),
-        }
-    }
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            ages: Ages::default(),
-            windows: Vec::new(),
-            freezes: Vec::new(),
         }
     }
 }

@@ -110,7 +110,7 @@ pub(crate) fn work(
     }
     let names = || changes.iter().map(|c| c.name.as_str());
     let needs_boot = names().any(|n| begins(n, NEEDS_A_BOOT));
-    let kernel = names().find_map(|n| release_of(n));
+    let kernel = names().find_map(release_of);
     let forward = names().any(|n| begins(n, FORWARD_ONLY));
     let wants_boot = match target {
         RolloutTarget::RebootOnly => true,
