@@ -167,6 +167,10 @@ name_type! {
     /// The public half of a join token. At most 32 characters.
     TokenId, "token id", 32
 }
+name_type! {
+    /// A rollout, never used for another one. At most 63 characters.
+    RolloutName, "rollout name", 63
+}
 
 /// The kernel's boot id (`/proc/sys/kernel/random/boot_id`): new at each boot, never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

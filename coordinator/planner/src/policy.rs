@@ -1,0 +1,45 @@
+//! The fleet's rules: how old facts may be, when changes are allowed.
+
+use jiff::SignedDuration;
+
+use crate::calendar::{Freeze, Stretch};
+
+/// The rules that hold for every rollout.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    pub ages: Ages,
+    /// When nodes may be begun, for rollouts that bring no windows of their own. None: always.
+    pub windows: Vec<Stretch>,
+    /// When nothing may be begun, whatever the rollout and its lane.
+    pub freezes: Vec<Freeze>,
+}
+
+/// How old a fact may be when a gate reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ages {
+    /// Sections that agents confirm all the time.
+    pub inventory: SignedDuration,
+    /// Results of health checks and answers of oracles.
+    pub answers: SignedDuration,
+}
+
+impl Default for Ages {
+    /// Agents confirm their sections at least every few minutes, and facts about packages every
+    /// few hours; an answer about what may stop is worth little after some minutes.
+    fn default() -> Self {
+        Self {
+            inventory: SignedDuration::from_hours(8),
+            answers: SignedDuration::from_mins(5),
+        }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            ages: Ages::default(),
+            windows: Vec::new(),
+            freezes: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Slots: who may be changed now.
+
+use std::collections::BTreeMap;
+
+use h8lio_model::ids::{NodeId, RolloutName};
+use h8lio_model::lifecycle::Scheduling;
+use h8lio_model::order::{AttemptId, OrderContent, Ticket};
+use h8lio_model::plan::{Absence, NodeState, RolloutProgress, Slot, SlotPhase, WaitingOn};
+use h8lio_model::section::Digest;
+
+use crate::constraints::{Constraints, Load, Refusal, Rule};
+use crate::draft::Draft;
+use crate::input::{PlanningInput, Rollout};
+use crate::steps::{ask, begin};
+use crate::versions::Work;
+
+/// Reserves a slot, or says why there is none.
+pub(crate) fn reserve(
+    input: &PlanningInput<'_>,
+    draft: &mut Draft,
+    load: &mut Load,
+    rollout: &Rollout,
+    id: NodeId,
+) -> Vec<WaitingOn> {
+    let mut reasons = places(input, load, id);
+    let quorum_last = draft.content.rollouts.get(rollout.name());
+    reasons.extend(quorum_last.into_iter().flat_map(|p| order(input, p, id)));
+    reasons.extend(ask::refused(input, draft, id));
+    let Some(node) = draft.node(rollout.name(), id) else {
+        return reasons;
+    };
+    if !reasons.is_empty() {
+        return reasons;
+    }
+    node.state = NodeState::InSlot;
+    node.since = input.now;
+    let wave = node.wave;
+    let slot = Slot {
+        rollout: rollout.name().clone(),
+        wave,
+        attempt: provisional(rollout, id, node.tries),
+        since: input.now,
+        phase: SlotPhase::Reserved,
+    };
+    draft.content.slots.insert(id, slot);
+    load.take(input.constraints, id, Absence::Slot, input.now);
+    Vec::new()
+}
+
+/// Turns a reserved slot into an order.
+pub(crate) fn order_work(
+    input: &PlanningInput<'_>,
+    draft: &mut Draft,
+    rollout: &Rollout,
+    id: NodeId,
+    work: Work,
+) {
+    let Some(node) = draft.node(rollout.name(), id) else {
+        return;
+    };
+    node.tries += 1;
+    let tries = node.tries;
+    let begun_at = draft
+        .content
+        .rollouts
+        .get(rollout.name())
+        .map(|p| p.begun_at);
+    let mut content = OrderContent {
+        scheduling: Scheduling::InMaintenance,
+        patch: work.patch,
+        reboot: work.reboot,
+        leases: Vec::new(),
+        tickets: Vec::new(),
+    };
+    let of = (rollout.name(), begun_at, id, tries, content.digest());
+    let attempt = attempt(&of);
+    content.tickets.push(Ticket {
+        attempt,
+        act: work.act,
+        on_failure: work.on_failure,
+    });
+    draft.order(id, content);
+    if let Some(slot) = draft.content.slots.get_mut(&id) {
+        slot.attempt = attempt;
+        slot.phase = SlotPhase::Ordered;
+        slot.since = input.now;
+    }
+}
+
+fn attempt<T: serde::Serialize>(of: &T) -> AttemptId {
+    let body = serde_json::to_vec(of).expect("names, numbers and digests have a JSON form");
+    AttemptId::derived(&Digest::of(&body))
+}
+
+/// The id of a slot of which nothing was ordered yet; no ticket ever has it.
+fn provisional(rollout: &Rollout, id: NodeId, tries: u32) -> AttemptId {
+    let name: &RolloutName = rollout.name();
+    attempt(&("reserved", name, id, tries))
+}
+
+/// The sets that have no place for it.
+pub(crate) fn places(input: &PlanningInput<'_>, load: &Load, id: NodeId) -> Vec<WaitingOn> {
+    let constraints = input.constraints;
+    let refusals = load.refusals(constraints, constraints.seats(id));
+    refusals
+        .iter()
+        .map(|refusal| words(input, load, refusal))
+        .collect()
+}
+
+/// A refusal of a set, as a reason.
+pub(crate) fn words(input: &PlanningInput<'_>, load: &Load, refusal: &Refusal) -> WaitingOn {
+    let set = &input.constraints.sets()[refusal.seat.set];
+    let constraint = set.name.clone();
+    let domain = set.domains[refusal.seat.domain].clone();
+    let by = refusal.by.map(|by| (by, load.away(by)));
+    match (set.rule, by) {
+        (Rule::Quorum, Some((by, _))) => WaitingOn::QuorumTogether {
+            constraint,
+            by: input.inventory.name(by),
+        },
+        (Rule::Domains { .. }, Some((by, Some((absence, _))))) => WaitingOn::DomainTaken {
+            constraint,
+            domain: domain_of(input.constraints, refusal.seat.set, by),
+            by: input.inventory.name(by),
+            absence,
+        },
+        (Rule::PerDomain { most: 1, .. } | Rule::Nodes(1), Some((by, Some((absence, _))))) => {
+            WaitingOn::DomainTaken {
+                constraint,
+                domain,
+                by: input.inventory.name(by),
+                absence,
+            }
+        }
+        _ => WaitingOn::Quota {
+            constraint,
+            domain,
+            limit: refusal.limit,
+            taken: refusal.taken,
+        },
+    }
+}
+
+fn domain_of(constraints: &Constraints, set: usize, id: NodeId) -> String {
+    let seat = constraints.seats(id).iter().find(|seat| seat.set == set);
+    seat.map_or_else(String::new, |s| {
+        constraints.sets()[set].domains[s.domain].clone()
+    })
+}
+
+/// What must be done before it: all others before members of quorums, and sets before sets.
+fn order(input: &PlanningInput<'_>, progress: &RolloutProgress, id: NodeId) -> Vec<WaitingOn> {
+    let constraints = input.constraints;
+    let open = |other: &NodeId| {
+        progress
+            .nodes
+            .get(other)
+            .is_some_and(|n| !n.state.is_settled())
+    };
+    let mut reasons = Vec::new();
+    for quorum in constraints.quorums(id) {
+        let others = progress
+            .nodes
+            .keys()
+            .filter(|o| !begin::is_in_quorum(constraints, **o));
+        let remaining = count(others.filter(|o| open(o)));
+        if remaining > 0 {
+            let constraint = quorum.name.clone();
+            reasons.push(WaitingOn::QuorumLast {
+                constraint,
+                remaining,
+            });
+        }
+    }
+    for seat in constraints.seats(id) {
+        for after in &constraints.sets()[seat.set].after {
+            let before = &constraints.sets()[*after];
+            // A node of both sets does not wait for itself.
+            let others = before.members.iter().filter(|o| **o != id);
+            let remaining = count(others.filter(|o| open(o)));
+            if remaining > 0 {
+                let constraint = before.name.clone();
+                reasons.push(WaitingOn::After {
+                    constraint,
+                    remaining,
+                });
+            }
+        }
+    }
+    reasons
+}
+
+fn count<T>(items: impl Iterator<Item = T>) -> u32 {
+    u32::try_from(items.count()).unwrap_or(u32::MAX)
+}
+
+/// Reasons by node.
+pub(crate) type Reasons = BTreeMap<NodeId, Vec<WaitingOn>>;

@@ -1,0 +1,15 @@
+//! The planner's policy, told in the words of a fleet. Every plan of every test is linted and
+//! planned again (see `support`).
+
+mod calendar;
+mod constraints;
+mod gates;
+mod intake;
+mod linter;
+mod oracles;
+mod packing;
+mod random;
+mod slots;
+mod support;
+mod waves;
+mod words;
