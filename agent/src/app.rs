@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use h8lio_model::ids::{AgentInstance, BootId};
+use h8lio_model::inventory::Domain;
 use h8lio_model::token::Claims;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -14,6 +15,7 @@ use crate::cli::{Command, Enroll, Server};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Settings;
 use crate::entropy::{SharedEntropy, SystemEntropy};
+use crate::host::patching::MayAct;
 use crate::identity::dial::TokenAuthority;
 use crate::identity::document::Document;
 use crate::identity::enroll::{self, Enrollment, Membership, Progress};
@@ -362,6 +364,20 @@ pub fn status(settings: &Settings) -> anyhow::Result<()> {
     };
     let now = SystemClock::new();
     say(&document.describe(crate::clock::Clock::now(&now).wall)?)
+}
+
+/// `transaction`: what the transient unit runs.
+///
+/// # Errors
+/// When the owner gives no leave, or the transaction cannot be carried out once and be accounted for.
+pub fn transaction(settings: &Settings, attempt: uuid::Uuid) -> anyhow::Result<()> {
+    let mode = settings.modes.get(&Domain::Patching).copied();
+    MayAct::by(mode.unwrap_or_default())?;
+    let written = linux::patching::worker::carry_out(&settings.state_dir, attempt)?;
+    say(&format!(
+        "transaction {attempt} has ended: {:?}",
+        written.ended
+    ))
 }
 
 /// Keeps the process small; called once, before any thread is started.

@@ -49,6 +49,9 @@ pub enum Command {
     Status,
     /// Show the version.
     Version,
+    /// Carry out a package transaction that the agent wrote down. Run by its own unit.
+    #[command(hide = true)]
+    Transaction(Transaction),
     /// Write the manual pages.
     #[command(hide = true)]
     Man(Man),
@@ -78,6 +81,13 @@ pub struct Enroll {
 
     #[command(flatten)]
     pub server: Server,
+}
+
+#[derive(Debug, Args)]
+pub struct Transaction {
+    /// Which one.
+    #[arg(long, value_name = "ID")]
+    pub attempt: uuid::Uuid,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ pub mod config;
 pub mod entropy;
 pub mod host;
 pub mod identity;
+pub mod ledger;
 pub mod linux;
 pub mod logging;
 mod notify;
@@ -20,6 +21,7 @@ pub mod report;
 pub mod session;
 pub mod sim;
 mod token_source;
+pub mod walk;
 pub mod words;
 
 /// Runs `work`, which may block, away from the thread that beats.

@@ -55,6 +55,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let work = match command {
         Command::CheckConfig => return app::say("the configuration is good"),
         Command::Status => return app::status(&settings),
+        Command::Transaction(t) => return app::transaction(&settings, t.attempt),
         other => other,
     };
     logging::start(&cli.log)?;

@@ -10,6 +10,7 @@
 //! walk over all devices). A dear read is due when the matching cheap `fingerprint()` changes or
 //! its period is over: `reconcile::cadence` decides.
 
+pub mod boot;
 pub mod disks;
 pub mod hardware;
 pub mod os;
@@ -23,4 +24,6 @@ pub struct Fingerprint(pub u64);
 pub mod managers;
 pub mod network;
 pub mod packages;
+pub mod patching;
 pub mod runtime;
+pub mod services;

@@ -21,6 +21,7 @@ mod pipes;
 mod tests;
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -50,6 +51,9 @@ const REAP: Duration = Duration::from_secs(2);
 /// The longest sleep between two looks at whether the tool has ended.
 const STEP: Duration = Duration::from_millis(20);
 
+/// As [`STEP`], for tools that take minutes.
+const LONG_STEP: Duration = Duration::from_millis(100);
+
 /// Arguments of a tool.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Argv(Vec<OsString>);
@@ -71,6 +75,12 @@ impl Argv {
         let mut argument = OsString::from(option);
         argument.push(value);
         self.0.push(argument);
+        self
+    }
+
+    /// Adds arguments that were put together elsewhere.
+    pub fn join(mut self, more: Self) -> Self {
+        self.0.extend(more.0);
         self
     }
 
@@ -216,7 +226,73 @@ pub fn run(
     }
 }
 
+/// Runs `tool` with its output going into files, for as long as `deadline`: for tools that change
+/// the server, whose output nobody waits for. What the tool leaves running in the background is its
+/// business; only at the deadline the whole group is killed.
+///
+/// # Errors
+/// [`ExecError`]; a non-zero exit is *not* an error.
+pub fn run_into(
+    tool: &'static str,
+    args: &Argv,
+    env: &[(&'static str, &'static str)],
+    deadline: Duration,
+    (stdout, stderr): (File, File),
+) -> Result<i32, ExecError> {
+    let named = || tool.to_owned();
+    let path = find(tool).ok_or_else(|| ExecError::Missing { tool: named() })?;
+    let until = monotonic() + deadline;
+    let mut command = command(&path, args, env);
+    command.stdout(stdout).stderr(stderr);
+    let child = command.spawn().map_err(|source| ExecError::Start {
+        tool: named(),
+        source,
+    })?;
+    let unread = |source| ExecError::Output {
+        tool: named(),
+        source,
+    };
+    loop {
+        match has_exited(&child) {
+            Ok(true) => break,
+            Ok(false) if monotonic() < until => thread::sleep(LONG_STEP),
+            Ok(false) => {
+                // Still unreaped, so the group is ours.
+                let _ = killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL);
+                let pid = child.id();
+                return Err(match reap(child) {
+                    Some(_) => ExecError::TimedOut {
+                        tool: named(),
+                        after: deadline,
+                    },
+                    None => ExecError::Stuck {
+                        tool: named(),
+                        pid,
+                        after: deadline,
+                    },
+                });
+            }
+            Err(source) => return Err(unread(source)),
+        }
+    }
+    let status = reap(child).unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()));
+    let status = status.map_err(unread)?;
+    match status.signal() {
+        Some(signal) => Err(ExecError::Signalled {
+            tool: named(),
+            signal,
+        }),
+        None => Ok(status.code().unwrap_or(-1)),
+    }
+}
+
 fn start(path: &Path, args: &Argv, env: &[(&str, &str)]) -> io::Result<Child> {
+    let mut command = command(path, args, env);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn()
+}
+
+fn command(path: &Path, args: &Argv, env: &[(&str, &str)]) -> std::process::Command {
     #[expect(
         clippy::disallowed_methods,
         reason = "this file is the door to host tools"
@@ -230,10 +306,8 @@ fn start(path: &Path, args: &Argv, env: &[(&str, &str)]) -> io::Result<Child> {
         .envs(env.iter().copied())
         .current_dir("/")
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()
+        .process_group(0);
+    command
 }
 
 /// Why a run was given up.
@@ -241,6 +315,12 @@ enum Ended {
     Late,
     TooMuch,
     Io(io::Error),
+}
+
+impl From<io::Error> for Ended {
+    fn from(e: io::Error) -> Self {
+        Self::Io(e)
+    }
 }
 
 impl From<PipeError> for Ended {
@@ -283,13 +363,13 @@ fn follow(child: &Child, pipes: &mut Pipes, until: Instant) -> Result<(), Ended>
 }
 
 /// Whether the tool itself has ended; it stays unreaped.
-fn has_exited(child: &Child) -> Result<bool, Ended> {
+fn has_exited(child: &Child) -> io::Result<bool> {
     let id = Id::Pid(Pid::from_raw(child.id().cast_signed()));
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     match waitid(id, flags) {
         Ok(WaitStatus::StillAlive) | Err(nix::errno::Errno::EINTR) => Ok(false),
         Ok(_) => Ok(true),
-        Err(e) => Err(Ended::Io(e.into())),
+        Err(e) => Err(e.into()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The real server: `/proc`, `/sys`, netlink, D-Bus, sockets and a few host tools.
 
+pub mod boot;
 pub mod disks;
 pub mod exec;
 pub mod hardware;
@@ -10,10 +11,12 @@ pub mod os;
 pub mod osds;
 pub mod packages;
 pub mod parsed;
+pub mod patching;
 pub mod power;
 pub mod procs;
 pub mod root;
 pub mod runtime;
+pub mod services;
 pub mod vitals;
 
 use h8lio_model::inventory::Problem;

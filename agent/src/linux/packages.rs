@@ -88,7 +88,14 @@ impl PackagesHost for LinuxPackages {
 }
 
 impl LinuxPackages {
-    fn dpkg(&self, raw: &mut RawPackages) {
+    /// As the server at `root`.
+    pub(super) fn at(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+        }
+    }
+
+    pub(super) fn dpkg(&self, raw: &mut RawPackages) {
         match procs::names(&self.root.join("proc")) {
             Ok(names) => raw.busy = names.into_iter().filter(|n| is_manager(n)).collect(),
             Err(e) => raw.problems.push(unreadable("processes", &e)),

@@ -14,6 +14,8 @@
 //! | `package.upgrade NAME INSTALLED CANDIDATE [security]` | an update is offered |
 //! | `package.break NAME`, `package.repair NAME` | dpkg is interrupted, repaired |
 //! | `kernel.install RELEASE` | a newer kernel is installed; it runs after `reboot` |
+//! | `kernel.panics RELEASE` | that kernel panics at boot, and GRUB goes back |
+//! | `transaction.next FATE` | the next package transaction does `nothing`, `half`, `damage` or `hang`s |
 //! | `unit.start NAME`, `unit.stop NAME` | a unit of another manager |
 //! | `var.fill PERCENT` | `/var` fills |
 //! | `beat.stop SPAN` | the agent freezes: no beats, connection open |
@@ -22,6 +24,9 @@
 //! | `statedir.full`, `statedir.free` | the state directory's disk |
 //! | `reboot SPAN` | power is cut; the server is back after SPAN with a new boot id |
 //!
+//! What the agent itself does (`transaction …`, `boot.…`) is written into the same file, so that it is
+//! done again in its place when the agent starts anew.
+//!
 //! DISK is a device (`sdc`), `wwn=…` or `serial=…`. SPAN is written like `10s`, `1h`, `1d`.
 //! Blank lines and those that begin with `#` are skipped.
 
@@ -29,6 +34,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+
+use super::changes::Act;
 
 /// One fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +79,8 @@ pub enum Fault {
         full: bool,
     },
     Reboot(Duration),
+    /// Of the agent.
+    Act(Act),
 }
 
 impl Fault {
@@ -135,7 +144,7 @@ impl FromStr for Fault {
             ["statedir.full"] => Self::StateDir { full: true },
             ["statedir.free"] => Self::StateDir { full: false },
             ["reboot", s] => Self::Reboot(positive(s)?),
-            _ => return Err(format!("no such fault: {line:?}")),
+            _ => return line.parse().map(Self::Act),
         })
     }
 }

@@ -9,11 +9,16 @@
 //! The answers are as raw as a real server's (`smartctl` JSON, `apt-get` text, netlink links):
 //! what they mean is decided in `reconcile/`, as always.
 
+mod boot;
+pub mod changes;
 mod drives;
 mod effects;
 pub mod fault;
 mod machine;
 mod network;
+mod patching;
+#[cfg(test)]
+mod patching_tests;
 pub mod scenario;
 mod server;
 mod software;

@@ -1,5 +1,7 @@
 //! A simulated server: its state, what the agent sees of it, and its faults.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use h8lio_model::ids::BootId;
+use h8lio_tls::files::FileError;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -18,6 +21,9 @@ use super::state::State;
 use crate::clock::{Clock, SharedClock};
 use crate::config;
 use crate::entropy::{Entropy, SystemEntropy};
+use crate::host::boot::BootHost;
+use crate::host::patching::PatchHost;
+use crate::host::services::ServicesHost;
 use crate::identity::{Disk, PrivateFolder};
 use crate::report::Hosts;
 
@@ -44,6 +50,8 @@ struct Boot {
 #[derive(Debug)]
 pub(super) struct SimHost {
     state: Mutex<State>,
+    /// The file of faults, into which the agent's own acts go too.
+    faults: PathBuf,
     clock: Arc<SimClock>,
 }
 
@@ -66,6 +74,20 @@ impl SimHost {
 
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now().wall
+    }
+
+    /// Writes down something that the agent does; it happens as a fault does.
+    pub(super) fn act(&self, line: &str) -> Result<(), FileError> {
+        let write = || {
+            let mut options = OpenOptions::new();
+            let mut file = options.append(true).create(true).open(&self.faults)?;
+            file.write_all(format!("{line}\n").as_bytes())?;
+            file.sync_all()
+        };
+        write().map_err(|source| FileError::Write {
+            path: self.faults.clone(),
+            source,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -103,10 +125,12 @@ impl SimServer {
             boot_id: boot.boot_id,
             booted_at: boot.booted_at,
             changes: 0,
+            changes_made: Default::default(),
             hangs: Default::default(),
         };
         let host = Arc::new(SimHost {
             state: Mutex::new(state),
+            faults: state_dir.join(FAULTS),
             clock: Arc::clone(&clock),
         });
         let this = Self {
@@ -139,6 +163,21 @@ impl SimServer {
             runtime: Arc::clone(host) as _,
             managers: Arc::clone(host) as _,
         }
+    }
+
+    /// The server, as somebody who may change packages.
+    pub fn patching(&self) -> Arc<dyn PatchHost> {
+        Arc::clone(&self.host) as _
+    }
+
+    /// The server, as somebody who may restart units.
+    pub fn services(&self) -> Arc<dyn ServicesHost> {
+        Arc::clone(&self.host) as _
+    }
+
+    /// The server, as somebody who may change what boots.
+    pub fn booting(&self) -> Arc<dyn BootHost> {
+        Arc::clone(&self.host) as _
     }
 
     /// The state directory's disk.
@@ -180,6 +219,30 @@ impl SimServer {
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn host(&self) -> Arc<SimHost> {
+        Arc::clone(&self.host)
+    }
+
+    /// Lets happen what was written since; answers whether the server was booted.
+    #[cfg(test)]
+    pub(crate) fn carry_out_fresh(&self) -> bool {
+        let mut booted = false;
+        for fault in self.fresh_faults() {
+            self.carry_out(&fault);
+            booted |= matches!(fault, Fault::Reboot(_));
+        }
+        if booted {
+            self.new_boot();
+        }
+        booted
+    }
+
+    #[cfg(test)]
+    pub(crate) fn write(&self, line: &str) {
+        self.host.act(line).expect("written");
     }
 
     fn carry_out(&self, fault: &Fault) {

@@ -75,20 +75,35 @@ fn installed(state: &State) -> String {
     for name in &p.broken {
         line("iF ", name, "1.0-1");
     }
-    for u in &p.upgrade {
-        line("ii ", &u.name, &u.installed);
+    let whole = |u: &&super::scenario::Upgrade| !p.broken.contains(&u.name);
+    for u in p.upgrade.iter().filter(whole) {
+        let held = state.changes_made.held.contains(&u.name);
+        line(
+            if held { "hi " } else { "ii " },
+            &u.name,
+            state.version_of(u),
+        );
     }
-    let running = &state.server.os.kernel;
-    line("ii ", &format!("linux-image-{running}"), "1.0-1");
+    let mut kernels = state.changes_made.kernels.clone();
+    kernels.insert(state.server.os.kernel.clone());
+    kernels.remove(&p.newest_kernel);
+    for release in kernels {
+        line("ii ", &format!("linux-image-{release}"), "1.0-1");
+    }
     if !p.newest_kernel.is_empty() {
-        line("ii ", &format!("linux-image-{}", p.newest_kernel), "1.1-1");
+        let name = format!("linux-image-{}", p.newest_kernel);
+        let version = state.changes_made.versions.get(&name);
+        line("ii ", &name, version.map_or("1.1-1", String::as_str));
     }
+    line("ii ", "dpkg", "1.21.22");
     text
 }
 
 /// `apt-get --simulate dist-upgrade`.
 fn simulation(state: &State) -> String {
-    let upgrades = &state.server.packages.upgrade;
+    let upgrades = state.server.packages.upgrade.iter();
+    let waits = upgrades.filter(|u| state.version_of(u) != u.candidate);
+    let upgrades: Vec<_> = waits.collect();
     let mut text = "Reading package lists...\nBuilding dependency tree...\n".to_owned();
     let n = upgrades.len();
     let _ = writeln!(
@@ -104,7 +119,9 @@ fn simulation(state: &State) -> String {
         let _ = writeln!(
             text,
             "Inst {} [{}] ({} {origin} [amd64])",
-            u.name, u.installed, u.candidate
+            u.name,
+            state.version_of(u),
+            u.candidate
         );
     }
     text

@@ -6,6 +6,7 @@ use std::time::Duration;
 use h8lio_model::ids::BootId;
 use jiff::Timestamp;
 
+use super::changes::Changes;
 use super::fault::Fault;
 use super::scenario::{Disk, DiskType, DiskUse, Nic, Scenario, Upgrade};
 
@@ -17,6 +18,8 @@ pub(super) struct State {
     pub(super) booted_at: Timestamp,
     /// Bumped by every change, for fingerprints.
     pub(super) changes: u64,
+    /// What the agent did.
+    pub(super) changes_made: Changes,
     /// Until when a collector hangs, on the steady clock.
     pub(super) hangs: BTreeMap<String, Duration>,
 }
@@ -63,10 +66,9 @@ impl State {
             Fault::UnitStart(unit) => s.traces.units.push(unit.clone()),
             Fault::UnitStop(unit) => s.traces.units.retain(|u| u != unit),
             Fault::VarFill(percent) => s.os.var_used_percent = *percent,
+            Fault::Act(act) => self.changes_made.apply(act, s),
             Fault::Reboot(_) => {
-                if !s.packages.newest_kernel.is_empty() {
-                    s.os.kernel = std::mem::take(&mut s.packages.newest_kernel);
-                }
+                self.changes_made.boot(s);
                 s.packages.restart.clear();
             }
             Fault::BeatStop(_)
@@ -75,6 +77,14 @@ impl State {
             | Fault::StateDir { .. } => {}
         }
         Ok(())
+    }
+}
+
+impl State {
+    /// The version of an offered package that is installed now.
+    pub(super) fn version_of<'a>(&'a self, offered: &'a Upgrade) -> &'a str {
+        let changed = self.changes_made.versions.get(&offered.name);
+        changed.unwrap_or(&offered.installed)
     }
 }
 

@@ -1,11 +1,14 @@
 //! From raw package outputs to package facts and their conditions.
 
+pub mod boot;
 mod conditions;
 mod kernel;
 mod pace;
 pub mod parse;
 mod reboot;
+pub mod transaction;
 mod version;
+pub mod way;
 
 use h8lio_model::inventory::{BrokenPackage, PackageFacts, Problem};
 
@@ -76,7 +79,10 @@ fn understood<T>(
 }
 
 /// The database's word comes first; the audit adds packages whose files are missing.
-fn merged(mut broken: Vec<BrokenPackage>, complaints: Vec<BrokenPackage>) -> Vec<BrokenPackage> {
+pub(crate) fn merged(
+    mut broken: Vec<BrokenPackage>,
+    complaints: Vec<BrokenPackage>,
+) -> Vec<BrokenPackage> {
     for complaint in complaints {
         if !broken.iter().any(|b| b.name == complaint.name) {
             broken.push(complaint);
@@ -87,7 +93,7 @@ fn merged(mut broken: Vec<BrokenPackage>, complaints: Vec<BrokenPackage>) -> Vec
 }
 
 /// dpkg's journal is files named by numbers; `tmp.i` beside them is none.
-fn is_journal(name: &str) -> bool {
+pub(crate) fn is_journal(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit())
 }
 

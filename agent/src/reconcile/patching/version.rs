@@ -1,8 +1,23 @@
-//! Debian's order of versions (deb-version(7)) for one part of a version, without epoch.
+//! Debian's order of versions (deb-version(7)).
 
 use std::cmp::Ordering;
 
-/// Compares runs of non-digits by Debian's order of characters and runs of digits as numbers.
+/// Compares whole versions: epoch, then upstream version, then revision.
+pub(super) fn compare_whole(a: &str, b: &str) -> Ordering {
+    let ((ea, ua, ra), (eb, ub, rb)) = (split(a), split(b));
+    compare_number(ea.as_bytes(), eb.as_bytes())
+        .then_with(|| compare(ua, ub))
+        .then_with(|| compare(ra, rb))
+}
+
+/// `[EPOCH:]UPSTREAM[-REVISION]`; what is absent counts as zero.
+fn split(version: &str) -> (&str, &str, &str) {
+    let (epoch, rest) = version.split_once(':').unwrap_or(("0", version));
+    let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, "0"));
+    (epoch, upstream, revision)
+}
+
+/// Compares one part of a version: runs of non-digits by Debian's order of characters and runs of digits as numbers.
 pub(super) fn compare(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     while !a.is_empty() || !b.is_empty() {
@@ -67,5 +82,24 @@ mod tests {
         assert_eq!(compare("6.1.0-9", "6.1.0-56"), Ordering::Less);
         assert_eq!(compare("1.0~rc1", "1.0"), Ordering::Less);
         assert_eq!(compare("1.0+b1", "1.0"), Ordering::Greater);
+    }
+
+    #[test]
+    fn an_epoch_outweighs_everything_and_a_revision_only_decides_between_equals() {
+        let less = [
+            ("9.9-9", "1:0.1-1"),
+            ("1:1.0-2", "1:1.0-10"),
+            ("1.0-1", "1.0-1+deb12u1"),
+            ("1.0-1~bpo12+1", "1.0-1"),
+            ("1.0", "1.0-1"),
+            ("2.0-1-1", "2.0-1-2"),
+        ];
+        for (a, b) in less {
+            assert_eq!(compare_whole(a, b), Ordering::Less, "{a} {b}");
+            assert_eq!(compare_whole(b, a), Ordering::Greater, "{b} {a}");
+        }
+        for (a, b) in [("0:1.0-1", "1.0-1"), ("1.0", "1.0-0")] {
+            assert_eq!(compare_whole(a, b), Ordering::Equal, "{a} {b}");
+        }
     }
 }

@@ -1,16 +1,52 @@
-//! What `apt-get --simulate dist-upgrade` prints.
+//! What `apt-get --simulate` prints, of a full upgrade and of named versions alike.
 
 use h8lio_model::inventory::UpgradablePackage;
 
 use super::{NotUnderstood, whole};
 
-/// What a full upgrade would do.
+/// What apt would do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Simulation {
     /// Installed packages that it would replace, sorted; new packages are not among them.
     pub upgradable: Vec<UpgradablePackage>,
+    /// Packages that it would add, sorted.
+    pub new: Vec<NewPackage>,
+    /// Packages that it would remove, sorted.
+    pub removed: Vec<String>,
     pub kept_back: Vec<String>,
+    /// Held back because the distribution offers the update to a part of all servers at a time.
+    pub phased: Vec<String>,
+    /// Packages that an earlier run left half-done.
+    pub unfinished: usize,
 }
+
+/// A package that is not installed yet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NewPackage {
+    pub name: String,
+    pub architecture: String,
+    pub version: String,
+}
+
+/// A list of names, indented below its heading.
+#[derive(Clone, Copy)]
+enum List {
+    KeptBack,
+    Phased,
+    Other,
+}
+
+const LISTS: [(&str, List); 3] = [
+    ("The following packages have been kept back", List::KeptBack),
+    (
+        "The following upgrades have been deferred due to phasing",
+        List::Phased,
+    ),
+    (
+        "The following upgrades are deferred due to phasing",
+        List::Phased,
+    ),
+];
 
 /// Reads a simulation.
 ///
@@ -20,38 +56,51 @@ pub struct Simulation {
 pub fn simulation(bytes: &[u8]) -> Result<Simulation, NotUnderstood> {
     let mut out = Simulation::default();
     let mut summary = None;
-    let (mut new, mut in_kept) = (0, false);
+    let mut list = List::Other;
     for line in whole(bytes)?.lines() {
-        if in_kept && line.starts_with(' ') {
-            out.kept_back
-                .extend(line.split_whitespace().map(str::to_owned));
+        let odd = || NotUnderstood::line(line);
+        if line.starts_with(' ') {
+            let names = line.split_whitespace().map(str::to_owned);
+            match list {
+                List::KeptBack => out.kept_back.extend(names),
+                List::Phased => out.phased.extend(names),
+                List::Other => {}
+            }
             continue;
         }
-        in_kept = line.starts_with("The following packages have been kept back");
+        let heading = LISTS.iter().find(|(text, _)| line.starts_with(text));
+        list = heading.map_or(List::Other, |(_, list)| *list);
         if let Some(rest) = line.strip_prefix("Inst ") {
-            match install(rest).ok_or_else(|| NotUnderstood::line(line))? {
-                Some(upgrade) => out.upgradable.push(upgrade),
-                None => new += 1,
-            }
+            install(rest, &mut out).ok_or_else(odd)?;
+        } else if let Some(rest) = line.strip_prefix("Remv ").or(line.strip_prefix("Purg ")) {
+            out.removed.push(removal(rest).ok_or_else(odd)?);
         } else if line.contains(" upgraded, ") && line.ends_with(" not upgraded.") {
-            summary = Some(counts(line).ok_or_else(|| NotUnderstood::line(line))?);
+            summary = Some(counts(line).ok_or_else(odd)?);
+        } else if let Some(number) = line.strip_suffix(" not fully installed or removed.") {
+            out.unfinished = number.parse().map_err(|_| odd())?;
         }
     }
     let told = summary.ok_or_else(|| NotUnderstood("it has no summary".to_owned()))?;
-    let seen = (out.upgradable.len(), new);
+    let seen = Counts {
+        replaced: out.upgradable.len(),
+        new: out.new.len(),
+        removed: out.removed.len(),
+    };
     if told != seen {
         return Err(NotUnderstood(format!(
-            "its summary counts {} replaced and {} new packages, its lines {} and {}",
-            told.0, told.1, seen.0, seen.1
+            "its summary counts {told}, its lines {seen}"
         )));
     }
     out.upgradable.sort();
+    out.new.sort();
+    out.removed.sort();
     out.kept_back.sort();
+    out.phased.sort();
     Ok(out)
 }
 
-/// `NAME [INSTALLED] (CANDIDATE ORIGIN, ORIGIN [ARCH]) …`; `Some(None)` for a new package.
-fn install(rest: &str) -> Option<Option<UpgradablePackage>> {
+/// `NAME [INSTALLED] (CANDIDATE ORIGIN, ORIGIN [ARCH]) …`; without INSTALLED for a new package.
+fn install(rest: &str, out: &mut Simulation) -> Option<()> {
     let (name, rest) = rest.split_once(' ')?;
     if !super::dpkg::is_name(name) {
         return None;
@@ -71,14 +120,29 @@ fn install(rest: &str) -> Option<Option<UpgradablePackage>> {
     if !version(candidate) || !installed.is_none_or(version) {
         return None;
     }
-    Some(installed.map(|installed| UpgradablePackage {
+    let Some(installed) = installed else {
+        out.new.push(NewPackage {
+            name: name.to_owned(),
+            architecture: architecture.to_owned(),
+            version: candidate.to_owned(),
+        });
+        return Some(());
+    };
+    out.upgradable.push(UpgradablePackage {
         name: name.to_owned(),
         architecture: architecture.to_owned(),
         installed: installed.to_owned(),
         candidate: candidate.to_owned(),
         security: origin.split(", ").any(is_security),
         origin: origin.trim().to_owned(),
-    }))
+    });
+    Some(())
+}
+
+/// `NAME [VERSION] …`
+fn removal(rest: &str) -> Option<String> {
+    let name = rest.split(' ').next()?;
+    super::dpkg::is_name(name).then(|| name.to_owned())
 }
 
 /// `LABEL:VERSION/ARCHIVE`. Debian's label is `Debian-Security`; Ubuntu's archives, those of its
@@ -89,18 +153,40 @@ fn is_security(origin: &str) -> bool {
     label == "Debian-Security" || (origin.contains('/') && archive.ends_with("-security"))
 }
 
-/// Replaced (upgraded, reinstalled, downgraded) and new packages of the summary.
-fn counts(line: &str) -> Option<(usize, usize)> {
-    let (mut replaced, mut new) = (0, None);
+/// Packages of the summary, by what happens to them.
+#[derive(PartialEq, Eq)]
+struct Counts {
+    /// Upgraded, reinstalled, downgraded.
+    replaced: usize,
+    new: usize,
+    removed: usize,
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} replaced, {} new and {} removed packages",
+            self.replaced, self.new, self.removed
+        )
+    }
+}
+
+fn counts(line: &str) -> Option<Counts> {
+    let (mut replaced, mut new, mut removed) = (0, None, None);
     for part in line.split(" and ").next()?.split(", ") {
         let (number, word) = part.split_once(' ')?;
         let number: usize = number.parse().ok()?;
         match word {
             "upgraded" | "reinstalled" | "downgraded" => replaced += number,
             "newly installed" => new = Some(number),
-            "to remove" => {}
+            "to remove" => removed = Some(number),
             _ => return None,
         }
     }
-    Some((replaced, new?))
+    Some(Counts {
+        replaced,
+        new: new?,
+        removed: removed?,
+    })
 }

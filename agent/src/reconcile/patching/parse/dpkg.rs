@@ -30,10 +30,60 @@ pub fn database(bytes: &[u8]) -> Result<Database, NotUnderstood> {
     Ok(out)
 }
 
-fn read(line: &str, out: &mut Database) -> Option<()> {
+/// One package at one version, as dpkg knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// With the architecture behind a colon where dpkg writes it (`Multi-Arch: same`).
+    pub name: String,
+    pub architecture: String,
+    pub version: String,
+    pub held: bool,
+    /// Unpacked, configured, triggered; nothing left to do.
+    pub whole: bool,
+}
+
+/// Packages that are there in any state, by name.
+///
+/// # Errors
+/// As [`database`].
+pub fn known(bytes: &[u8]) -> Result<std::collections::BTreeMap<String, Known>, NotUnderstood> {
+    let mut out = std::collections::BTreeMap::new();
+    for line in whole(bytes)?.lines() {
+        let Some(seen) = parse(line).ok_or_else(|| NotUnderstood::line(line))? else {
+            continue;
+        };
+        let known = Known {
+            name: seen.name.to_owned(),
+            architecture: seen.architecture.to_owned(),
+            version: seen.version.to_owned(),
+            held: seen.held,
+            whole: seen.state == INSTALLED && !seen.reinstall,
+        };
+        out.insert(known.name.clone(), known);
+    }
+    if out.is_empty() {
+        return Err(NotUnderstood("it is empty".to_owned()));
+    }
+    Ok(out)
+}
+
+const INSTALLED: &str = "installed";
+
+/// One line, of a package that is there.
+struct Seen<'a> {
+    name: &'a str,
+    architecture: &'a str,
+    version: &'a str,
+    held: bool,
+    state: &'static str,
+    reinstall: bool,
+}
+
+/// `None`: not understood; `Some(None)`: not there, or only its configuration.
+fn parse(line: &str) -> Option<Option<Seen<'_>>> {
     let mut fields = line.split('\t');
     let status = fields.next()?;
-    let (name, _architecture, _version) = (fields.next()?, fields.next()?, fields.next()?);
+    let (name, architecture, version) = (fields.next()?, fields.next()?, fields.next()?);
     if fields.next().is_some() || !is_name(name) {
         return None;
     }
@@ -43,8 +93,8 @@ fn read(line: &str, out: &mut Database) -> Option<()> {
         return None;
     }
     let state = match state {
-        'n' | 'c' => return Some(()),
-        'i' => "installed",
+        'n' | 'c' => return Some(None),
+        'i' => INSTALLED,
         'H' => "half-installed",
         'U' => "unpacked",
         'F' => "half-configured",
@@ -52,19 +102,37 @@ fn read(line: &str, out: &mut Database) -> Option<()> {
         't' => "triggers-pending",
         _ => return None,
     };
-    if want == 'h' {
-        out.held.push(name.to_owned());
-    }
-    match flag {
-        Some('R') => out.broken.push(broken(name, "reinst-required")),
-        None | Some(' ') if state != "installed" => out.broken.push(broken(name, state)),
-        None | Some(' ') => {}
+    let reinstall = match flag {
+        Some('R') => true,
+        None | Some(' ') => false,
         Some(_) => return None,
+    };
+    Some(Some(Seen {
+        name,
+        architecture,
+        version,
+        held: want == 'h',
+        state,
+        reinstall,
+    }))
+}
+
+fn read(line: &str, out: &mut Database) -> Option<()> {
+    let Some(seen) = parse(line)? else {
+        return Some(());
+    };
+    if seen.held {
+        out.held.push(seen.name.to_owned());
+    }
+    if seen.reinstall {
+        out.broken.push(broken(seen.name, "reinst-required"));
+    } else if seen.state != INSTALLED {
+        out.broken.push(broken(seen.name, seen.state));
     }
     // Half-installed is not installed; what waits for triggers or its configuration is there.
-    if state != "half-installed" {
+    if seen.state != "half-installed" {
         out.installed += 1;
-        out.kernels.extend(kernel(name));
+        out.kernels.extend(kernel(seen.name));
     }
     Some(())
 }
@@ -77,7 +145,7 @@ fn broken(name: &str, state: &str) -> BrokenPackage {
 }
 
 /// Debian's rule for names (policy 5.6.7), with an architecture behind a colon.
-pub(super) fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     name.len() >= 2
         && name
             .bytes()
@@ -85,7 +153,7 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 /// Release of the kernel in an image package; metapackages and debug symbols have none.
-fn kernel(package: &str) -> Option<String> {
+pub fn kernel(package: &str) -> Option<String> {
     let name = package.split(':').next()?;
     let release = name.strip_prefix("linux-image-")?;
     let release = release.strip_prefix("unsigned-").unwrap_or(release);

@@ -1,11 +1,16 @@
 //! Strict readers of what the package tools print. Whatever is cut off or unexpected is
-//! [`NotUnderstood`]; nothing is guessed from the readable part.
+//! [`NotUnderstood`]; nothing is guessed from the readable part. One reader is lenient, because
+//! nothing is decided by what it says: [`progress`] reads a log, whose tail a power cut leaves short
+//! or full of NULs.
 
 pub mod apt;
 pub mod audit;
+pub mod complaint;
 pub mod dpkg;
 pub mod maps;
 pub mod needrestart;
+pub mod progress;
+pub mod uris;
 
 use h8lio_model::inventory::Problem;
 

@@ -1,0 +1,349 @@
+//! GRUB's tools, efibootmgr and systemctl.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use h8lio_tls::files::write_atomic;
+
+use super::exec::{self, Argv, ExecError};
+use super::root::Root;
+use super::unreadable;
+use crate::host::boot::{Backing, BootError, BootHost, RawBoot, WayBack};
+use crate::host::patching::MayAct;
+
+const MENU: &str = "boot/grub/grub.cfg";
+const ENVIRONMENT: &str = "boot/grub/grubenv";
+
+/// Read by every menu that Debian's scripts make.
+const CUSTOM: &str = "boot/grub/custom.cfg";
+
+/// Names packages that apt's autoremove leaves alone.
+const PROTECTION: &str = "etc/apt/apt.conf.d/02h8lio-way-back";
+
+/// Lines of others in the same file stay as they are.
+const BEGIN: &str = "# begin h8lio: falls back when a kernel cannot be loaded";
+const END: &str = "# end h8lio";
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What boots on the real server.
+#[derive(Debug, Clone, Default)]
+pub struct LinuxBoot {
+    root: Root,
+}
+
+impl LinuxBoot {
+    /// Below `root`.
+    pub fn new(root: Root) -> Self {
+        Self { root }
+    }
+}
+
+impl BootHost for LinuxBoot {
+    fn boot(&self) -> RawBoot {
+        let mut raw = RawBoot::default();
+        match self.root.text(MENU) {
+            Ok(text) => raw.menu = Some(text),
+            Err(e) => raw.problems.push(unreadable("/boot/grub/grub.cfg", &e)),
+        }
+        match self.root.bytes(ENVIRONMENT) {
+            Ok(bytes) => raw.environment = Some(bytes),
+            Err(e) => raw.problems.push(unreadable("/boot/grub/grubenv", &e)),
+        }
+        match backing(&self.root) {
+            Ok(backing) => raw.backing = Some(backing),
+            Err(e) => raw.problems.push(unreadable("what /boot lies on", &e)),
+        }
+        if self.root.exists("sys/firmware/efi") {
+            match run("efibootmgr", &Argv::default()) {
+                Ok(printed) => raw.firmware = Some(printed),
+                Err(e) => raw.problems.push(h8lio_model::inventory::Problem {
+                    what: "efibootmgr".to_owned(),
+                    reason: "Failed".to_owned(),
+                    message: crate::chain(&e),
+                }),
+            }
+        }
+        raw
+    }
+
+    fn pin(&self, entry: Option<&str>, packages: &[String], _: MayAct) -> Result<(), BootError> {
+        self.protect(packages)?;
+        match entry {
+            Some(entry) => run("grub-set-default", &name("grub-set-default", entry)?).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    fn arm(&self, way: &WayBack, _: MayAct) -> Result<String, BootError> {
+        match way {
+            WayBack::Grub { old, new, fallback } => {
+                self.fall_back_to(Some(*fallback))?;
+                let printed = run("grub-set-default", &name("grub-set-default", old)?)?;
+                Ok(printed + &run("grub-reboot", &name("grub-reboot", new)?)?)
+            }
+            WayBack::BootNext { once, order } => {
+                // The order first: until the last step, nothing leads into the new kernel.
+                let printed = run("efibootmgr", &order_of(order)?)?;
+                let next = name("efibootmgr", &format!("{once:04X}"))?;
+                Ok(printed + &run("efibootmgr", &Argv::of(&["-q", "-n"]).join(next))?)
+            }
+        }
+    }
+
+    fn disarm(&self, way: &WayBack) -> Result<(), BootError> {
+        let args = match way {
+            WayBack::Grub { .. } => {
+                let file = self.root.join(ENVIRONMENT);
+                let args = Argv::default()
+                    .operand(&file)
+                    .map_err(odd("grub-editenv"))?;
+                run("grub-editenv", &args.and(&["unset", "next_entry"]))?;
+                return self.fall_back_to(None);
+            }
+            // Clears the entry of the next boot; one that is not set is an error of the tool's.
+            WayBack::BootNext { .. } => Argv::of(&["-q", "-N"]),
+        };
+        match run("efibootmgr", &args) {
+            Err(BootError::Refused { .. }) | Ok(_) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn commit(&self, way: &WayBack, _: MayAct) -> Result<(), BootError> {
+        match way {
+            WayBack::Grub { new, .. } => {
+                run("grub-set-default", &name("grub-set-default", new)?)?;
+                self.fall_back_to(None)
+            }
+            WayBack::BootNext { once, order } => {
+                let whole: Vec<u16> = std::iter::once(*once)
+                    .chain(order.iter().copied())
+                    .collect();
+                run("efibootmgr", &order_of(&whole)?).map(|_| ())
+            }
+        }
+    }
+
+    fn reboot(&self, _: MayAct) -> Result<(), BootError> {
+        run("systemctl", &Argv::of(&["--no-block", "reboot"])).map(|_| ())
+    }
+}
+
+impl LinuxBoot {
+    fn protect(&self, packages: &[String]) -> Result<(), BootError> {
+        let text = packages.iter().fold(String::new(), |text, name| {
+            let name = name
+                .split(':')
+                .next()
+                .unwrap_or(name)
+                .replace('.', "\\.")
+                .replace('+', "\\+");
+            format!("{text}APT::NeverAutoRemove {{ \"^{name}$\"; }};\n")
+        });
+        self.write_or_remove(PROTECTION, "the packages kept from autoremove", &text)
+    }
+
+    /// Writes the number that GRUB falls back to, or takes it away.
+    fn fall_back_to(&self, number: Option<usize>) -> Result<(), BootError> {
+        let before = self.root.text(CUSTOM).unwrap_or_default();
+        let own = number.map(|n| format!("{BEGIN}\nset fallback={n}\n{END}\n"));
+        let text = without_own(&before) + &own.unwrap_or_default();
+        if text == before {
+            return Ok(());
+        }
+        self.write_or_remove(CUSTOM, "the boot entry to fall back to", &text)
+    }
+
+    fn write_or_remove(&self, path: &str, what: &'static str, text: &str) -> Result<(), BootError> {
+        let path = self.root.join(path);
+        let failed = |source| BootError::Write { file: what, source };
+        if !text.is_empty() {
+            return write_atomic(&path, text.as_bytes(), 0o644).map_err(failed);
+        }
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(failed(h8lio_tls::files::FileError::Write { path, source }))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The lines of others.
+fn without_own(text: &str) -> String {
+    let mut own = false;
+    let mut out = String::new();
+    for line in text.lines() {
+        own |= line == BEGIN;
+        if !own {
+            out += line;
+            out.push('\n');
+        }
+        own &= line != END;
+    }
+    out
+}
+
+/// The device below the file system that holds GRUB's environment.
+fn backing(root: &Root) -> io::Result<Backing> {
+    let mounts = root.text("proc/self/mountinfo")?;
+    let holds = |at: &str| at == "/" || at == "/boot" || at == "/boot/grub";
+    // Later mounts cover earlier ones of the same place; the deepest place counts.
+    let device = mounts
+        .lines()
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split(' ').collect();
+            let (device, at) = (*fields.get(2)?, *fields.get(4)?);
+            holds(at).then_some((at.len(), device))
+        })
+        .max_by_key(|(depth, _)| *depth)
+        .map(|(_, device)| device)
+        .ok_or_else(|| io::Error::other("no mount holds /boot/grub"))?;
+    let block = PathBuf::from("sys/dev/block").join(device);
+    if device.starts_with("0:") {
+        return Ok(Backing::Pool);
+    }
+    if !root.exists(&block) {
+        return Err(io::Error::other(format!("device {device} is not known")));
+    }
+    let is = |kind: &str| {
+        // A partition's own folder lies below that of what it is a part of.
+        root.exists(block.join(kind)) || root.exists(block.join("..").join(kind))
+    };
+    Ok(match () {
+        () if is("md") => Backing::Raid,
+        () if is("dm") => Backing::Mapper,
+        () => Backing::Plain,
+    })
+}
+
+fn order_of(order: &[u16]) -> Result<Argv, BootError> {
+    let text: Vec<String> = order.iter().map(|n| format!("{n:04X}")).collect();
+    let operand = name("efibootmgr", &text.join(","))?;
+    Ok(Argv::of(&["-q", "-o"]).join(operand))
+}
+
+fn name(tool: &'static str, name: &str) -> Result<Argv, BootError> {
+    Argv::default().operand(name).map_err(odd(tool))
+}
+
+fn odd(tool: &'static str) -> impl Fn(ExecError) -> BootError {
+    move |e| BootError::Tool {
+        tool,
+        source: Box::new(e),
+    }
+}
+
+/// What the tool printed, on both outputs.
+fn run(tool: &'static str, args: &Argv) -> Result<String, BootError> {
+    let answer = exec::run(tool, args, &[], MINUTE).map_err(odd(tool))?;
+    match answer.code {
+        0 => Ok(String::from_utf8_lossy(&answer.stdout).into_owned() + &answer.stderr + "\n"),
+        code => Err(BootError::Refused {
+            tool,
+            code,
+            said: crate::words::first_line(&answer.stderr),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    fn server(mount: &str) -> (tempfile::TempDir, LinuxBoot) {
+        let dir = tempfile::tempdir().expect("a folder");
+        for folder in [
+            "boot/grub",
+            "etc/apt/apt.conf.d",
+            "proc/self",
+            "sys/dev/block",
+        ] {
+            fs::create_dir_all(dir.path().join(folder)).expect("made");
+        }
+        fs::write(dir.path().join("proc/self/mountinfo"), mount).expect("written");
+        let boot = LinuxBoot::new(Root::at(dir.path()));
+        (dir, boot)
+    }
+
+    fn leave() -> MayAct {
+        MayAct::by(h8lio_model::inventory::DomainMode::Act).expect("leave")
+    }
+
+    fn device(dir: &Path, number: &str, kinds: &[&str]) {
+        let folder = dir.join("sys/dev/block").join(number);
+        fs::create_dir_all(&folder).expect("made");
+        for kind in kinds {
+            fs::create_dir_all(folder.join(kind)).expect("made");
+        }
+    }
+
+    #[test]
+    fn what_grubs_environment_lies_on_is_told_by_the_deepest_mount() {
+        let root = "21 1 254:1 / / rw - ext4 /dev/vda1 rw\n";
+        let boot = "40 21 9:0 / /boot rw - ext4 /dev/md0 rw\n";
+        let pool = "41 40 0:33 / /boot/grub rw - btrfs /dev/vdb rw\n";
+        let (dir, host) = server(root);
+        device(dir.path(), "254:1", &[]);
+        device(dir.path(), "9:0", &["md"]);
+        assert_eq!(host.boot().backing, Some(Backing::Plain));
+        let mounts = |text: String| {
+            fs::write(dir.path().join("proc/self/mountinfo"), text).expect("written")
+        };
+        mounts(format!("{root}{boot}"));
+        assert_eq!(host.boot().backing, Some(Backing::Raid));
+        mounts(format!("{root}{boot}{pool}"));
+        assert_eq!(host.boot().backing, Some(Backing::Pool));
+        device(dir.path(), "253:0", &["dm"]);
+        mounts("21 1 253:0 / / rw - ext4 /dev/mapper/a rw\n".to_owned());
+        assert_eq!(host.boot().backing, Some(Backing::Mapper));
+        mounts("21 1 8:99 / / rw - ext4 /dev/sdz rw\n".to_owned());
+        assert_eq!(host.boot().backing, None, "unknown is not plain");
+    }
+
+    #[test]
+    fn the_number_to_fall_back_to_is_written_anew_beside_the_lines_of_others() {
+        let (dir, host) = server("");
+        let file = dir.path().join(CUSTOM);
+        let text = || fs::read_to_string(&file).unwrap_or_default();
+        host.fall_back_to(Some(2)).expect("written");
+        host.fall_back_to(Some(4)).expect("written again");
+        assert_eq!(text(), format!("{BEGIN}\nset fallback=4\n{END}\n"));
+        host.fall_back_to(None).expect("taken away");
+        host.fall_back_to(None).expect("again");
+        assert!(!file.exists());
+        fs::write(&file, "set color=blue\n").expect("written");
+        host.fall_back_to(Some(1)).expect("written");
+        assert!(text().starts_with("set color=blue\n# begin"), "{}", text());
+        host.fall_back_to(None).expect("taken away");
+        assert_eq!(text(), "set color=blue\n");
+    }
+
+    #[test]
+    fn packages_are_kept_from_autoremove_by_their_exact_names_until_nothing_is_to_be_kept() {
+        let (dir, host) = server("");
+        let file = dir.path().join(PROTECTION);
+        let names = ["linux-image-6.1.0-50-amd64:amd64".to_owned()];
+        host.pin(None, &names, leave()).expect("written");
+        let text = fs::read_to_string(&file).expect("there");
+        assert_eq!(
+            text,
+            "APT::NeverAutoRemove { \"^linux-image-6\\.1\\.0-50-amd64$\"; };\n"
+        );
+        host.pin(None, &[], leave()).expect("taken away");
+        assert!(!file.exists());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_a_problem_and_no_guess() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let raw = LinuxBoot::new(Root::at(dir.path())).boot();
+        assert_eq!((raw.menu, raw.environment, raw.backing), (None, None, None));
+        assert_eq!(raw.problems.len(), 3);
+    }
+}

@@ -1,0 +1,218 @@
+//! Changing packages with apt and dpkg.
+//!
+//! * Plans and downloads run as children of the agent; nothing of that changes what is installed.
+//! * A transaction runs in a transient unit of systemd ([`unit`]), whose program is this one again
+//!   ([`worker`]): it outlives the agent, also when the agent's own package is what it replaces.
+//! * What it leaves lies in a folder of its own ([`folder`]).
+//! * needrestart only ever lists (`NEEDRESTART_MODE=l`), and nobody is asked anything.
+
+mod apt;
+mod folder;
+mod locks;
+#[cfg(test)]
+mod tests;
+mod unit;
+pub mod worker;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::sys::statvfs::statvfs;
+use uuid::Uuid;
+
+use super::exec::{self, Argv, ExecError};
+use super::packages::LinuxPackages;
+use super::unreadable;
+use crate::host::packages::RawPackages;
+use crate::host::patching::{
+    MayAct, PatchError, PatchHost, Pinned, RawAnswer, RawDatabase, RawPlan, RawTrace, Spec,
+};
+use apt::Apt;
+use folder::Folder;
+
+/// How long a plan may take.
+const PLAN: Duration = Duration::from_secs(120);
+
+/// How long archives may take to come.
+const DOWNLOAD: Duration = Duration::from_secs(1800);
+
+/// apt and dpkg of the real server.
+#[derive(Debug, Clone)]
+pub struct LinuxPatching {
+    apt: Apt,
+    state_dir: PathBuf,
+}
+
+impl LinuxPatching {
+    /// With transactions and kept archives below `state_dir`.
+    pub fn new(state_dir: &Path) -> Self {
+        Self {
+            apt: Apt::of_the_server(),
+            state_dir: state_dir.to_owned(),
+        }
+    }
+
+    fn folder(&self, attempt: Uuid) -> Folder {
+        Folder::of(&self.state_dir, attempt)
+    }
+
+    /// Where archives of what was installed before are kept.
+    fn kept(&self) -> PathBuf {
+        self.state_dir.join("way-back")
+    }
+}
+
+impl PatchHost for LinuxPatching {
+    fn database(&self) -> RawDatabase {
+        let mut raw = RawPackages::default();
+        LinuxPackages::at(self.apt.root()).dpkg(&mut raw);
+        let mut problems = raw.problems;
+        let locks = match locks::holders(self.apt.root()) {
+            Ok(holders) => Some(holders),
+            Err(e) => {
+                problems.push(unreadable("locks", &e));
+                None
+            }
+        };
+        RawDatabase {
+            installed: raw.installed,
+            audit: raw.audit,
+            journal: raw.journal,
+            locks,
+            problems,
+        }
+    }
+
+    fn plan(&self, wanted: &[Pinned]) -> RawPlan {
+        let mut out = RawPlan::default();
+        for (answer, mode) in [
+            (&mut out.simulation, "--simulate"),
+            (&mut out.archives, "--print-uris"),
+        ] {
+            let args = self.apt.read_only(&[mode, "--yes", "install"]);
+            let asked = with_pins(args, wanted)
+                .and_then(|args| exec::run("apt-get", &args, apt::ENV, PLAN));
+            match asked {
+                Ok(a) => {
+                    *answer = Some(RawAnswer {
+                        code: a.code,
+                        stdout: a.stdout,
+                        stderr: a.stderr,
+                    });
+                }
+                Err(e) => out.problems.push(e.problem("apt-get")),
+            }
+        }
+        match statvfs(&self.apt.archives()) {
+            Ok(s) => out.free = s.blocks_available().checked_mul(s.fragment_size()),
+            Err(e) => out
+                .problems
+                .push(unreadable("room for archives", &e.into())),
+        }
+        out
+    }
+
+    fn download(&self, wanted: &[Pinned], _: MayAct) -> Result<(), PatchError> {
+        let args = self.apt.acting(&["--download-only", "install"]);
+        let args = with_pins(args, wanted).map_err(tool)?;
+        run(&args).map(|_| ())
+    }
+
+    fn keep_old(&self, installed: &[Pinned], _: MayAct) -> Result<Vec<Pinned>, PatchError> {
+        let kept = self.kept();
+        std::fs::create_dir_all(kept.join("partial")).map_err(io_error)?;
+        // One at a time: a version that no repository has any more must not keep the others out.
+        for pin in installed {
+            if apt::archive_of(&kept, pin).is_none() {
+                self.keep(&kept, pin)?;
+            }
+        }
+        let gone = |pin: &&Pinned| apt::archive_of(&kept, pin).is_none();
+        Ok(installed.iter().filter(gone).cloned().collect())
+    }
+
+    fn hold(&self, names: &[String], _: MayAct) -> Result<(), PatchError> {
+        let mut args = self.apt.base().and(&["hold"]);
+        for name in names {
+            args = args.operand(name).map_err(tool)?;
+        }
+        let answer = exec::run("apt-mark", &args, apt::ENV, PLAN).map_err(tool)?;
+        match answer.code {
+            0 => Ok(()),
+            code => Err(PatchError::Refused {
+                tool: "apt-mark",
+                code,
+                said: crate::words::first_line(&answer.stderr),
+            }),
+        }
+    }
+
+    fn start(&self, spec: &Spec, _: MayAct) -> Result<(), PatchError> {
+        self.folder(spec.attempt).specify(spec)?;
+        unit::start(&self.state_dir, spec.attempt)
+    }
+
+    fn trace(&self, attempt: Uuid) -> RawTrace {
+        self.folder(attempt).trace()
+    }
+
+    fn withdraw(&self, attempt: Uuid) -> Result<(), PatchError> {
+        self.folder(attempt).withdraw(attempt)
+    }
+}
+
+impl LinuxPatching {
+    /// Fetches the archive of one installed version into `kept`, if it can be had.
+    fn keep(&self, kept: &Path, pin: &Pinned) -> Result<(), PatchError> {
+        let asking = |args: Argv| {
+            let args = args.value("-oDir::Cache::archives=", kept);
+            let args = args.and(&["--reinstall", "--allow-downgrades", "install"]);
+            with_pins(args, std::slice::from_ref(pin)).map_err(tool)
+        };
+        match run(&asking(self.apt.acting(&["--download-only"]))?) {
+            Ok(_) => {}
+            Err(PatchError::Refused { .. }) => return Ok(()),
+            Err(e) => return Err(e),
+        }
+        let left = run(&asking(self.apt.read_only(&["--print-uris", "--yes"]))?)?;
+        for (path, name) in apt::local_archives(&left.stdout) {
+            let whole = kept.join("partial").join(&name);
+            std::fs::copy(&path, &whole).map_err(io_error)?;
+            std::fs::rename(&whole, kept.join(&name)).map_err(io_error)?;
+        }
+        Ok(())
+    }
+}
+
+fn io_error(e: std::io::Error) -> PatchError {
+    PatchError::Tool {
+        tool: "apt-get",
+        source: Box::new(e),
+    }
+}
+
+fn with_pins(mut args: Argv, wanted: &[Pinned]) -> Result<Argv, ExecError> {
+    for pin in wanted {
+        args = args.operand(pin.to_string())?;
+    }
+    Ok(args)
+}
+
+fn run(args: &Argv) -> Result<exec::Answer, PatchError> {
+    let answer = exec::run("apt-get", args, apt::ENV, DOWNLOAD).map_err(tool)?;
+    match answer.code {
+        0 => Ok(answer),
+        code => Err(PatchError::Refused {
+            tool: "apt-get",
+            code,
+            said: crate::words::first_line(&answer.stderr),
+        }),
+    }
+}
+
+fn tool(e: ExecError) -> PatchError {
+    PatchError::Tool {
+        tool: "apt-get",
+        source: Box::new(e),
+    }
+}

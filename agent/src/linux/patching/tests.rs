@@ -1,0 +1,388 @@
+//! Over a real apt and dpkg, in a root folder of their own with a repository of two versions.
+
+use std::fs;
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
+use std::thread;
+
+use h8lio_model::section::Digest;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+use super::worker::{WorkError, carry_out_with};
+use super::*;
+use crate::host::patching::{Action, Ended};
+use crate::reconcile::patching::transaction::class::Class;
+use crate::reconcile::patching::transaction::database::{self, Database, Diagnosis};
+use crate::reconcile::patching::transaction::judge::{Change, Refusal, judge};
+use crate::reconcile::patching::transaction::outcome::{Outcome, outcome};
+
+/// A server in a folder: one package `labone` with a configuration file, in the versions 1:1.0 and
+/// 1:2.0.
+struct Lab {
+    root: tempfile::TempDir,
+    host: LinuxPatching,
+}
+
+fn pin(text: &str) -> Pinned {
+    text.parse().expect("valid")
+}
+
+fn leave() -> MayAct {
+    MayAct::by(h8lio_model::inventory::DomainMode::Act).expect("leave")
+}
+
+fn control(version: &str) -> String {
+    format!(
+        "Package: labone\nVersion: {version}\nArchitecture: all\nMaintainer: A <a@example.org>\n\
+         Description: a package of the tests\n"
+    )
+}
+
+impl Lab {
+    fn new() -> Self {
+        let root = tempfile::tempdir().expect("a folder");
+        let at = |p: &str| root.path().join(p);
+        for folder in [
+            "var/lib/dpkg/info",
+            "var/lib/dpkg/updates",
+            "var/lib/dpkg/triggers",
+            "var/lib/apt/lists/partial",
+            "var/cache/apt/archives/partial",
+            "var/log/apt",
+            "etc/apt/apt.conf.d",
+            "etc/apt/preferences.d",
+            "etc/apt/trusted.gpg.d",
+            "repo",
+            "state",
+        ] {
+            fs::create_dir_all(at(folder)).expect("made");
+        }
+        fs::write(at("var/lib/dpkg/info/format"), "1\n").expect("written");
+        // apt wants to know an essential architecture's dpkg; so does whoever asks for its own.
+        let dpkg = "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\n\
+                    Version: 1.21.22\nMaintainer: A <a@example.org>\nDescription: d\n\n";
+        fs::write(at("var/lib/dpkg/status"), dpkg).expect("written");
+        for file in ["dpkg.list", "dpkg.md5sums"] {
+            fs::write(at("var/lib/dpkg/info").join(file), "").expect("written");
+        }
+        let source = format!("deb [trusted=yes] file:{} ./\n", at("repo").display());
+        fs::write(at("etc/apt/sources.list"), source).expect("written");
+        let this = root.path().display();
+        let options = vec![
+            format!("Dir={this}"),
+            format!("Dir::State::status={this}/var/lib/dpkg/status"),
+            format!("DPkg::Options::=--root={this}"),
+            // The repositories of the server that the test runs on are not asked.
+            format!("Dir::Etc::sourcelist={this}/etc/apt/sources.list"),
+            "Dir::Etc::sourceparts=/dev/null".into(),
+            "APT::Architecture=amd64".into(),
+            "APT::Sandbox::User=root".into(),
+        ];
+        let host = LinuxPatching {
+            apt: Apt::below(root.path(), options),
+            state_dir: at("state"),
+        };
+        let lab = Self { root, host };
+        lab.offer(&["1:1.0", "1:2.0"]);
+        lab
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.root.path().join(path)
+    }
+
+    /// Lets the repository have these versions, and no others.
+    fn offer(&self, versions: &[&str]) {
+        let mut index = String::new();
+        for version in versions {
+            // As in a distribution's pool: without the epoch.
+            let file = format!("labone_{}_all.deb", version.trim_start_matches("1:"));
+            let tree = self.at("build");
+            fs::create_dir_all(tree.join("DEBIAN")).expect("made");
+            fs::create_dir_all(tree.join("etc")).expect("made");
+            fs::write(tree.join("DEBIAN/control"), control(version)).expect("written");
+            fs::write(tree.join("DEBIAN/conffiles"), "/etc/labone.conf\n").expect("written");
+            fs::write(tree.join("etc/labone.conf"), format!("version {version}\n"))
+                .expect("written");
+            let archive = self.at("repo").join(&file);
+            let args = Argv::of(&["--build", "--root-owner-group"]);
+            let args = args.operand(&tree).and_then(|a| a.operand(&archive));
+            let built = exec::run("dpkg-deb", &args.expect("plain"), &[], PLAN).expect("ran");
+            assert_eq!(built.code, 0, "{}", built.stderr);
+            let bytes = fs::read(&archive).expect("built");
+            index += &format!(
+                "{}Filename: ./{file}\nSize: {}\nSHA256: {}\n\n",
+                control(version),
+                bytes.len(),
+                Digest::of(&bytes)
+            );
+            fs::remove_dir_all(&tree).expect("removed");
+        }
+        fs::write(self.at("repo/Packages"), index).expect("written");
+        let args = self.host.apt.acting(&["update"]);
+        let updated = exec::run("apt-get", &args, apt::ENV, PLAN).expect("ran");
+        assert_eq!(updated.code, 0, "{}", updated.stderr);
+    }
+
+    fn database(&self) -> Database {
+        let raw = self.host.database();
+        database::read(&raw).unwrap_or_else(|e| panic!("{e}: {:?}", raw.problems))
+    }
+
+    fn version(&self) -> Option<String> {
+        self.database().package("labone").map(|p| p.version.clone())
+    }
+
+    fn specify(&self, n: u128, action: Action) -> Uuid {
+        self.specify_within(n, action, 120)
+    }
+
+    fn specify_within(&self, n: u128, action: Action, deadline_seconds: u64) -> Uuid {
+        let attempt = Uuid::from_u128(n);
+        let spec = Spec {
+            attempt,
+            action,
+            deadline_seconds,
+        };
+        self.host.folder(attempt).specify(&spec).expect("written");
+        attempt
+    }
+
+    fn carry_out(&self, attempt: Uuid) -> Result<Ended, WorkError> {
+        let written = carry_out_with(&self.host.apt, &self.host.state_dir, attempt)?;
+        Ok(written.ended)
+    }
+
+    fn install(&self, n: u128, version: &str) -> Ended {
+        let packages = vec![pin(&format!("labone={version}"))];
+        let attempt = self.specify(n, Action::Install { packages });
+        self.carry_out(attempt).expect("carried out")
+    }
+}
+
+fn change(from: &str, to: &str) -> Vec<Change> {
+    vec![Change {
+        name: "labone".into(),
+        from: Some(from.into()),
+        to: to.into(),
+        class: Class::Plain,
+    }]
+}
+
+fn well(ended: &Ended) {
+    assert!(matches!(ended, Ended::Exited { code: 0, .. }), "{ended:?}");
+}
+
+#[test]
+fn an_ordered_version_is_planned_fetched_applied_and_put_back_when_the_repository_has_moved_on() {
+    let lab = Lab::new();
+    assert_eq!(lab.database().diagnose(), Diagnosis::Whole);
+    well(&lab.install(1, "1:1.0"));
+    assert_eq!(lab.version().as_deref(), Some("1:1.0"));
+
+    let ask = [pin("labone=1:2.0")];
+    let raw = lab.host.plan(&ask);
+    let plan = judge(&ask, &raw).unwrap_or_else(|e| panic!("{e}: {raw:?}"));
+    assert_eq!(plan.changes, change("1:1.0", "1:2.0"));
+    let missing = lab
+        .host
+        .keep_old(&[pin("labone=1:1.0")], leave())
+        .expect("asked");
+    assert_eq!(missing, [], "the old archive is put aside");
+    lab.host.download(&ask, leave()).expect("fetched");
+    assert_eq!(
+        lab.version().as_deref(),
+        Some("1:1.0"),
+        "nothing is installed by it"
+    );
+
+    fs::write(lab.at("etc/labone.conf"), "the owner's\n").expect("written");
+    well(&lab.install(2, "1:2.0"));
+    let trace = lab.host.trace(Uuid::from_u128(2));
+    let Outcome::Applied(ending) = outcome(&plan.changes, &trace, &lab.database()) else {
+        panic!("{trace:?}");
+    };
+    assert_eq!(ending.conffiles, ["/etc/labone.conf"]);
+    let conf = fs::read_to_string(lab.at("etc/labone.conf")).expect("there");
+    assert_eq!(conf, "the owner's\n");
+    assert!(lab.at("etc/labone.conf.dpkg-dist").exists());
+
+    lab.offer(&["1:2.0"]);
+    fs::remove_dir_all(lab.at("var/cache/apt/archives")).expect("removed");
+    fs::create_dir_all(lab.at("var/cache/apt/archives/partial")).expect("made");
+    let packages = vec![pin("labone=1:1.0")];
+    let back = lab.specify(3, Action::PutBack { packages });
+    well(&lab.carry_out(back).expect("carried out"));
+    assert_eq!(lab.version().as_deref(), Some("1:1.0"));
+    let got = outcome(
+        &change("1:2.0", "1:1.0"),
+        &lab.host.trace(back),
+        &lab.database(),
+    );
+    assert!(matches!(got, Outcome::Applied(_)), "{got:?}");
+}
+
+#[test]
+fn what_no_repository_has_is_told_by_name_and_leaves_everything_as_it_was() {
+    let lab = Lab::new();
+    well(&lab.install(1, "1:1.0"));
+    let ask = [pin("labone=1:9.9")];
+    let error = judge(&ask, &lab.host.plan(&ask))
+        .expect_err("not there")
+        .to_string();
+    assert_eq!(
+        error,
+        "apt refuses: no configured repository has labone 1:9.9"
+    );
+    let ask = [pin("nope=1.0")];
+    let error = judge(&ask, &lab.host.plan(&ask)).expect_err("not there");
+    assert!(matches!(error, Refusal::Apt(_)), "{error}");
+    let error = lab.host.download(&ask, leave()).expect_err("not there");
+    assert!(
+        matches!(error, PatchError::Refused { code: 100, .. }),
+        "{error}"
+    );
+    let missing = lab.host.keep_old(&ask, leave()).expect("asked");
+    assert_eq!(
+        missing, ask,
+        "named, so that there is no way back without saying so"
+    );
+
+    let ended = lab.install(2, "1:9.9");
+    let Ended::Exited {
+        code: 100,
+        complaint,
+    } = &ended
+    else {
+        panic!("{ended:?}");
+    };
+    assert!(complaint.contains("was not found"), "{complaint}");
+    let trace = lab.host.trace(Uuid::from_u128(2));
+    let got = outcome(&change("1:1.0", "1:9.9"), &trace, &lab.database());
+    assert!(matches!(got, Outcome::NothingDone(_)), "{got:?}");
+}
+
+#[test]
+fn a_transaction_is_carried_out_once_and_only_if_it_was_not_withdrawn() {
+    let lab = Lab::new();
+    well(&lab.install(1, "1:1.0"));
+    let again = lab.carry_out(Uuid::from_u128(1));
+    assert!(
+        matches!(again, Err(WorkError::BegunBefore { .. })),
+        "{again:?}"
+    );
+    let spec = Spec {
+        attempt: Uuid::from_u128(1),
+        action: Action::FixBroken,
+        deadline_seconds: 1,
+    };
+    let known = lab.host.folder(spec.attempt).specify(&spec);
+    assert!(matches!(known, Err(PatchError::Known { .. })), "{known:?}");
+    let late = lab.host.withdraw(spec.attempt);
+    assert!(matches!(late, Err(PatchError::Begun { .. })), "{late:?}");
+
+    let packages = vec![pin("labone=1:2.0")];
+    let attempt = lab.specify(2, Action::Install { packages });
+    let asked = lab.host.trace(attempt);
+    assert!(
+        asked.specified && !asked.begun && asked.running == Some(false),
+        "{asked:?}"
+    );
+    lab.host.withdraw(attempt).expect("not begun");
+    lab.host.withdraw(attempt).expect("again");
+    let gone = lab.carry_out(attempt);
+    assert!(matches!(gone, Err(WorkError::Withdrawn { .. })), "{gone:?}");
+    assert_eq!(lab.version().as_deref(), Some("1:1.0"));
+    lab.host
+        .withdraw(Uuid::from_u128(77))
+        .expect("nobody knows it");
+}
+
+/// Until `ready` says so; a test that waits longer is ended by its runner.
+fn wait_until(mut ready: impl FnMut() -> bool) {
+    while !ready() {
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_transaction_that_hangs_is_seen_at_work_with_its_locks_and_ended_at_its_deadline() {
+    let mut lab = Lab::new();
+    well(&lab.install(1, "1:1.0"));
+    // Runs with the locks held, as a maintainer script that hangs would.
+    lab.host.apt = lab
+        .host
+        .apt
+        .clone()
+        .with("DPkg::Pre-Invoke::=/bin/sleep 600");
+    let packages = vec![pin("labone=1:2.0")];
+    let attempt = lab.specify_within(2, Action::Install { packages }, 4);
+    let (apt, state_dir) = (lab.host.apt.clone(), lab.host.state_dir.clone());
+    let worker = thread::spawn(move || carry_out_with(&apt, &state_dir, attempt));
+
+    wait_until(|| !lab.database().locks.is_empty() || worker.is_finished());
+    let Diagnosis::Busy(holders) = lab.database().diagnose() else {
+        panic!("nobody holds a lock");
+    };
+    assert_eq!(holders[0].file, "/var/lib/dpkg/lock-frontend");
+    assert_eq!(holders[0].command.as_deref(), Some("apt-get"));
+    assert!(holders[0].pid.is_some());
+    let trace = lab.host.trace(attempt);
+    assert_eq!((trace.begun, trace.running), (true, Some(true)));
+    let late = lab.host.withdraw(attempt);
+    assert!(matches!(late, Err(PatchError::Begun { .. })), "{late:?}");
+
+    let written = worker.join().expect("no panic").expect("written down");
+    let Ended::Killed { why } = written.ended else {
+        panic!("{written:?}");
+    };
+    assert_eq!(why, "apt-get did not finish within 4 s and was killed");
+    assert_eq!(lab.host.trace(attempt).running, Some(false));
+    wait_until(|| lab.database().locks.is_empty());
+    let got = outcome(
+        &change("1:1.0", "1:2.0"),
+        &lab.host.trace(attempt),
+        &lab.database(),
+    );
+    assert!(matches!(got, Outcome::NothingDone(_)), "{got:?}");
+}
+
+#[test]
+fn a_lock_without_a_visible_process_is_still_a_lock() {
+    let lab = Lab::new();
+    assert_eq!(lab.host.database().locks, Some(vec![]));
+    let file = fs::File::create(lab.at("var/lib/apt/lists/lock")).expect("made");
+    let lock = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&lock)).expect("locked");
+    let holders = lab.host.database().locks.expect("asked");
+    assert_eq!(holders.len(), 1);
+    assert_eq!(
+        (holders[0].file.as_str(), holders[0].pid),
+        ("/var/lib/apt/lists/lock", None)
+    );
+    drop(file);
+    assert_eq!(lab.host.database().locks, Some(vec![]));
+}
+
+#[test]
+fn a_unit_is_started_under_a_name_of_its_own_with_the_program_that_is_installed() {
+    let text = format!(
+        "{:?}",
+        unit::arguments(Path::new("/var/lib/h8lio/agent"), Uuid::from_u128(5))
+    );
+    for part in [
+        "--collect",
+        "--unit=h8lio-transaction-00000000-0000-0000-0000-000000000005",
+        "\"--\", \"/usr/bin/h8lio-agent\", \"transaction\"",
+        "--state-dir=/var/lib/h8lio/agent",
+    ] {
+        assert!(text.contains(part), "{part} is missing in {text}");
+    }
+}

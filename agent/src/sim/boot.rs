@@ -1,0 +1,90 @@
+//! What a simulated server boots.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::server::SimHost;
+use super::state::State;
+use crate::host::boot::{Backing, BootError, BootHost, RawBoot, WayBack};
+use crate::host::patching::MayAct;
+
+impl BootHost for SimHost {
+    fn boot(&self) -> RawBoot {
+        let state = self.read("packages");
+        let mut block = b"# GRUB Environment Block\n".to_vec();
+        block.resize(1024, b'#');
+        RawBoot {
+            menu: Some(menu(&state)),
+            environment: Some(block),
+            backing: Some(Backing::Plain),
+            firmware: None,
+            problems: Vec::new(),
+        }
+    }
+
+    fn pin(&self, entry: Option<&str>, _: &[String], _: MayAct) -> Result<(), BootError> {
+        match entry {
+            Some(entry) => self.note(&format!("boot.default {}", kernel(entry))),
+            None => Ok(()),
+        }
+    }
+
+    fn arm(&self, way: &WayBack, _: MayAct) -> Result<String, BootError> {
+        if let WayBack::Grub { old, new, .. } = way {
+            self.note(&format!("boot.default {}", kernel(old)))?;
+            self.note(&format!("boot.once {}", kernel(new)))?;
+        }
+        Ok(String::new())
+    }
+
+    fn disarm(&self, _: &WayBack) -> Result<(), BootError> {
+        self.note("boot.once-not")
+    }
+
+    fn commit(&self, way: &WayBack, _: MayAct) -> Result<(), BootError> {
+        match way {
+            WayBack::Grub { new, .. } => self.note(&format!("boot.default {}", kernel(new))),
+            WayBack::BootNext { .. } => Ok(()),
+        }
+    }
+
+    fn reboot(&self, _: MayAct) -> Result<(), BootError> {
+        self.note("reboot 2s")
+    }
+}
+
+impl SimHost {
+    fn note(&self, line: &str) -> Result<(), BootError> {
+        self.act(line).map_err(|source| BootError::Write {
+            file: "the simulated server's boot state",
+            source,
+        })
+    }
+}
+
+/// The kernel in an id of [`menu`].
+fn kernel(id: &str) -> &str {
+    let id = id.strip_prefix("gnulinux-").unwrap_or(id);
+    id.strip_suffix("-advanced-sim").unwrap_or(id)
+}
+
+/// `grub.cfg`, the newest kernel on top.
+fn menu(state: &State) -> String {
+    let (server, made) = (&state.server, &state.changes_made);
+    let mut kernels: BTreeSet<&str> = made.kernels.iter().map(String::as_str).collect();
+    kernels.insert(&server.os.kernel);
+    let newest = server.packages.newest_kernel.as_str();
+    kernels.remove(newest);
+    let mut text = "if [ \"${next_entry}\" ] ; then\n set default=\"${next_entry}\"\nelse\n \
+                    set default=\"${saved_entry}\"\nfi\n"
+        .to_owned();
+    let top = Some(newest).filter(|k| !k.is_empty());
+    for kernel in top.into_iter().chain(kernels.into_iter().rev()) {
+        let _ = write!(
+            text,
+            "menuentry 'Simulated, with Linux {kernel}' --id 'gnulinux-{kernel}-advanced-sim' {{\n\
+             \tlinux /boot/vmlinuz-{kernel} root=/dev/sda1 ro panic=5\n}}\n"
+        );
+    }
+    text
+}

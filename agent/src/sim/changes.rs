@@ -1,0 +1,203 @@
+//! What the agent changed on a simulated server. Its acts are lines in the file of faults as well, so
+//! that they survive a restart of the agent, in the order in which they happened.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+use super::scenario::{Packages, Scenario};
+use crate::host::patching::{Action, Ended, Pinned};
+
+/// An act of the agent, or what will become of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    Transaction(Uuid, Action),
+    /// What becomes of the next transaction.
+    Fate(Fate),
+    /// Every boot leads into this kernel.
+    BootDefault(String),
+    /// The next boot leads into this kernel, once.
+    BootOnce(String),
+    BootOnceNot,
+    Hold(String),
+    /// The unit uses no replaced file any more.
+    Restarted(String),
+    /// This kernel panics, and GRUB goes back.
+    KernelPanics(String),
+}
+
+/// What becomes of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It ends with an error and has done nothing.
+    Nothing,
+    /// It ends with an error and has changed the first package.
+    Half,
+    /// It is cut off and leaves the first package half-configured.
+    Damage,
+    /// It never ends.
+    Hang,
+}
+
+/// All of it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Changes {
+    /// Versions that differ from the scenario's.
+    pub(super) versions: BTreeMap<String, String>,
+    /// `None`: still at work.
+    pub(super) transactions: BTreeMap<Uuid, Option<Ended>>,
+    /// Kernels besides the running and the newest one.
+    pub(super) kernels: BTreeSet<String>,
+    pub(super) held: BTreeSet<String>,
+    pub(super) boot_default: Option<String>,
+    pub(super) boot_once: Option<String>,
+    panics: BTreeSet<String>,
+    fate: Option<Fate>,
+}
+
+impl Changes {
+    pub(super) fn apply(&mut self, act: &Act, server: &mut Scenario) {
+        match act {
+            Act::Transaction(attempt, action) => self.transaction(*attempt, action, server),
+            Act::Fate(fate) => self.fate = Some(*fate),
+            Act::BootDefault(kernel) => self.boot_default = Some(kernel.clone()),
+            Act::BootOnce(kernel) => self.boot_once = Some(kernel.clone()),
+            Act::BootOnceNot => self.boot_once = None,
+            Act::Hold(name) => {
+                self.held.insert(name.clone());
+            }
+            Act::Restarted(unit) => server.packages.restart.retain(|u| u != unit),
+            Act::KernelPanics(kernel) => {
+                self.panics.insert(kernel.clone());
+            }
+        }
+    }
+
+    fn transaction(&mut self, attempt: Uuid, action: &Action, server: &mut Scenario) {
+        if self.transactions.contains_key(&attempt) {
+            return;
+        }
+        let failed = |code, complaint: &str| Ended::Exited {
+            code,
+            complaint: complaint.to_owned(),
+        };
+        let fate = self.fate.take();
+        let packages = &mut server.packages;
+        let ended = match action {
+            Action::ConfigureAll | Action::FixBroken => {
+                packages.broken.clear();
+                Some(failed(0, ""))
+            }
+            Action::Install { packages: pins } | Action::PutBack { packages: pins } => match fate {
+                None => {
+                    pins.iter().for_each(|pin| self.install(pin, packages));
+                    Some(failed(0, ""))
+                }
+                Some(Fate::Nothing) => Some(failed(100, "E: a simulated failure")),
+                Some(Fate::Half) => {
+                    pins.iter()
+                        .take(1)
+                        .for_each(|pin| self.install(pin, packages));
+                    Some(failed(100, "E: a simulated failure"))
+                }
+                Some(Fate::Damage) => {
+                    let first = pins.iter().take(1).map(|p| p.name().to_owned());
+                    packages.broken.extend(first);
+                    pins.iter().for_each(|pin| self.install(pin, packages));
+                    Some(Ended::Killed {
+                        why: "the simulated power failed".to_owned(),
+                    })
+                }
+                Some(Fate::Hang) => None,
+            },
+        };
+        self.transactions.insert(attempt, ended);
+    }
+
+    fn install(&mut self, pin: &Pinned, packages: &mut Packages) {
+        if let Some(release) = pin.name().strip_prefix("linux-image-")
+            && release.starts_with(|c: char| c.is_ascii_digit())
+        {
+            packages.newest_kernel = release.to_owned();
+        }
+        let version = pin.version().to_owned();
+        self.versions.insert(pin.name().to_owned(), version);
+    }
+
+    /// The kernel that a boot leads into. A one-shot is used up, whatever comes of it.
+    pub(super) fn boot(&mut self, server: &mut Scenario) {
+        let newest = Some(server.packages.newest_kernel.clone()).filter(|k| !k.is_empty());
+        let running = server.os.kernel.clone();
+        let settled = self.boot_default.clone().or(newest.clone());
+        let settled = settled.unwrap_or_else(|| running.clone());
+        let chosen = self.boot_once.take().unwrap_or_else(|| settled.clone());
+        let came = match self.panics.contains(&chosen) {
+            true => settled,
+            false => chosen,
+        };
+        if newest.as_ref() == Some(&came) {
+            server.packages.newest_kernel.clear();
+        }
+        self.kernels.extend([running, came.clone()]);
+        self.kernels.extend(newest);
+        server.os.kernel = came;
+    }
+}
+
+impl FromStr for Act {
+    type Err = String;
+
+    fn from_str(line: &str) -> Result<Self, String> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let own = |s: &str| s.to_owned();
+        Ok(match words[..] {
+            ["transaction", attempt, action, ref pins @ ..] => {
+                let attempt = attempt
+                    .parse()
+                    .map_err(|_| format!("{attempt:?} is no attempt"))?;
+                Self::Transaction(attempt, transaction(action, pins)?)
+            }
+            ["transaction.next", fate] => Self::Fate(match fate {
+                "nothing" => Fate::Nothing,
+                "half" => Fate::Half,
+                "damage" => Fate::Damage,
+                "hang" => Fate::Hang,
+                _ => return Err(format!("{fate:?} is none of nothing, half, damage, hang")),
+            }),
+            ["boot.default", kernel] => Self::BootDefault(own(kernel)),
+            ["boot.once", kernel] => Self::BootOnce(own(kernel)),
+            ["boot.once-not"] => Self::BootOnceNot,
+            ["package.hold", name] => Self::Hold(own(name)),
+            ["unit.restarted", unit] => Self::Restarted(own(unit)),
+            ["kernel.panics", kernel] => Self::KernelPanics(own(kernel)),
+            _ => return Err(format!("no such fault: {line:?}")),
+        })
+    }
+}
+
+fn transaction(action: &str, pins: &[&str]) -> Result<Action, String> {
+    let packages: Result<Vec<Pinned>, _> = pins.iter().map(|p| p.parse()).collect();
+    let packages = packages.map_err(|e| crate::chain(&e))?;
+    Ok(match action {
+        "install" => Action::Install { packages },
+        "put-back" => Action::PutBack { packages },
+        "configure" => Action::ConfigureAll,
+        "fix" => Action::FixBroken,
+        _ => return Err(format!("{action:?} is no transaction")),
+    })
+}
+
+/// The line that [`Act`] reads again.
+pub(super) fn line(attempt: Uuid, action: &Action) -> String {
+    let (word, pins): (_, &[Pinned]) = match action {
+        Action::Install { packages } => ("install", packages),
+        Action::PutBack { packages } => ("put-back", packages),
+        Action::ConfigureAll => ("configure", &[]),
+        Action::FixBroken => ("fix", &[]),
+    };
+    let pins = pins
+        .iter()
+        .fold(String::new(), |text, pin| format!("{text} {pin}"));
+    format!("transaction {attempt} {word}{pins}")
+}

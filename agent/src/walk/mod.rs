@@ -1,0 +1,347 @@
+//! Walks one node's way through a patch: puts the pure parts of `reconcile/patching` together with
+//! the ledger, the step log and the host traits.
+//!
+//! [`Walker::walk`] blocks while it does one step after the other, and returns as soon as something
+//! has to be waited for; it is called again every few seconds. It may be killed anywhere: the next
+//! call, in this life or another, reads the log and goes on. Without the owner's leave ([`MayAct`])
+//! there is no walker.
+
+mod effects;
+mod gates;
+mod subject;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use h8lio_model::ids::BootId;
+use h8lio_model::order::{AttemptId, AttemptReport, Outcome, SafePoint};
+
+use crate::clock::Moment;
+use crate::host::boot::BootHost;
+use crate::host::os::OsHost;
+use crate::host::packages::PackagesHost;
+use crate::host::patching::{MayAct, PatchHost};
+use crate::host::services::ServicesHost;
+use crate::ledger::book::{GoOn, NotNow};
+use crate::ledger::steps::{FileTape, StepLog, StepLogError};
+use crate::ledger::{Ledger, LedgerError};
+use crate::reconcile::patching::transaction::judge::Held;
+use crate::reconcile::patching::way::gates::passed;
+use crate::reconcile::patching::way::log::{Next, NoWay, Record, position};
+use crate::reconcile::patching::way::machine::{End, Event, State, Why};
+pub use gates::GateReader;
+use subject::Subject;
+
+/// What a server can be asked and told.
+#[derive(Clone)]
+pub struct Server {
+    pub patch: Arc<dyn PatchHost>,
+    pub boot: Arc<dyn BootHost>,
+    pub services: Arc<dyn ServicesHost>,
+    pub os: Arc<dyn OsHost + Send + Sync>,
+    pub packages: Arc<dyn PackagesHost>,
+    pub gates: Arc<dyn GateReader>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Server")
+    }
+}
+
+/// How long things may take before they count as not happening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Somebody else's lock on the package manager.
+    pub lock: Duration,
+    /// A transaction, until it is killed.
+    pub transaction: Duration,
+    /// A boot that was asked for, until it counts as refused.
+    pub boot: Duration,
+    /// Gates that passed before and do not yet.
+    pub gates: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        Self {
+            lock: minutes(30),
+            transaction: minutes(60),
+            boot: minutes(15),
+            gates: minutes(10),
+        }
+    }
+}
+
+/// Where the walk is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Walked {
+    /// Nothing is ordered that is not done.
+    Idle,
+    /// Call again later.
+    Waiting {
+        attempt: AttemptId,
+        step: &'static str,
+    },
+    Ended(AttemptReport),
+}
+
+/// Why the walk did not go on. Nothing is lost; it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum WalkError {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error("cannot go on with attempt {attempt}")]
+    Log {
+        attempt: AttemptId,
+        #[source]
+        source: StepLogError,
+    },
+    #[error("this server's boot id or kernel cannot be read, so nothing is begun")]
+    WhoAmI,
+}
+
+/// The walker.
+#[derive(Debug)]
+pub struct Walker {
+    server: Server,
+    /// Where step logs lie.
+    state_dir: PathBuf,
+    leave: MayAct,
+    held: Held,
+    patience: Patience,
+    /// The step that this life has begun, and when.
+    begun: Option<(State, Duration)>,
+    /// For the report, while this life remembers: why something was refused or went wrong.
+    note: String,
+}
+
+type Log = StepLog<Record, FileTape>;
+
+/// The boot that the server is in, and its kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Now {
+    boot_id: BootId,
+    kernel: String,
+    moment: Moment,
+}
+
+impl Walker {
+    pub const fn new(
+        server: Server,
+        state_dir: PathBuf,
+        leave: MayAct,
+        held: Held,
+        patience: Patience,
+    ) -> Self {
+        Self {
+            server,
+            state_dir,
+            leave,
+            held,
+            patience,
+            begun: None,
+            note: String::new(),
+        }
+    }
+
+    /// Goes on until something has to be waited for. Blocks; meant for a thread that may.
+    ///
+    /// # Errors
+    /// [`WalkError`].
+    pub fn walk(&mut self, ledger: &mut Ledger, moment: Moment) -> Result<Walked, WalkError> {
+        let Some(subject) = subject(ledger, moment)? else {
+            return Ok(Walked::Idle);
+        };
+        let now = self.now(moment)?;
+        let attempt = subject.attempt;
+        let mut log = match StepLog::open(FileTape::new(&self.state_dir, attempt)) {
+            Ok(log) => log,
+            Err(StepLogError::Damaged { line }) => {
+                let why = format!("line {line} of the step log is damaged");
+                return self.unknown(ledger, &subject, &why, moment);
+            }
+            Err(source) => return Err(WalkError::Log { attempt, source }),
+        };
+        loop {
+            let here = match position(log.records(), &subject.terms) {
+                Ok(here) => here,
+                Err(e @ (NoWay::OutOfPlace { .. } | NoWay::Illegal { .. })) => {
+                    return self.unknown(ledger, &subject, &crate::chain(&e), moment);
+                }
+            };
+            let failed = |source| WalkError::Log { attempt, source };
+            match here.next {
+                Next::Nothing => return self.end(ledger, &subject, here.state, moment),
+                Next::LookFirst => {
+                    let record = self.before(&now);
+                    log.write(record).map_err(failed)?;
+                }
+                Next::Begin | Next::Observe { .. } => {
+                    let event = match self.step(ledger, &subject, &mut log, here.state, &now)? {
+                        Some(event) => event,
+                        None => {
+                            let step = here.state.step().map_or("", |s| s.name);
+                            return Ok(Walked::Waiting { attempt, step });
+                        }
+                    };
+                    self.begun = None;
+                    log.write(Record::Result { event }).map_err(failed)?;
+                }
+            }
+        }
+    }
+
+    fn now(&self, moment: Moment) -> Result<Now, WalkError> {
+        let raw = self.server.os.os();
+        let boot_id = raw.boot_id.as_deref().and_then(|b| b.parse().ok());
+        let (boot_id, kernel) = boot_id.zip(raw.kernel).ok_or(WalkError::WhoAmI)?;
+        Ok(Now {
+            boot_id,
+            kernel: kernel.trim().to_owned(),
+            moment,
+        })
+    }
+
+    fn before(&self, now: &Now) -> Record {
+        Record::Before {
+            boot_id: now.boot_id,
+            kernel: now.kernel.clone(),
+            passed: passed(&self.server.gates.answers()),
+        }
+    }
+
+    /// Begins a step where this life has not, and looks what has come of it.
+    fn step(
+        &mut self,
+        ledger: &mut Ledger,
+        subject: &Subject,
+        log: &mut Log,
+        state: State,
+        now: &Now,
+    ) -> Result<Option<Event>, WalkError> {
+        let Some(step) = state.step() else {
+            return Ok(None);
+        };
+        let attempt = subject.attempt;
+        if step.safe_point != SafePoint::Finish
+            && ledger.book().pending().is_some()
+            && ledger.change(|b| Ok(b.safe_point()))? == GoOn::Withdrawn
+        {
+            return Ok(Some(Event::Withdrawn));
+        }
+        let here = position(log.records(), &subject.terms);
+        let begun_in = match here.map(|h| h.next) {
+            Ok(Next::Observe { begun_in }) => Some(begun_in),
+            _ => None,
+        };
+        let fresh = self.begun.is_none_or(|(begun, _)| begun != state);
+        if fresh && begun_in.is_none() {
+            ledger.change(|b| b.step(attempt, step.name, step.safe_point, now.moment.wall))?;
+            let boot_id = now.boot_id;
+            log.write(Record::Intent { state, boot_id })
+                .map_err(|source| WalkError::Log { attempt, source })?;
+        }
+        if fresh {
+            self.begun = Some((state, now.moment.steady));
+        }
+        let begun_in = begun_in.unwrap_or(now.boot_id);
+        Ok(self.look(subject, log, state, begun_in, fresh, now))
+    }
+
+    /// How long this life has been at the step.
+    fn waited(&self, now: &Now) -> Duration {
+        self.begun.map_or(Duration::ZERO, |(_, since)| {
+            now.moment.steady.saturating_sub(since)
+        })
+    }
+
+    fn end(
+        &mut self,
+        ledger: &mut Ledger,
+        subject: &Subject,
+        state: State,
+        moment: Moment,
+    ) -> Result<Walked, WalkError> {
+        let State::Ended(end) = state else {
+            return self.unknown(ledger, subject, "its step log ends nowhere", moment);
+        };
+        let report = AttemptReport {
+            attempt: subject.attempt,
+            outcome: end.outcome,
+            as_before: end.as_before,
+            reason: reason(end),
+            message: message(end, &self.note),
+            at: moment.wall,
+        };
+        self.latch(ledger, report)
+    }
+
+    fn unknown(
+        &mut self,
+        ledger: &mut Ledger,
+        subject: &Subject,
+        why: &str,
+        moment: Moment,
+    ) -> Result<Walked, WalkError> {
+        let report = AttemptReport {
+            attempt: subject.attempt,
+            outcome: Outcome::Unknown,
+            as_before: false,
+            reason: "LogDamaged".to_owned(),
+            message: format!("{why}; what was done on the server has to be looked at by a person"),
+            at: moment.wall,
+        };
+        self.latch(ledger, report)
+    }
+
+    fn latch(&mut self, ledger: &mut Ledger, report: AttemptReport) -> Result<Walked, WalkError> {
+        let told = report.clone();
+        ledger.change(|b| b.end(told))?;
+        self.begun = None;
+        self.note.clear();
+        Ok(Walked::Ended(report))
+    }
+}
+
+/// The attempt that runs, or the one that is due and begins now.
+fn subject(ledger: &mut Ledger, moment: Moment) -> Result<Option<Subject>, WalkError> {
+    if ledger.book().running().is_none() {
+        let Some(due) = ledger.book().due().map(|t| t.attempt) else {
+            return Ok(None);
+        };
+        match ledger.change(|b| b.begin(due, "preflight", SafePoint::Abort, moment.wall)) {
+            Err(LedgerError::NotNow(NotNow::ObserveOnly { .. })) => return Ok(None),
+            other => other?,
+        }
+    }
+    let running = ledger.book().running();
+    Ok(running.map(|(ticket, content)| Subject::new(ticket, content)))
+}
+
+fn reason(end: End) -> String {
+    match end.why {
+        Why::Back(cause) => format!("{cause:?}"),
+        why => format!("{why:?}"),
+    }
+}
+
+fn message(end: End, note: &str) -> String {
+    let what = match (end.outcome, end.as_before) {
+        (Outcome::Done, _) => "the server has what was ordered and is well",
+        (Outcome::RolledBack, true) => "the server was not well and is as it was before",
+        (Outcome::RolledBack, false) => {
+            "the server was not well and is back; what came anew is still installed"
+        }
+        (_, true) => "nothing was changed",
+        (_, false) => "the server stays as it is until a person or a new order comes",
+    };
+    match note.is_empty() {
+        true => what.to_owned(),
+        false => format!("{note}; {what}"),
+    }
+}
