@@ -25,7 +25,10 @@ pub struct Acts(Arc<Mutex<Vec<Act>>>);
 
 impl Acts {
     pub(crate) fn add(&self, act: Act) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(act);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(act);
     }
 
     /// Empties it.

@@ -230,10 +230,22 @@ impl Coordinator {
         if let Some(facts) = life.inventory.nodes.get_mut(&says.node) {
             facts.boot = Some(Fact::new(says.boot, at.wall));
             facts.packages = Some(Fact::new(says.packages, at.wall));
-            facts.release.iter_mut().for_each(|f| f.observed_at = at.wall);
-            facts.tenants.iter_mut().for_each(|f| f.observed_at = at.wall);
-            facts.managers.iter_mut().for_each(|f| f.observed_at = at.wall);
-            facts.way_back.iter_mut().for_each(|f| f.observed_at = at.wall);
+            facts
+                .release
+                .iter_mut()
+                .for_each(|f| f.observed_at = at.wall);
+            facts
+                .tenants
+                .iter_mut()
+                .for_each(|f| f.observed_at = at.wall);
+            facts
+                .managers
+                .iter_mut()
+                .for_each(|f| f.observed_at = at.wall);
+            facts
+                .way_back
+                .iter_mut()
+                .for_each(|f| f.observed_at = at.wall);
         }
         round
     }
@@ -359,9 +371,7 @@ fn refresh(life: &mut Life, at: Moment, sabotage: Option<Sabotage>) {
             facts.availability_since = at.wall;
         }
         let told = life.known.get(id).and_then(|k| k.told(slots.get(id)));
-        facts.orders = told
-            .zip(heard)
-            .map(|(told, heard)| Fact::new(told, heard));
+        facts.orders = told.zip(heard).map(|(told, heard)| Fact::new(told, heard));
         let slot = slots.get(id);
         if let (Some(orders), Some(slot)) = (&mut facts.orders, slot) {
             let report = &mut orders.value;
@@ -392,7 +402,10 @@ fn refresh(life: &mut Life, at: Moment, sabotage: Option<Sabotage>) {
 
 fn is_behind(life: &Life) -> bool {
     let plan = life.target.current();
-    let mut reports = life.known.iter().filter_map(|(id, k)| Some((*id, k.report.as_ref()?)));
+    let mut reports = life
+        .known
+        .iter()
+        .filter_map(|(id, k)| Some((*id, k.report.as_ref()?)));
     reports.any(|(id, report)| behind(&life.term, plan, id, report).is_err())
 }
 
@@ -409,6 +422,19 @@ fn decide(
         declared.iter_mut().for_each(|d| d.rule = Rule::Nodes(1000));
     }
     let constraints = Constraints::resolve(&declared, &life.inventory).expect("constraints");
+    // The planner settles what "security" means when it first sees a rollout, from what is known
+    // then: one that nobody has begun waits until everybody was heard.
+    let begun = life
+        .target
+        .current()
+        .content()
+        .rollouts
+        .contains_key(rollout.name());
+    let all_heard = life.inventory.nodes.values().all(|n| n.packages.is_some());
+    let rollouts = match begun || all_heard {
+        true => std::slice::from_ref(rollout),
+        false => &[],
+    };
     let input = PlanningInput {
         now: at.wall,
         parent: life.target.current(),
@@ -416,7 +442,7 @@ fn decide(
         inventory: &life.inventory,
         policy: &Policy::default(),
         constraints: &constraints,
-        rollouts: std::slice::from_ref(rollout),
+        rollouts,
         health: &BTreeMap::new(),
         oracles: &Oracles::default(),
         frozen: is_behind(life).then_some("a node knows more than this coordinator"),
@@ -432,4 +458,3 @@ fn decide(
     let flaws = flaws.iter().map(ToString::to_string).collect();
     (child, report, flaws)
 }
-

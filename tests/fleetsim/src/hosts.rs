@@ -98,7 +98,13 @@ struct Strip {
 
 impl Tape for Strip {
     fn read(&self) -> Result<Vec<u8>, FileError> {
-        Ok(self.written.files.lock().get(&self.name).cloned().unwrap_or_default())
+        Ok(self
+            .written
+            .files
+            .lock()
+            .get(&self.name)
+            .cloned()
+            .unwrap_or_default())
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), FileError> {
@@ -199,7 +205,9 @@ impl PatchHost for Acting {
     }
 
     fn hold(&self, names: &[String], leave: MayAct) -> Result<(), PatchError> {
-        self.patches(Uuid::nil(), Some(Act::Hold), || self.patch.hold(names, leave))
+        self.patches(Uuid::nil(), Some(Act::Hold), || {
+            self.patch.hold(names, leave)
+        })
     }
 
     fn start(&self, spec: &Spec, leave: MayAct) -> Result<(), PatchError> {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use h8lio_fleetsim::{Run, run};
+use h8lio_fleetsim::{Run, Sabotage, run};
 
 /// Plays the fleet simulator.
 #[derive(Debug, Parser)]
@@ -20,19 +20,22 @@ struct Cli {
     /// Workflow steps to come to, over all seeds.
     #[arg(long, default_value_t = 1_000_000)]
     steps: u64,
+    /// Take this guard away: seeds must fail then.
+    #[arg(long)]
+    sabotage: Option<Sabotage>,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     match cli.seed {
-        Some(seed) => one(seed),
+        Some(seed) => one(seed, cli.sabotage),
         None => many(&cli),
     }
 }
 
 #[expect(clippy::print_stdout, reason = "a command's output is its purpose")]
-fn one(seed: u64) -> anyhow::Result<ExitCode> {
-    let run = run(seed, None, None, true)?;
+fn one(seed: u64, sabotage: Option<Sabotage>) -> anyhow::Result<ExitCode> {
+    let run = run(seed, None, sabotage, true)?;
     for line in &run.trace {
         println!("{line}");
     }
@@ -46,7 +49,7 @@ fn many(cli: &Cli) -> anyhow::Result<ExitCode> {
     let mut failed: Vec<Run> = Vec::new();
     let mut seed = cli.from;
     while seeds < cli.seeds || workflow < cli.steps {
-        let run = run(seed, None, None, false)?;
+        let run = run(seed, None, cli.sabotage, false)?;
         steps += run.steps;
         workflow += run.workflow;
         attempts += run.attempts;

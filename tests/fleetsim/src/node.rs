@@ -215,7 +215,9 @@ impl Node {
 
     /// Something happens to the server.
     pub fn suffers(&self, fault: &str) {
-        self.server.write(fault).expect("the simulated server's folder");
+        self.server
+            .write(fault)
+            .expect("the simulated server's folder");
     }
 
     /// It comes up with another boot id, and without its agent yet.

@@ -45,7 +45,9 @@ pub enum Broken {
     Twice { node: NodeId, attempt: AttemptId },
     #[error("{node} started the transaction of attempt {attempt} twice")]
     TransactionTwice { node: NodeId, attempt: AttemptId },
-    #[error("{node} booted for attempt {attempt} in {boots} boots; one forth and one back are allowed")]
+    #[error(
+        "{node} booted for attempt {attempt} in {boots} boots; one forth and one back are allowed"
+    )]
     Boots {
         node: NodeId,
         attempt: AttemptId,
@@ -66,8 +68,8 @@ pub enum Broken {
     },
     #[error("the slot of {node} ended, and nobody reported an end of attempt {attempt}")]
     SlotReleased { node: NodeId, attempt: AttemptId },
-    #[error("{node} counts as done and does not have what was ordered")]
-    NotDone { node: NodeId },
+    #[error("{node} counts as done and lacks {lacks:?}")]
+    NotDone { node: NodeId, lacks: Vec<String> },
     #[error("order {number} of {node} was sent with two contents")]
     TwoContents { node: NodeId, number: OrderNumber },
     #[error("attempt {attempt} of {node} has {ends} ends on record")]
@@ -130,7 +132,8 @@ impl Promises {
         let (node, number) = (order.node, order.number());
         let digest = order.content.digest();
         let seen = self.seen(node);
-        seen.tickets.extend(order.content.tickets.iter().map(|t| t.attempt));
+        seen.tickets
+            .extend(order.content.tickets.iter().map(|t| t.attempt));
         match seen.sent.insert(number, digest) {
             Some(before) if before != digest => Err(Broken::TwoContents { node, number }),
             _ => Ok(()),
@@ -322,12 +325,16 @@ impl Promises {
         }
         let rollout = child.content().rollouts.get(&slot.rollout);
         let state = rollout.and_then(|r| r.nodes.get(&node)).map(|n| n.state);
-        let lacks = nodes.get(&node).is_some_and(|n| {
-            let upgradable = n.packages().upgradable;
-            upgradable.is_none_or(|u| !u.is_empty())
-        });
+        let upgradable = nodes.get(&node).map(|n| n.packages().upgradable);
+        let lacks = match upgradable {
+            Some(Some(left)) => left
+                .iter()
+                .map(|u| format!("{} {}", u.name, u.candidate))
+                .collect(),
+            _ => vec!["a readable list of updates".to_owned()],
+        };
         match state {
-            Some(NodeState::Done) if lacks => Err(Broken::NotDone { node }),
+            Some(NodeState::Done) if !lacks.is_empty() => Err(Broken::NotDone { node, lacks }),
             _ => Ok(()),
         }
     }
@@ -349,7 +356,9 @@ impl Promises {
     /// Counted by itself: it shares no code with the planner.
     fn exceeded(&self, away: &BTreeSet<NodeId>) -> Option<(String, u32, u32)> {
         let shape = &self.shape;
-        let numbers: Vec<u32> = (0..shape.nodes).filter(|n| away.contains(&shape.id(*n))).collect();
+        let numbers: Vec<u32> = (0..shape.nodes)
+            .filter(|n| away.contains(&shape.id(*n)))
+            .collect();
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let mut by_rack: BTreeMap<u32, u32> = BTreeMap::new();
         for n in &numbers {
@@ -366,6 +375,23 @@ impl Promises {
         }
         let members = count(numbers.iter().filter(|n| **n < shape.quorum).count());
         (members > 1).then(|| ("the quorum".to_owned(), members, 1))
+    }
+
+    /// Who had nothing to do really lacks nothing.
+    ///
+    /// # Errors
+    /// [`Broken`].
+    pub fn nothing_left(&self, plan: &Plan, nodes: &BTreeMap<NodeId, Node>) -> Result<(), Broken> {
+        let parts = plan.content().rollouts.values().flat_map(|r| &r.nodes);
+        for (id, _) in parts.filter(|(_, part)| part.state == NodeState::NothingToDo) {
+            let node = *id;
+            let left = nodes.get(id).and_then(|n| n.packages().upgradable);
+            let lacks: Vec<String> = left.into_iter().flatten().map(|u| u.name).collect();
+            if !lacks.is_empty() {
+                return Err(Broken::NotDone { node, lacks });
+            }
+        }
+        Ok(())
     }
 
     /// Every ticket that was ever sent has one end on record, no more and no less.

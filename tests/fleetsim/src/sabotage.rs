@@ -1,7 +1,7 @@
 //! Guards taken away on purpose: a simulator that stays green without them would be worthless.
 
 /// Which guard is missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Sabotage {
     /// The coordinator takes an attempt for done some minutes after it was ordered.
     SlotsEndByTime,
@@ -19,18 +19,4 @@ pub enum Sabotage {
     SendsBeforeItWrites,
     /// The coordinator's ends of attempts are not written with the plan.
     NoAudit,
-}
-
-impl Sabotage {
-    /// Every one.
-    pub const ALL: [Self; 8] = [
-        Self::SlotsEndByTime,
-        Self::UnknownIsAssumed,
-        Self::NoBudget,
-        Self::TicketsForAnyLedger,
-        Self::LedgerForgetsAttempts,
-        Self::NoStepLog,
-        Self::SendsBeforeItWrites,
-        Self::NoAudit,
-    ];
 }

@@ -50,8 +50,6 @@ pub struct Run {
 enum Event {
     /// The agent looks at what is to be done, and reports.
     Look(NodeId),
-    /// What was set going on a server happens.
-    Moves(NodeId),
     Boots(NodeId),
     AgentStarts(NodeId),
     ToNode(NodeOrder),
@@ -75,7 +73,9 @@ impl Event {
 }
 
 fn told(report: &OrderReport) -> String {
-    let number = report.highest().map_or_else(|| "-".to_owned(), |m| m.number().to_string());
+    let number = report
+        .highest()
+        .map_or_else(|| "-".to_owned(), |m| m.number().to_string());
     let running = report.running.as_ref().map_or("-", |r| r.step.as_str());
     let ends = report.attempts.iter().map(|a| format!(" {}", a.outcome));
     format!("{number} {running}{}", ends.collect::<String>())
@@ -251,7 +251,9 @@ impl World {
             self.happen(queued.event)?;
             self.promises.budget(&self.coordinator.stored)?;
             if !self.in_trouble() && self.is_over() {
-                return self.promises.ends(&self.coordinator.stored.audit);
+                let stored = &self.coordinator.stored;
+                self.promises.nothing_left(&stored.plan, &self.nodes)?;
+                return self.promises.ends(&stored.audit);
             }
         }
         Ok(())
@@ -260,10 +262,6 @@ impl World {
     fn happen(&mut self, event: Event) -> Result<(), Broken> {
         match event {
             Event::Look(id) => self.look(id),
-            Event::Moves(id) => {
-                self.moves(id);
-                Ok(())
-            }
             Event::Boots(id) => {
                 let at = moment(self.now);
                 if let Some(node) = self.nodes.get_mut(&id).filter(|n| !n.is_on) {
@@ -316,7 +314,8 @@ impl World {
         if !acts.is_empty() {
             self.trace.note(format!("          {id} did {acts:?}"));
         }
-        self.promises.node(node, subject, acts, &self.coordinator.stored)
+        self.promises
+            .node(node, subject, acts, &self.coordinator.stored)
     }
 
     fn look(&mut self, id: NodeId) -> Result<(), Broken> {
@@ -345,13 +344,14 @@ impl World {
         }
         self.trace.note(format!("          {walked:?}"));
         self.watch(id, subject)?;
+        // What was asked of the server happens, whether or not its agent lives to see it.
+        self.moves(id);
         self.after_agent(id);
         let (least, most) = match subject {
             Some(_) => (3_000, 8_000),
             None => (10_000, 30_000),
         };
         self.later(least, most, Event::Look(id));
-        self.later(500, 20_000, Event::Moves(id));
         self.report(id, dies);
         Ok(())
     }
@@ -485,8 +485,10 @@ impl World {
             self.workflow += 1;
             let slots = child.content().slots.iter();
             let slots: Vec<String> = slots.map(|(id, s)| format!("{id} {:?}", s.phase)).collect();
-            self.trace.note(format!("          plan {}: {slots:?}", child.id()));
-            self.promises.advanced(parent, child, &self.nodes, self.now)?;
+            self.trace
+                .note(format!("          plan {}: {slots:?}", child.id()));
+            self.promises
+                .advanced(parent, child, &self.nodes, self.now)?;
         }
         for order in round.sent {
             self.promises.sent(&order)?;
@@ -512,7 +514,8 @@ impl World {
             if outcome == Outcome::Unknown && runs {
                 continue;
             }
-            self.trace.note(format!("          confirms {id} {attempt} {outcome}"));
+            self.trace
+                .note(format!("          confirms {id} {attempt} {outcome}"));
             self.promises.confirmed.insert((attempt, outcome));
             let control = &mut self.coordinator.stored.rollout.control;
             control.acknowledged.insert((attempt, outcome));
@@ -579,15 +582,17 @@ impl World {
             return false;
         };
         let cancelled = self.coordinator.stored.rollout.control.wish != Wish::Run;
-        let over = |state: NodeState| {
-            state.is_settled() || (cancelled && state == NodeState::Waiting)
-        };
+        let over =
+            |state: NodeState| state.is_settled() || (cancelled && state == NodeState::Waiting);
         content.slots.is_empty() && rollout.nodes.values().all(|n| over(n.state))
     }
 
     fn stuck(&self) -> Broken {
         let content = self.coordinator.stored.plan.content();
-        let slots = content.slots.iter().map(|(id, slot)| format!("{id} {:?}", slot.phase));
+        let slots = content
+            .slots
+            .iter()
+            .map(|(id, slot)| format!("{id} {:?}", slot.phase));
         let slots: Vec<String> = slots.collect();
         let ledgers = self.nodes.values().map(|n| {
             let report = n.ledger().map(h8lio_agent::ledger::Ledger::report);
