@@ -23,6 +23,10 @@ lint: ## checks formatting, clippy, scripts, licences and banned crates, the Ans
 scenarios: ## prints which tests play which scenario; fails when a claimed one has none
 	@cargo run --locked --quiet -p h8lio-tests --bin scenarios
 
+.PHONY: sim
+sim: ## plays the fleet simulator: seeds until a million steps, or SEED=n with its trace (docs/simulator.md)
+	@cargo run --locked --quiet --profile sim -p h8lio-fleetsim -- $(if $(SEED),--seed $(SEED)) $(if $(SABOTAGE),--sabotage $(SABOTAGE)) $(SIM)
+
 .PHONY: bench
 bench: ## measures h8lio beside etcd and node_exporter, into target/bench/report.json
 	@scripts/bench.sh

@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Where a log is kept. Every operation blocks.
-pub trait Tape: Send {
+pub trait Tape: Send + std::fmt::Debug {
     /// All of it; empty when there is none.
     ///
     /// # Errors
@@ -35,6 +35,20 @@ pub trait Tape: Send {
     /// # Errors
     /// [`FileError`].
     fn replace(&mut self, bytes: &[u8]) -> Result<(), FileError>;
+}
+
+impl Tape for Box<dyn Tape> {
+    fn read(&self) -> Result<Vec<u8>, FileError> {
+        (**self).read()
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        (**self).append(bytes)
+    }
+
+    fn replace(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        (**self).replace(bytes)
+    }
 }
 
 /// A private file in the state directory.

@@ -221,9 +221,9 @@ impl SimServer {
         }
     }
 
-    /// Lets happen what was written since; answers whether the server was booted.
-    #[cfg(test)]
-    pub(crate) fn carry_out_fresh(&self) -> bool {
+    /// Lets happen what was written since; answers whether the server was booted. For whoever keeps
+    /// time himself: the real daemon watches the file instead.
+    pub fn carry_out_fresh(&self) -> bool {
         let mut booted = false;
         for fault in self.fresh_faults() {
             self.carry_out(&fault);
@@ -235,9 +235,26 @@ impl SimServer {
         booted
     }
 
-    #[cfg(test)]
-    pub(crate) fn write(&self, line: &str) {
-        self.host.act(line).expect("written");
+    /// Appends a fault.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn write(&self, line: &str) -> Result<(), FileError> {
+        self.host.act(line)
+    }
+
+    /// Chooses the boot that the next [`SimServer::load`] finds, where chance would.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn choose_boot(
+        state_dir: &Path,
+        boot_id: BootId,
+        booted_at: Timestamp,
+    ) -> Result<(), FileError> {
+        let boot = Boot { boot_id, booted_at };
+        let bytes = serde_json::to_vec(&boot).expect("ids and times have a JSON form");
+        PrivateFolder::new(state_dir).write(BOOT, &bytes)
     }
 
     fn carry_out(&self, fault: &Fault) {

@@ -16,7 +16,7 @@ mod subject;
 mod tests;
 mod transactions;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ use crate::host::packages::PackagesHost;
 use crate::host::patching::{MayAct, PatchHost};
 use crate::host::services::ServicesHost;
 use crate::ledger::book::{GoOn, NotNow};
-use crate::ledger::steps::{FileTape, StepLog, StepLogError};
+use crate::ledger::steps::{FileTape, StepLog, StepLogError, Tape};
 use crate::ledger::{Ledger, LedgerError};
 use crate::reconcile::patching::transaction::judge::Held;
 use crate::reconcile::patching::way::gates::passed;
@@ -113,8 +113,7 @@ pub enum WalkError {
 #[derive(Debug)]
 pub struct Walker {
     server: Server,
-    /// Where step logs lie.
-    state_dir: PathBuf,
+    tapes: Arc<dyn Tapes>,
     leave: MayAct,
     held: Held,
     patience: Patience,
@@ -124,7 +123,23 @@ pub struct Walker {
     note: String,
 }
 
-type Log = StepLog<Record, FileTape>;
+type Log = StepLog<Record, Box<dyn Tape>>;
+
+/// Where step logs lie.
+pub trait Tapes: Send + Sync + std::fmt::Debug {
+    /// The log of one attempt, whether there is one yet or not.
+    fn tape(&self, attempt: AttemptId) -> Box<dyn Tape>;
+}
+
+/// Private files in a folder.
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+impl Tapes for Folder {
+    fn tape(&self, attempt: AttemptId) -> Box<dyn Tape> {
+        Box::new(FileTape::new(&self.0, attempt))
+    }
+}
 
 /// The boot that the server is in, and its kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,16 +150,29 @@ struct Now {
 }
 
 impl Walker {
-    pub const fn new(
+    /// Keeps step logs as files in `state_dir`.
+    pub fn new(
         server: Server,
-        state_dir: PathBuf,
+        state_dir: &Path,
+        leave: MayAct,
+        held: Held,
+        patience: Patience,
+    ) -> Self {
+        let tapes = Arc::new(Folder(state_dir.to_owned()));
+        Self::logging_to(tapes, server, leave, held, patience)
+    }
+
+    /// Keeps step logs elsewhere.
+    pub fn logging_to(
+        tapes: Arc<dyn Tapes>,
+        server: Server,
         leave: MayAct,
         held: Held,
         patience: Patience,
     ) -> Self {
         Self {
             server,
-            state_dir,
+            tapes,
             leave,
             held,
             patience,
@@ -163,7 +191,7 @@ impl Walker {
         };
         let now = self.now(moment)?;
         let attempt = subject.attempt;
-        let mut log = match StepLog::open(FileTape::new(&self.state_dir, attempt)) {
+        let mut log = match StepLog::open(self.tapes.tape(attempt)) {
             Ok(log) => log,
             Err(StepLogError::Damaged { line }) => {
                 let why = format!("line {line} of the step log is damaged");

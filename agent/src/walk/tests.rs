@@ -52,7 +52,7 @@ impl Lab {
     }
 
     fn fault(&self, line: &str) {
-        self.sim.write(line);
+        self.sim.write(line).expect("written");
         self.sim.carry_out_fresh();
     }
 
@@ -139,7 +139,7 @@ fn walker(dir: &tempfile::TempDir, sim: &SimServer) -> Walker {
         gates: Duration::ZERO,
         ..Patience::default()
     };
-    Walker::new(server, dir.path().to_owned(), leave, Held::Refuse, patience)
+    Walker::new(server, dir.path(), leave, Held::Refuse, patience)
 }
 
 fn change(name: &str, from: Option<&str>, to: &str) -> PackageChange {

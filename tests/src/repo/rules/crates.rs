@@ -12,6 +12,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("h8lio-tls", &["h8lio-model"]),
     ("h8lio-ceph", &["h8lio-model"]),
     ("h8lio-planner", &["h8lio-model"]),
+    ("h8lio-executor", &["h8lio-model"]),
     ("h8lio-kube", &["h8lio-model"]),
     ("h8lctl", &["h8lio-model", "h8lio-proto", "h8lio-tls"]),
     (
@@ -26,7 +27,19 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
             "h8lio-tls",
             "h8lio-ceph",
             "h8lio-planner",
+            "h8lio-executor",
             "h8lio-kube",
+        ],
+    ),
+    // Drives both sides without their daemons; what it needs no coordinator for builds fast.
+    (
+        "h8lio-fleetsim",
+        &[
+            "h8lio-agent",
+            "h8lio-executor",
+            "h8lio-model",
+            "h8lio-planner",
+            "h8lio-tls",
         ],
     ),
     // The lab drives the packaged programs as an operator does, and knows none of their code.
@@ -48,7 +61,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that are pure, and what would end that.
-const PURE_CRATES: &[&str] = &["h8lio-model", "h8lio-planner"];
+const PURE_CRATES: &[&str] = &["h8lio-model", "h8lio-planner", "h8lio-executor"];
 const IMPURE: &[&str] = &[
     "hyper", "nix", "procfs", "rand", "reqwest", "rusqlite", "rustls", "sysinfo", "tokio", "tonic",
     "tower",
@@ -68,7 +81,7 @@ pub const ARROWS: Rule = Rule {
 };
 
 pub const PURE: Rule = Rule {
-    name: "model and planner have no effects to depend on",
+    name: "model, planner and executor have no effects to depend on",
     why: "the simulator replays them from a seed, so nothing in them may read a clock, a socket, a \
           file or chance",
     remedy: "pass the value in; keep the effect in the crate that calls",

@@ -1,0 +1,271 @@
+//! Between the agent and its simulated server and disk: each effect is counted, and may be the last.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use h8lio_agent::host::boot::{BootError, BootHost, RawBoot, WayBack};
+use h8lio_agent::host::patching::{
+    Action, MayAct, PatchError, PatchHost, Pinned, RawDatabase, RawPlan, RawTrace, Spec,
+};
+use h8lio_agent::host::services::{RestartError, ServicesHost};
+use h8lio_agent::identity::Disk;
+use h8lio_agent::ledger::steps::Tape;
+use h8lio_agent::walk::Tapes;
+use h8lio_model::order::AttemptId;
+use h8lio_tls::files::FileError;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::act::{Act, Acts};
+use crate::fuse::{Fuse, Verdict};
+
+fn died() -> FileError {
+    FileError::Write {
+        path: PathBuf::from("(the process died)"),
+        source: std::io::ErrorKind::Interrupted.into(),
+    }
+}
+
+/// The agent's files: they outlive its process.
+#[derive(Debug, Clone, Default)]
+pub struct Files(Arc<Mutex<BTreeMap<String, Vec<u8>>>>);
+
+impl Files {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The disk is replaced by an empty one, or one file of it is gone.
+    pub fn lose(&self, name: &str) {
+        self.lock().remove(name);
+    }
+}
+
+/// The files, written by a process that may die.
+#[derive(Debug, Clone)]
+pub struct Written {
+    pub files: Files,
+    pub fuse: Arc<Fuse>,
+    /// Sabotage: step logs are not written.
+    pub forgetful: bool,
+}
+
+impl Disk for Written {
+    fn read(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, FileError> {
+        Ok(self.files.lock().get(name).cloned().map(Zeroizing::new))
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
+        let write = || {
+            self.files.lock().insert(name.to_owned(), bytes.to_vec());
+            Ok(())
+        };
+        self.fuse.guard(write, died)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), FileError> {
+        let remove = || {
+            self.files.lock().remove(name);
+            Ok(())
+        };
+        self.fuse.guard(remove, died)
+    }
+
+    fn probe(&self, _: &str) -> Result<(), FileError> {
+        Ok(())
+    }
+
+    fn place(&self, name: &str) -> PathBuf {
+        PathBuf::from(name)
+    }
+}
+
+impl Tapes for Written {
+    fn tape(&self, attempt: AttemptId) -> Box<dyn Tape> {
+        Box::new(Strip {
+            name: format!("steps-{attempt}.log"),
+            written: self.clone(),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Strip {
+    name: String,
+    written: Written,
+}
+
+impl Tape for Strip {
+    fn read(&self) -> Result<Vec<u8>, FileError> {
+        Ok(self
+            .written
+            .files
+            .lock()
+            .get(&self.name)
+            .cloned()
+            .unwrap_or_default())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        let add = |bytes: &[u8]| {
+            let mut files = self.written.files.lock();
+            files.entry(self.name.clone()).or_default().extend(bytes);
+        };
+        match self.written.fuse.ask() {
+            _ if self.written.forgetful => Ok(()),
+            Verdict::Happens => {
+                add(bytes);
+                Ok(())
+            }
+            Verdict::HappensUnheard => {
+                add(bytes);
+                Err(died())
+            }
+            Verdict::Torn => {
+                add(&bytes[..bytes.len() / 2]);
+                Err(died())
+            }
+            Verdict::Not => Err(died()),
+        }
+    }
+
+    fn replace(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        self.written.write(&self.name, bytes)
+    }
+}
+
+/// The server, acted on by a process that may die.
+pub struct Acting {
+    pub patch: Arc<dyn PatchHost>,
+    pub boot: Arc<dyn BootHost>,
+    pub services: Arc<dyn ServicesHost>,
+    pub fuse: Arc<Fuse>,
+    pub acts: Acts,
+}
+
+impl std::fmt::Debug for Acting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Acting")
+    }
+}
+
+impl Acting {
+    fn patches<T>(
+        &self,
+        attempt: Uuid,
+        act: Option<Act>,
+        effect: impl FnOnce() -> Result<T, PatchError>,
+    ) -> Result<T, PatchError> {
+        let dead = || PatchError::Write {
+            attempt,
+            source: died(),
+        };
+        let effect = || {
+            let done = effect()?;
+            act.into_iter().for_each(|act| self.acts.add(act));
+            Ok(done)
+        };
+        self.fuse.guard(effect, dead)
+    }
+
+    fn boots<T>(
+        &self,
+        act: Act,
+        effect: impl FnOnce() -> Result<T, BootError>,
+    ) -> Result<T, BootError> {
+        let dead = || BootError::Write {
+            file: "(the process died)",
+            source: died(),
+        };
+        let effect = || {
+            let done = effect()?;
+            self.acts.add(act);
+            Ok(done)
+        };
+        self.fuse.guard(effect, dead)
+    }
+}
+
+impl PatchHost for Acting {
+    fn database(&self) -> RawDatabase {
+        self.patch.database()
+    }
+
+    fn plan(&self, wanted: &[Pinned]) -> RawPlan {
+        self.patch.plan(wanted)
+    }
+
+    fn download(&self, wanted: &[Pinned], leave: MayAct) -> Result<(), PatchError> {
+        self.patches(Uuid::nil(), None, || self.patch.download(wanted, leave))
+    }
+
+    fn keep_old(&self, installed: &[Pinned], leave: MayAct) -> Result<Vec<Pinned>, PatchError> {
+        self.patches(Uuid::nil(), None, || self.patch.keep_old(installed, leave))
+    }
+
+    fn hold(&self, names: &[String], leave: MayAct) -> Result<(), PatchError> {
+        self.patches(Uuid::nil(), Some(Act::Hold), || {
+            self.patch.hold(names, leave)
+        })
+    }
+
+    fn start(&self, spec: &Spec, leave: MayAct) -> Result<(), PatchError> {
+        let act = match spec.action {
+            Action::Install { .. } => Act::Install(spec.attempt),
+            Action::PutBack { .. } | Action::ConfigureAll | Action::FixBroken => {
+                Act::Mend(spec.attempt)
+            }
+        };
+        self.patches(spec.attempt, Some(act), || self.patch.start(spec, leave))
+    }
+
+    fn trace(&self, attempt: Uuid) -> RawTrace {
+        self.patch.trace(attempt)
+    }
+
+    fn withdraw(&self, attempt: Uuid) -> Result<(), PatchError> {
+        self.patches(attempt, None, || self.patch.withdraw(attempt))
+    }
+}
+
+impl BootHost for Acting {
+    fn boot(&self) -> RawBoot {
+        self.boot.boot()
+    }
+
+    fn pin(&self, entry: Option<&str>, kept: &[String], leave: MayAct) -> Result<(), BootError> {
+        self.boots(Act::Boot("pin"), || self.boot.pin(entry, kept, leave))
+    }
+
+    fn arm(&self, way: &WayBack, leave: MayAct) -> Result<String, BootError> {
+        self.boots(Act::Boot("arm"), || self.boot.arm(way, leave))
+    }
+
+    fn disarm(&self, way: &WayBack) -> Result<(), BootError> {
+        self.boots(Act::Boot("disarm"), || self.boot.disarm(way))
+    }
+
+    fn commit(&self, way: &WayBack, leave: MayAct) -> Result<(), BootError> {
+        self.boots(Act::Boot("commit"), || self.boot.commit(way, leave))
+    }
+
+    fn reboot(&self, leave: MayAct) -> Result<(), BootError> {
+        self.boots(Act::Reboot, || self.boot.reboot(leave))
+    }
+}
+
+impl ServicesHost for Acting {
+    fn restart(&self, unit: &str, leave: MayAct) -> Result<(), RestartError> {
+        let dead = || RestartError {
+            unit: unit.to_owned(),
+            said: "the process died".to_owned(),
+        };
+        let effect = || {
+            self.services.restart(unit, leave)?;
+            self.acts.add(Act::Restart(unit.to_owned()));
+            Ok(())
+        };
+        self.fuse.guard(effect, dead)
+    }
+}

@@ -1,0 +1,22 @@
+//! Guards taken away on purpose: a simulator that stays green without them would be worthless.
+
+/// Which guard is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Sabotage {
+    /// The coordinator takes an attempt for done some minutes after it was ordered.
+    SlotsEndByTime,
+    /// An end that was not seen is taken for a failure that changed nothing.
+    UnknownIsAssumed,
+    /// The planner is told that any number may be away.
+    NoBudget,
+    /// The coordinator forgets which ledger a ticket was given to.
+    TicketsForAnyLedger,
+    /// A lost ledger comes back empty under its old id.
+    LedgerForgetsAttempts,
+    /// The agent does not write its step log.
+    NoStepLog,
+    /// Orders are sent before their plan is written.
+    SendsBeforeItWrites,
+    /// The coordinator's ends of attempts are not written with the plan.
+    NoAudit,
+}

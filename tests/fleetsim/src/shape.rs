@@ -1,0 +1,180 @@
+//! What a seed's fleet is, what it is asked to do, and what goes wrong in it.
+
+use h8lio_model::ids::{NodeId, RolloutName};
+use h8lio_model::rollout::{Lane, RolloutSpec, WaveSize};
+use h8lio_planner::constraints::{Declared, Level, Members, Rule};
+use jiff::SignedDuration;
+use uuid::Uuid;
+
+use crate::chance::Chance;
+
+/// Faults of a run, each as how often it happens where it may, of a thousand.
+#[derive(Debug, Clone, Default)]
+pub struct Faults {
+    pub agent_dies: u32,
+    pub coordinator_dies: u32,
+    pub lost: u32,
+    pub doubled: u32,
+    /// The longest delay of a message, milliseconds. More than a few seconds reorders them.
+    pub delay: u64,
+    pub store_stalls: u32,
+    pub store_refuses: u32,
+    pub pauses: u32,
+    pub power: u32,
+    /// A package transaction that does nothing, half, or is cut off.
+    pub packages: u32,
+    /// The new kernel panics, by node.
+    pub kernels: u32,
+    pub links: u32,
+    pub ledgers: u32,
+    /// An operator cancels the rollout on the way.
+    pub cancels: u32,
+}
+
+impl Faults {
+    /// Each kind is there or not.
+    fn drawn(chance: &mut Chance) -> Self {
+        let mut some = |most: u32| match chance.below(2) {
+            0 => 0,
+            _ => chance.between(1, most),
+        };
+        Self {
+            agent_dies: some(60),
+            coordinator_dies: some(40),
+            lost: some(250),
+            doubled: some(200),
+            delay: u64::from(some(60_000)),
+            store_stalls: some(30),
+            store_refuses: some(100),
+            pauses: some(10),
+            power: some(6),
+            packages: some(300),
+            kernels: some(400),
+            links: some(10),
+            ledgers: some(6),
+            cancels: some(2),
+        }
+    }
+}
+
+/// Who may be away together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Budget {
+    Nodes(u32),
+    Racks(u32),
+    PerRack(u32),
+}
+
+/// A fleet and its task.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    pub nodes: u32,
+    pub racks: u32,
+    pub budget: Budget,
+    pub quorum: u32,
+    pub kernel: bool,
+    pub canary: u32,
+    pub wave: Option<u32>,
+    pub threshold: u32,
+    pub faults: Faults,
+}
+
+impl Shape {
+    /// Three servers, one rollout, and nothing goes wrong.
+    pub fn plain() -> Self {
+        Self {
+            nodes: 3,
+            racks: 3,
+            budget: Budget::Racks(1),
+            quorum: 0,
+            kernel: false,
+            canary: 0,
+            wave: None,
+            threshold: 1,
+            faults: Faults::default(),
+        }
+    }
+
+    /// What a seed draws.
+    pub fn drawn(chance: &mut Chance) -> Self {
+        let nodes = chance.between(2, 7);
+        let racks = chance.between(1, 4);
+        let most = chance.between(1, 3);
+        let budget = match chance.below(3) {
+            0 => Budget::Nodes(most),
+            1 => Budget::Racks(most),
+            _ => Budget::PerRack(most),
+        };
+        Self {
+            nodes,
+            racks,
+            budget,
+            quorum: [0, 0, nodes.min(3)][chance.below(3) as usize],
+            kernel: chance.below(2) == 1,
+            canary: chance.below(2),
+            wave: Some(chance.between(1, 3)).filter(|_| chance.permille(500)),
+            threshold: [1, 3, 100][chance.below(3) as usize],
+            faults: Faults::drawn(chance),
+        }
+    }
+
+    /// The id of the node with this number.
+    pub fn id(&self, n: u32) -> NodeId {
+        NodeId::new(Uuid::from_u128(u128::from(n) + 1))
+    }
+
+    pub const fn rack(&self, n: u32) -> u32 {
+        n % self.racks
+    }
+
+    /// For the planner.
+    pub fn constraints(&self) -> Vec<Declared> {
+        let rule = match self.budget {
+            Budget::Nodes(most) => Rule::Nodes(most),
+            Budget::Racks(most) => Rule::Domains {
+                level: Level::Rack,
+                most,
+            },
+            Budget::PerRack(most) => Rule::PerDomain {
+                level: Level::Rack,
+                most,
+            },
+        };
+        let all = Members::Selected("all".parse().expect("a selector"));
+        let mut sets = vec![declared("all", all, rule)];
+        if self.quorum > 0 {
+            let members = (0..self.quorum).map(|n| self.id(n)).collect();
+            sets.push(declared("etcd", Members::These(members), Rule::Quorum));
+        }
+        sets
+    }
+
+    pub fn rollout() -> RolloutName {
+        "march".parse().expect("a name")
+    }
+
+    pub fn spec(&self) -> RolloutSpec {
+        RolloutSpec {
+            name: Self::rollout(),
+            target: "security".parse().expect("a target"),
+            selector: "all".parse().expect("a selector"),
+            lane: Lane::Normal,
+            windows: Vec::new(),
+            canary: self.canary,
+            waves: self.wave.map(WaveSize::Nodes).into_iter().collect(),
+            soak: SignedDuration::from_secs(60),
+            failure_threshold: self.threshold,
+            deadline: None,
+            health_checks: Vec::new(),
+        }
+    }
+}
+
+fn declared(name: &str, members: Members, rule: Rule) -> Declared {
+    Declared {
+        name: name.to_owned(),
+        members,
+        rule,
+        after: Vec::new(),
+    }
+}

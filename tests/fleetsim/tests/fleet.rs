@@ -1,0 +1,86 @@
+//! The fleet simulator itself: it finds what it is there to find, and nothing else. The big run is
+//! `make sim`.
+
+use h8lio_fleetsim::shape::{Faults, Shape};
+use h8lio_fleetsim::{Run, Sabotage, run};
+use rstest::rstest;
+
+fn play(seed: u64, shape: Option<Shape>, sabotage: Option<Sabotage>) -> Run {
+    run(seed, shape, sabotage, false).expect("a place for the simulated servers")
+}
+
+#[test]
+fn three_servers_are_patched_one_rack_after_the_other() {
+    let run = play(1, Some(Shape::plain()), None);
+    assert_eq!(run.broken, None);
+    assert_eq!(run.attempts, 3);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
+    let hashes = [7, 7, 8].map(|seed| play(seed, None, None).hash);
+    assert_eq!(hashes[0], hashes[1]);
+    assert_ne!(hashes[0], hashes[2]);
+}
+
+fn faults(edit: impl FnOnce(&mut Faults)) -> Shape {
+    let mut shape = Shape::plain();
+    edit(&mut shape.faults);
+    shape
+}
+
+#[rstest]
+#[case::agents_die(faults(|f| f.agent_dies = 100))]
+#[case::the_coordinator_dies(faults(|f| f.coordinator_dies = 100))]
+#[case::messages_are_lost(faults(|f| f.lost = 300))]
+#[case::messages_come_twice_and_out_of_order(faults(|f| (f.doubled, f.delay) = (300, 90_000)))]
+#[case::the_store_stalls_and_refuses(faults(|f| (f.store_stalls, f.store_refuses) = (50, 200)))]
+#[case::everybody_pauses(faults(|f| f.pauses = 50))]
+#[case::power_is_cut(faults(|f| f.power = 50))]
+#[case::packages_fail(faults(|f| f.packages = 500))]
+#[case::ledgers_are_lost(faults(|f| f.ledgers = 50))]
+fn one_kind_of_fault_breaks_no_promise(#[case] shape: Shape) {
+    for seed in 0..2 {
+        let run = play(seed, Some(shape.clone()), None);
+        assert_eq!(run.broken, None, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_kernel_that_panics_falls_back_and_comes_to_an_end() {
+    let mut shape = faults(|f| f.kernels = 1000);
+    shape.kernel = true;
+    shape.threshold = 100;
+    let run = run(3, Some(shape), None, true).expect("a place");
+    assert_eq!(run.broken, None);
+    let back = run
+        .trace
+        .iter()
+        .any(|line| line.contains("OldKernelBooted"));
+    assert!(back, "nobody fell back");
+}
+
+/// Each guard that is taken away is missed within so many seeds.
+const SEEDS: u64 = 40;
+
+#[rstest]
+#[case(Sabotage::SlotsEndByTime, "nobody reported an end")]
+#[case(Sabotage::UnknownIsAssumed, "nobody reported an end")]
+#[case(Sabotage::NoBudget, "budget")]
+#[case(Sabotage::TicketsForAnyLedger, "twice")]
+#[case(Sabotage::LedgerForgetsAttempts, "twice")]
+#[case(Sabotage::NoStepLog, "twice")]
+#[case(Sabotage::SendsBeforeItWrites, "has no open slot")]
+#[case(Sabotage::NoAudit, "ends on record")]
+fn a_guard_that_is_taken_away_is_missed(#[case] sabotage: Sabotage, #[case] words: &str) {
+    let mut found = Vec::new();
+    for seed in 0..SEEDS {
+        let broken = play(seed, None, Some(sabotage)).broken;
+        match broken.map(|b| b.to_string()) {
+            Some(what) if what.contains(words) => return,
+            Some(what) => found.push(what),
+            None => {}
+        }
+    }
+    panic!("{sabotage:?} breaks nothing of the kind in {SEEDS} seeds: {found:?}");
+}
