@@ -42,7 +42,7 @@ impl Lab {
 
     fn fault(&self, line: &str) {
         line.parse::<Fault>().expect("a fault");
-        self.server.write(line);
+        self.server.write(line).expect("the fault is queued");
         self.server.carry_out_fresh();
     }
 
