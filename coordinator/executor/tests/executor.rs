@@ -64,6 +64,7 @@ fn plan(count: u128) -> Plan {
             rollout: march(),
             wave: 0,
             attempt: attempt(n),
+            ledger: None,
             since: Timestamp::UNIX_EPOCH,
             phase: SlotPhase::Ordered,
         };
