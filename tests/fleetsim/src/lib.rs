@@ -12,6 +12,7 @@ pub mod fuse;
 pub mod hosts;
 pub mod node;
 pub mod promises;
+mod queue;
 pub mod sabotage;
 pub mod shape;
 pub mod trace;

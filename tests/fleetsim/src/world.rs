@@ -17,6 +17,7 @@ use crate::chance::Chance;
 use crate::coordinator::{Coordinator, Round};
 use crate::node::{NEW_KERNEL, Node, Says};
 use crate::promises::{Broken, Promises};
+use crate::queue::{Event, Queued, told};
 use crate::sabotage::Sabotage;
 use crate::shape::Shape;
 use crate::trace::Trace;
@@ -43,69 +44,6 @@ pub struct Run {
     pub attempts: usize,
     pub broken: Option<Broken>,
     pub trace: Vec<String>,
-}
-
-/// Something that happens.
-#[derive(Debug)]
-enum Event {
-    /// The agent looks at what is to be done, and reports.
-    Look(NodeId),
-    Boots(NodeId),
-    AgentStarts(NodeId),
-    ToNode(NodeOrder),
-    ToCoordinator(Box<Says>),
-    Round,
-    CoordinatorStarts,
-    /// A person comes by.
-    Person,
-    /// Something may go wrong.
-    Trouble,
-}
-
-impl Event {
-    fn words(&self) -> String {
-        match self {
-            Self::ToNode(order) => format!("order {} reaches {}", order.number(), order.node),
-            Self::ToCoordinator(says) => format!("{} reports {}", says.node, told(&says.report)),
-            other => format!("{other:?}"),
-        }
-    }
-}
-
-fn told(report: &OrderReport) -> String {
-    let number = report
-        .highest()
-        .map_or_else(|| "-".to_owned(), |m| m.number().to_string());
-    let running = report.running.as_ref().map_or("-", |r| r.step.as_str());
-    let ends = report.attempts.iter().map(|a| format!(" {}", a.outcome));
-    format!("{number} {running}{}", ends.collect::<String>())
-}
-
-#[derive(Debug)]
-struct Queued {
-    at: Duration,
-    turn: u64,
-    event: Event,
-}
-
-impl PartialEq for Queued {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.turn) == (other.at, other.turn)
-    }
-}
-
-impl Eq for Queued {}
-
-impl PartialOrd for Queued {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Queued {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.turn).cmp(&(other.at, other.turn))
-    }
 }
 
 struct World {
