@@ -1,6 +1,6 @@
 //! What is sent, what is written before it, and what is believed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use h8lio_executor::{Behind, Known, LEDGER_LOST, Term, Withheld, activate, behind, ended};
 use h8lio_model::ids::{BootId, Incarnation, NodeId, RolloutName};
@@ -78,6 +78,7 @@ fn plan(count: u128) -> Plan {
         nodes.insert(node(n), part);
     }
     let progress = RolloutProgress {
+        unread: BTreeSet::new(),
         begun_at: Timestamp::UNIX_EPOCH,
         resolved: Vec::new(),
         wave: 0,

@@ -422,19 +422,6 @@ fn decide(
         declared.iter_mut().for_each(|d| d.rule = Rule::Nodes(1000));
     }
     let constraints = Constraints::resolve(&declared, &life.inventory).expect("constraints");
-    // The planner settles what "security" means when it first sees a rollout, from what is known
-    // then: one that nobody has begun waits until everybody was heard.
-    let begun = life
-        .target
-        .current()
-        .content()
-        .rollouts
-        .contains_key(rollout.name());
-    let all_heard = life.inventory.nodes.values().all(|n| n.packages.is_some());
-    let rollouts = match begun || all_heard {
-        true => std::slice::from_ref(rollout),
-        false => &[],
-    };
     let input = PlanningInput {
         now: at.wall,
         parent: life.target.current(),
@@ -442,7 +429,7 @@ fn decide(
         inventory: &life.inventory,
         policy: &Policy::default(),
         constraints: &constraints,
-        rollouts,
+        rollouts: std::slice::from_ref(rollout),
         health: &BTreeMap::new(),
         oracles: &Oracles::default(),
         frozen: is_behind(life).then_some("a node knows more than this coordinator"),

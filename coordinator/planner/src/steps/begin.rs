@@ -1,8 +1,10 @@
 //! The first look at a rollout: who takes part, which versions are meant, who goes in which wave.
+//! Who cannot be asked then is asked later: a server that was not heard has not nothing to do.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use h8lio_model::ids::NodeId;
+use h8lio_model::order::{Architecture, PackageName};
 use h8lio_model::plan::{FactName, NodeProgress, NodeState, ResolvedPackage, RolloutProgress};
 use h8lio_model::rollout::{RolloutSpec, WaveSize};
 
@@ -14,9 +16,26 @@ use crate::priority::Priorities;
 use crate::versions;
 
 pub(crate) fn plan(input: &PlanningInput<'_>, draft: &mut Draft, rollout: &Rollout) {
-    if draft.content.rollouts.contains_key(rollout.name()) {
-        return;
-    }
+    let known = draft.content.rollouts.entry(rollout.name().clone());
+    let progress = known.or_insert_with(|| first(input, rollout));
+    let mut rows: BTreeSet<_> = progress.resolved.drain(..).collect();
+    let settled: BTreeSet<_> = rows.iter().map(package).collect();
+    progress.unread.retain(|id| {
+        let Some(meant) = meant(input, rollout, *id) else {
+            return true;
+        };
+        // What others were asked about has its version; a later one is the next rollout's.
+        rows.extend(
+            meant
+                .into_iter()
+                .filter(|row| !settled.contains(&package(row))),
+        );
+        false
+    });
+    progress.resolved = rows.into_iter().collect();
+}
+
+fn first(input: &PlanningInput<'_>, rollout: &Rollout) -> RolloutProgress {
     let members = input.inventory.selected(&rollout.spec.selector);
     let waves = waves(&rollout.spec, &members, input.inventory, input.constraints);
     let nodes = members.iter().map(|id| {
@@ -28,34 +47,39 @@ pub(crate) fn plan(input: &PlanningInput<'_>, draft: &mut Draft, rollout: &Rollo
         };
         (*id, node)
     });
-    let progress = RolloutProgress {
+    RolloutProgress {
         begun_at: input.now,
-        resolved: resolved(input, rollout, &members),
+        resolved: Vec::new(),
         wave: waves.values().copied().min().unwrap_or(0),
         nodes: nodes.collect(),
-    };
-    let name = rollout.name().clone();
-    draft.content.rollouts.insert(name, progress);
+        unread: members,
+    }
 }
 
-/// Every version that a member is offered now and the target means.
-fn resolved(
-    input: &PlanningInput<'_>,
-    rollout: &Rollout,
-    members: &BTreeSet<NodeId>,
-) -> Vec<ResolvedPackage> {
+/// What a version is settled for.
+fn package(row: &ResolvedPackage) -> (String, PackageName, Architecture) {
+    let ResolvedPackage {
+        release,
+        name,
+        architecture,
+        ..
+    } = row.clone();
+    (release, name, architecture)
+}
+
+/// The versions that a node is offered now and the target means. `None` while it cannot be asked.
+fn meant(input: &PlanningInput<'_>, rollout: &Rollout, id: NodeId) -> Option<Vec<ResolvedPackage>> {
     let limit = input.policy.ages.inventory;
-    let mut rows = BTreeSet::new();
-    for node in members.iter().filter_map(|id| input.inventory.get(*id)) {
-        let release = fresh(node.release.as_ref(), FactName::Release, input.now, limit);
-        let facts = fresh(node.packages.as_ref(), FactName::Packages, input.now, limit);
-        if let (Ok(release), Ok(facts)) = (release, facts) {
-            let updates = facts.upgradable.iter().flatten();
-            let meant = updates.filter(|u| versions::is_meant(&rollout.spec.target, u));
-            rows.extend(meant.filter_map(|u| versions::row(release, u)));
-        }
-    }
-    rows.into_iter().collect()
+    let node = input.inventory.get(id)?;
+    let release = fresh(node.release.as_ref(), FactName::Release, input.now, limit).ok()?;
+    let facts = fresh(node.packages.as_ref(), FactName::Packages, input.now, limit).ok()?;
+    let offered = facts.upgradable.as_ref()?.iter();
+    let meant = offered.filter(|update| versions::is_meant(&rollout.spec.target, update));
+    Some(
+        meant
+            .filter_map(|update| versions::row(release, update))
+            .collect(),
+    )
 }
 
 /// The wave of each member: the canary, then waves of the sizes asked for, in the order in which

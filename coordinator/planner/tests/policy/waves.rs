@@ -2,7 +2,7 @@
 
 use crate::support::{NODE_TIME, Scene, declared, id, minutes, name, racks, spec, t0, update};
 use h8lio_model::order::{OnFailure, Outcome};
-use h8lio_model::plan::{NodeState, RolloutState, WaitingOn};
+use h8lio_model::plan::{FactName, NodeState, RolloutState, WaitingOn};
 use h8lio_model::rollout::WaveSize;
 use h8lio_planner::constraints::Rule;
 
@@ -179,6 +179,37 @@ fn what_security_means_is_settled_when_the_rollout_is_first_planned() {
         .map(|c| (c.name.as_str(), c.to.as_str()))
         .collect();
     assert_eq!(steps, [("openssl", "3.0.2")]);
+}
+
+#[test]
+fn a_server_that_could_not_be_asked_at_first_is_asked_later_and_has_not_nothing_to_do() {
+    let mut fleet = Scene::new(&["r1", "r2"])
+        .with(racks(2))
+        .rollout(spec("march"));
+    let unheard = |fleet: &mut Scene, n| fleet.node(n).packages.take().expect("packages");
+    let lists = [0, 1].map(|n| unheard(&mut fleet, n));
+    fleet.plan();
+    let fact = FactName::Packages;
+    assert_eq!(fleet.why("march", 0), [WaitingOn::MissingFact { fact }]);
+    assert_eq!(fleet.ordered(), [""; 0]);
+
+    // The second one is offered a later version than the first was when it was asked.
+    let [first, mut second] = lists;
+    second.value.upgradable = Some(vec![update("openssl", "3.0.3"), update("bash", "5.3")]);
+    fleet.node(0).packages = Some(first);
+    fleet.plan();
+    fleet.node(1).packages = Some(second);
+    fleet.plan();
+    assert_eq!(fleet.told("march").count.nothing_to_do, 0);
+    let orders = &fleet.plan.content().orders;
+    let steps = |n| {
+        let patch = orders[&id(n)].content.patch.as_ref().expect("versions");
+        let changes = patch.changes().iter();
+        let steps = changes.map(|c| format!("{} {}", c.name, c.to));
+        steps.collect::<Vec<_>>()
+    };
+    assert_eq!(steps(0), ["openssl 3.0.2"]);
+    assert_eq!(steps(1), ["bash 5.3", "openssl 3.0.2"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use crate::ids::NodeId;
 use crate::order::{Architecture, PackageName, PackageVersion};
 
 /// How far a rollout is. Who takes part and to which versions was settled when it was first
-/// planned.
+/// planned; for a server that could not be asked then, when it first could.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RolloutProgress {
@@ -15,6 +15,9 @@ pub struct RolloutProgress {
     pub begun_at: Timestamp,
     /// The versions that "security" or "all" meant then. Sorted.
     pub resolved: Vec<ResolvedPackage>,
+    /// Who takes part and has not yet been asked what is offered to it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unread: BTreeSet<NodeId>,
     /// The wave that slots are granted for. 0 is the canary.
     pub wave: u32,
     /// Everybody who takes part.
