@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::text::checked_text;
+
 /// Why a text is not a valid identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid {what} {value:?}: {why}")]
@@ -75,101 +77,44 @@ impl FromStr for NodeId {
     }
 }
 
-macro_rules! name_type {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
-
-        impl $name {
-            /// The text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = InvalidId;
-
-            fn from_str(s: &str) -> Result<Self, InvalidId> {
-                check_name($what, s, $max)?;
-                Ok(Self(s.to_owned()))
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = InvalidId;
-
-            fn try_from(s: String) -> Result<Self, InvalidId> {
-                s.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(v: $name) -> String {
-                v.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
-
-/// The shared rule for names: `[a-z0-9]` at both ends, `[a-z0-9._-]` between.
-///
-/// # Errors
-/// [`InvalidId`] when empty, longer than `max` or outside the alphabet.
-fn check_name(what: &'static str, s: &str, max: usize) -> Result<(), InvalidId> {
+/// The fault of a name, by the shared rule: at most `most` characters, `[a-z0-9]` at both ends,
+/// `[a-z0-9._-]` between.
+fn name_fault(s: &str, most: usize) -> Option<&'static str> {
     if s.is_empty() {
-        return Err(InvalidId::new(what, s, "must not be empty"));
+        return Some("must not be empty");
     }
-    if s.len() > max {
-        return Err(InvalidId::new(what, s, "too long"));
+    if s.len() > most {
+        return Some("too long");
     }
     let edge = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
     let inner = |c: u8| edge(c) || matches!(c, b'.' | b'_' | b'-');
     let bytes = s.as_bytes();
     if !bytes.iter().all(|c| inner(*c)) {
-        return Err(InvalidId::new(
-            what,
-            s,
-            "only a-z, 0-9, '.', '_' and '-' are allowed",
-        ));
+        return Some("only a-z, 0-9, '.', '_' and '-' are allowed");
     }
-    if !edge(bytes[0]) || !edge(bytes[bytes.len() - 1]) {
-        return Err(InvalidId::new(
-            what,
-            s,
-            "must begin and end with a letter or a digit",
-        ));
-    }
-    Ok(())
+    let edges = edge(bytes[0]) && edge(bytes[bytes.len() - 1]);
+    (!edges).then_some("must begin and end with a letter or a digit")
 }
 
-name_type! {
+checked_text! {
     /// The fleet: the trust domain of every SPIFFE id. At most 63 characters.
-    FleetName, "fleet name", 63
+    FleetName, "fleet name", |s| name_fault(s, 63)
 }
-name_type! {
+checked_text! {
     /// A server's name as operators say it; unique in the fleet. At most 253 characters.
-    NodeName, "node name", 253
+    NodeName, "node name", |s| name_fault(s, 253)
 }
-name_type! {
+checked_text! {
     /// An operator. At most 63 characters.
-    OperatorName, "operator name", 63
+    OperatorName, "operator name", |s| name_fault(s, 63)
 }
-name_type! {
+checked_text! {
     /// The public half of a join token. At most 32 characters.
-    TokenId, "token id", 32
+    TokenId, "token id", |s| name_fault(s, 32)
 }
-name_type! {
+checked_text! {
     /// A rollout, never used for another one. At most 63 characters.
-    RolloutName, "rollout name", 63
+    RolloutName, "rollout name", |s| name_fault(s, 63)
 }
 
 /// The kernel's boot id (`/proc/sys/kernel/random/boot_id`): new at each boot, never reused.

@@ -1,4 +1,5 @@
-//! The words of h8lio as types: ids, topology, lifecycle, conditions, inventory, audit.
+//! The words of h8lio as types: ids, topology, lifecycle, conditions, inventory, audit, orders,
+//! plans and rollouts.
 //!
 //! Everything here is pure: no I/O, no clock, no randomness, no protobuf. Callers hand in the
 //! time. The JSON form of these types (camelCase) is the stable form that `h8lctl -o json`
@@ -20,5 +21,6 @@ pub mod role;
 pub mod rollout;
 pub mod section;
 pub mod session;
+mod text;
 pub mod token;
 pub mod topology;

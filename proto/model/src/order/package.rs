@@ -1,56 +1,6 @@
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
-use crate::ids::InvalidId;
-
-macro_rules! package_word {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $check:ident) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
-
-        impl $name {
-            /// The text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = InvalidId;
-
-            fn from_str(s: &str) -> Result<Self, InvalidId> {
-                match $check(s) {
-                    Some(why) => Err(InvalidId::new($what, s, why)),
-                    None => Ok(Self(s.to_owned())),
-                }
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = InvalidId;
-
-            fn try_from(s: String) -> Result<Self, InvalidId> {
-                s.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(v: $name) -> String {
-                v.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
+use crate::text::checked_text;
 
 /// The fault of a text that is to stand in a package manager's argument list, where a leading `-`
 /// is an option and a trailing one means "remove".
@@ -83,15 +33,15 @@ fn version_fault(s: &str) -> Option<&'static str> {
     fault(s, 128, "+-._~:^")
 }
 
-package_word! {
+checked_text! {
     /// A package's name without its architecture. At most 128 characters.
     PackageName, "package name", name_fault
 }
-package_word! {
+checked_text! {
     /// A package's architecture in the package manager's own word, for example `amd64` or `all`.
     Architecture, "package architecture", architecture_fault
 }
-package_word! {
+checked_text! {
     /// A package's full version in the package manager's own form, for example
     /// `1:9.2p1-2+deb12u3`. Only ever compared for equality: which of two is newer is the package
     /// manager's question.

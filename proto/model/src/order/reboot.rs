@@ -1,59 +1,23 @@
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{BootId, InvalidId};
+use crate::ids::BootId;
+use crate::text::checked_text;
 
-/// A kernel's release as `uname -r` prints it, for example `6.1.0-28-amd64`. At most 64 characters
-/// (the kernel's own limit).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct KernelRelease(String);
-
-impl KernelRelease {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+checked_text! {
+    /// A kernel's release as `uname -r` prints it, for example `6.1.0-28-amd64`. At most 64
+    /// characters (the kernel's own limit).
+    KernelRelease, "kernel release", fault
 }
 
-impl FromStr for KernelRelease {
-    type Err = InvalidId;
-
-    fn from_str(s: &str) -> Result<Self, InvalidId> {
-        let fine = |c: char| c.is_ascii_alphanumeric() || "+-._~".contains(c);
-        let why = if s.is_empty() || s.len() > 64 {
-            "1 to 64 characters are needed"
-        } else if !s.starts_with(|c: char| c.is_ascii_digit()) {
-            "must begin with a digit"
-        } else if !s.chars().all(fine) {
-            "holds a character that no kernel release has"
-        } else {
-            return Ok(Self(s.to_owned()));
-        };
-        Err(InvalidId::new("kernel release", s, why))
+fn fault(s: &str) -> Option<&'static str> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "+-._~".contains(c);
+    if s.is_empty() || s.len() > 64 {
+        return Some("1 to 64 characters are needed");
     }
-}
-
-impl TryFrom<String> for KernelRelease {
-    type Error = InvalidId;
-
-    fn try_from(s: String) -> Result<Self, InvalidId> {
-        s.parse()
+    if !s.starts_with(|c: char| c.is_ascii_digit()) {
+        return Some("must begin with a digit");
     }
-}
-
-impl From<KernelRelease> for String {
-    fn from(v: KernelRelease) -> String {
-        v.0
-    }
-}
-
-impl fmt::Display for KernelRelease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+    (!s.chars().all(fine)).then_some("holds a character that no kernel release has")
 }
 
 /// "The boot id must differ from this one". Once it does, the wish is met, however often it is
