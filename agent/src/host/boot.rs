@@ -4,6 +4,7 @@ use h8lio_model::inventory::Problem;
 use serde::{Deserialize, Serialize};
 
 use super::patching::MayAct;
+use super::tool::ToolError;
 
 /// The boot loader and the firmware, as somebody who may change what boots.
 pub trait BootHost: Send + Sync {
@@ -91,18 +92,8 @@ pub enum Backing {
 /// Why what boots could not be changed.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
-    #[error("{tool} gave no answer")]
-    Tool {
-        tool: &'static str,
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    #[error("{tool} ended with code {code}: {said}")]
-    Refused {
-        tool: &'static str,
-        code: i32,
-        said: String,
-    },
+    #[error(transparent)]
+    Tool(#[from] ToolError),
     #[error("cannot write {file}")]
     Write {
         file: &'static str,

@@ -27,3 +27,4 @@ pub mod packages;
 pub mod patching;
 pub mod runtime;
 pub mod services;
+pub mod tool;

@@ -8,6 +8,8 @@ use h8lio_model::inventory::{DomainMode, Problem};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::tool::ToolError;
+
 /// A package at exactly one version: the only thing that is ever installed.
 ///
 /// Both halves are checked, since they become one operand of a host tool: neither can be an option,
@@ -281,17 +283,13 @@ pub struct RawTrace {
 /// Why the package manager was not set to work.
 #[derive(Debug, thiserror::Error)]
 pub enum PatchError {
-    #[error("{tool} gave no answer")]
-    Tool {
-        tool: &'static str,
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    #[error("the archive of {package} cannot be kept for the way back")]
+    Keep {
+        package: String,
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    #[error("{tool} ended with code {code}: {said}")]
-    Refused {
-        tool: &'static str,
-        code: i32,
-        said: String,
+        source: std::io::Error,
     },
     #[error("transaction {attempt} cannot be written down, so it is not started")]
     Write {

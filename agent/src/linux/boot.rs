@@ -12,6 +12,7 @@ use super::root::Root;
 use super::unreadable;
 use crate::host::boot::{Backing, BootError, BootHost, RawBoot, WayBack};
 use crate::host::patching::MayAct;
+use crate::host::tool::ToolError;
 
 const MENU: &str = "boot/grub/grub.cfg";
 const ENVIRONMENT: &str = "boot/grub/grubenv";
@@ -79,7 +80,7 @@ impl BootHost for LinuxBoot {
     fn pin(&self, entry: Option<&str>, packages: &[String], _: MayAct) -> Result<(), BootError> {
         self.protect(packages)?;
         match entry {
-            Some(entry) => run("grub-set-default", &name("grub-set-default", entry)?).map(|_| ()),
+            Some(entry) => act("grub-set-default", &name("grub-set-default", entry)?),
             None => Ok(()),
         }
     }
@@ -106,7 +107,7 @@ impl BootHost for LinuxBoot {
                 let file = self.root.join(ENVIRONMENT);
                 let args = Argv::default()
                     .operand(&file)
-                    .map_err(odd("grub-editenv"))?;
+                    .map_err(|e| e.silent("grub-editenv"))?;
                 run("grub-editenv", &args.and(&["unset", "next_entry"]))?;
                 return self.fall_back_to(None);
             }
@@ -114,8 +115,8 @@ impl BootHost for LinuxBoot {
             WayBack::BootNext { .. } => Argv::of(&["-q", "-N"]),
         };
         match run("efibootmgr", &args) {
-            Err(BootError::Refused { .. }) | Ok(_) => Ok(()),
-            Err(e) => Err(e),
+            Err(ToolError::Refused { .. }) | Ok(_) => Ok(()),
+            Err(e) => Err(e.into()),
         }
     }
 
@@ -129,13 +130,13 @@ impl BootHost for LinuxBoot {
                 let whole: Vec<u16> = std::iter::once(*once)
                     .chain(order.iter().copied())
                     .collect();
-                run("efibootmgr", &order_of(&whole)?).map(|_| ())
+                act("efibootmgr", &order_of(&whole)?)
             }
         }
     }
 
     fn reboot(&self, _: MayAct) -> Result<(), BootError> {
-        run("systemctl", &Argv::of(&["--no-block", "reboot"])).map(|_| ())
+        act("systemctl", &Argv::of(&["--no-block", "reboot"]))
     }
 }
 
@@ -176,14 +177,19 @@ impl LinuxBoot {
         let beside = path.with_extension("h8lio-new");
         let pair = |args: &[&'static str], a: &Path, b: &Path| {
             let args = Argv::of(args).operand(a).and_then(|args| args.operand(b));
-            args.map_err(odd("mv"))
+            args.map_err(|e| e.silent("mv"))
         };
         if text.is_empty() {
-            let args = Argv::of(&["-f", "--"]).operand(&path).map_err(odd("rm"))?;
-            return run("rm", &args).map(|_| ());
+            let args = Argv::of(&["-f", "--"])
+                .operand(&path)
+                .map_err(|e| e.silent("rm"))?;
+            return act("rm", &args);
         }
         run("cp", &pair(&["--"], &mine, &beside)?)?;
-        run("mv", &pair(&["-T", "--"], &beside, &path)?).map(|_| ())
+        // A power cut must not leave the name with nothing behind it.
+        let sync = Argv::of(&["--"]).operand(&beside);
+        run("sync", &sync.map_err(|e| e.silent("sync"))?)?;
+        act("mv", &pair(&["-T", "--"], &beside, &path)?)
     }
 }
 
@@ -241,15 +247,8 @@ fn order_of(order: &[u16]) -> Result<Argv, BootError> {
     Ok(Argv::of(&["-q", "-o"]).join(operand))
 }
 
-fn name(tool: &'static str, name: &str) -> Result<Argv, BootError> {
-    Argv::default().operand(name).map_err(odd(tool))
-}
-
-fn odd(tool: &'static str) -> impl Fn(ExecError) -> BootError {
-    move |e| BootError::Tool {
-        tool,
-        source: Box::new(e),
-    }
+fn name(tool: &'static str, name: &str) -> Result<Argv, ToolError> {
+    Argv::default().operand(name).map_err(|e| e.silent(tool))
 }
 
 /// Writes a file whole, or removes it where there is nothing to write.
@@ -266,21 +265,20 @@ fn place(path: &Path, text: &str) -> Result<(), FileError> {
     }
 }
 
+/// For a tool whose words do not matter.
+fn act(tool: &'static str, args: &Argv) -> Result<(), BootError> {
+    run(tool, args)?;
+    Ok(())
+}
+
 /// What the tool printed, on both outputs.
-fn run(tool: &'static str, args: &Argv) -> Result<String, BootError> {
+fn run(tool: &'static str, args: &Argv) -> Result<String, ToolError> {
     told(outside::run(tool, args, &[], MINUTE), tool)
 }
 
-fn told(answer: Result<exec::Answer, ExecError>, tool: &'static str) -> Result<String, BootError> {
-    let answer = answer.map_err(odd(tool))?;
-    match answer.code {
-        0 => Ok(String::from_utf8_lossy(&answer.stdout).into_owned() + &answer.stderr + "\n"),
-        code => Err(BootError::Refused {
-            tool,
-            code,
-            said: crate::words::first_line(&answer.stderr),
-        }),
-    }
+fn told(answer: Result<exec::Answer, ExecError>, tool: &'static str) -> Result<String, ToolError> {
+    let answer = answer.map_err(|e| e.silent(tool))?.done(tool)?;
+    Ok(String::from_utf8_lossy(&answer.stdout).into_owned() + &answer.stderr + "\n")
 }
 
 #[cfg(test)]

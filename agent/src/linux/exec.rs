@@ -34,6 +34,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
+use crate::host::tool::ToolError;
 use pipes::{PipeError, Pipes};
 
 /// Folders that tools are looked for in, in order. `PATH` is never used.
@@ -108,6 +109,23 @@ pub struct Answer {
     pub stderr: String,
 }
 
+impl Answer {
+    /// For a tool that either does what it is asked, with code 0, or refuses.
+    ///
+    /// # Errors
+    /// [`ToolError::Refused`] with the first line of what it said.
+    pub(super) fn done(self, tool: &'static str) -> Result<Self, ToolError> {
+        match self.code {
+            0 => Ok(self),
+            code => Err(ToolError::Refused {
+                tool,
+                code,
+                said: crate::words::first_line(&self.stderr),
+            }),
+        }
+    }
+}
+
 /// Why a tool gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecError {
@@ -149,6 +167,14 @@ pub enum ExecError {
 }
 
 impl ExecError {
+    /// For a tool that was to do something.
+    pub(super) fn silent(self, tool: &'static str) -> ToolError {
+        ToolError::Silent {
+            tool,
+            source: Box::new(self),
+        }
+    }
+
     /// The error as a fact of the inventory.
     pub fn problem(&self, what: &str) -> Problem {
         let reason = match self {

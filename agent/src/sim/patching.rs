@@ -13,6 +13,7 @@ use crate::host::patching::{
     RawTrace, Spec, Written,
 };
 use crate::host::services::{RestartError, ServicesHost};
+use crate::host::tool::ToolError;
 
 impl PatchHost for SimHost {
     fn database(&self) -> RawDatabase {
@@ -72,13 +73,13 @@ impl PatchHost for SimHost {
 
     fn download(&self, wanted: &[Pinned], _: MayAct) -> Result<(), PatchError> {
         let state = self.read("packages");
-        planned(&state, wanted)
-            .map(|_| ())
-            .map_err(|said| PatchError::Refused {
+        planned(&state, wanted).map(|_| ()).map_err(|said| {
+            PatchError::Tool(ToolError::Refused {
                 tool: "apt-get",
                 code: 100,
                 said,
             })
+        })
     }
 
     fn keep_old(&self, _: &[Pinned], _: MayAct) -> Result<Vec<Pinned>, PatchError> {

@@ -14,6 +14,7 @@ mod tests;
 mod unit;
 pub mod worker;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ use crate::host::packages::RawPackages;
 use crate::host::patching::{
     MayAct, PatchError, PatchHost, Pinned, RawAnswer, RawDatabase, RawPlan, RawTrace, Spec,
 };
+use crate::host::tool::ToolError;
+
+const APT: &str = "apt-get";
 use apt::Apt;
 use folder::Folder;
 
@@ -115,13 +119,15 @@ impl PatchHost for LinuxPatching {
 
     fn download(&self, wanted: &[Pinned], _: MayAct) -> Result<(), PatchError> {
         let args = self.apt.acting(&["--download-only", "install"]);
-        let args = with_pins(args, wanted).map_err(tool)?;
-        run(&args).map(|_| ())
+        let args = with_pins(args, wanted).map_err(|e| e.silent(APT))?;
+        run(&args)?;
+        Ok(())
     }
 
     fn keep_old(&self, installed: &[Pinned], _: MayAct) -> Result<Vec<Pinned>, PatchError> {
         let kept = self.kept();
-        std::fs::create_dir_all(kept.join("partial")).map_err(io_error)?;
+        let failed = keep_error("any package");
+        std::fs::create_dir_all(kept.join("partial")).map_err(failed)?;
         // One at a time: a version that no repository has any more must not keep the others out.
         for pin in installed {
             if apt::archive_of(&kept, pin).is_none() {
@@ -133,19 +139,14 @@ impl PatchHost for LinuxPatching {
     }
 
     fn hold(&self, names: &[String], _: MayAct) -> Result<(), PatchError> {
+        const TOOL: &str = "apt-mark";
         let mut args = self.apt.base().and(&["hold"]);
         for name in names {
-            args = args.operand(name).map_err(tool)?;
+            args = args.operand(name).map_err(|e| e.silent(TOOL))?;
         }
-        let answer = outside::run("apt-mark", &args, apt::ENV, PLAN).map_err(tool)?;
-        match answer.code {
-            0 => Ok(()),
-            code => Err(PatchError::Refused {
-                tool: "apt-mark",
-                code,
-                said: crate::words::first_line(&answer.stderr),
-            }),
-        }
+        let answer = outside::run(TOOL, &args, apt::ENV, PLAN).map_err(|e| e.silent(TOOL))?;
+        answer.done(TOOL)?;
+        Ok(())
     }
 
     fn start(&self, spec: &Spec, _: MayAct) -> Result<(), PatchError> {
@@ -172,12 +173,12 @@ impl LinuxPatching {
         let asking = |args: Argv| {
             let args = args.value("-oDir::Cache::archives=", kept);
             let args = args.and(&["--reinstall", "--allow-downgrades", "install"]);
-            with_pins(args, std::slice::from_ref(pin)).map_err(tool)
+            with_pins(args, std::slice::from_ref(pin)).map_err(|e| e.silent(APT))
         };
         match run(&asking(self.apt.acting(&["--download-only"]))?) {
             Ok(_) => {}
-            Err(PatchError::Refused { .. }) => return Ok(()),
-            Err(e) => return Err(e),
+            Err(ToolError::Refused { .. }) => return Ok(()),
+            Err(e) => return Err(e.into()),
         }
         let left = run(&asking(self.apt.read_only(&["--print-uris", "--yes"]))?)?;
         for path in apt::local_archives(&left.stdout) {
@@ -192,18 +193,19 @@ fn copy(archive: &Path, folder: &Path) -> Result<(), PatchError> {
     copy_as(archive, folder, &name)
 }
 
-/// Whole or not at all.
+/// Whole or not at all, also when power is lost: it is what a fallback installs.
 fn copy_as(archive: &Path, folder: &Path, name: &str) -> Result<(), PatchError> {
     let whole = folder.join("partial").join(name);
-    std::fs::copy(archive, &whole).map_err(io_error)?;
-    std::fs::rename(&whole, folder.join(name)).map_err(io_error)
+    let copied = std::fs::copy(archive, &whole)
+        .and_then(|_| File::open(&whole)?.sync_all())
+        .and_then(|()| std::fs::rename(&whole, folder.join(name)))
+        .and_then(|()| File::open(folder)?.sync_all());
+    copied.map_err(keep_error(name))
 }
 
-fn io_error(e: std::io::Error) -> PatchError {
-    PatchError::Tool {
-        tool: "apt-get",
-        source: Box::new(e),
-    }
+fn keep_error(package: &str) -> impl FnOnce(std::io::Error) -> PatchError {
+    let package = package.to_owned();
+    move |source| PatchError::Keep { package, source }
 }
 
 fn with_pins(mut args: Argv, wanted: &[Pinned]) -> Result<Argv, ExecError> {
@@ -213,21 +215,7 @@ fn with_pins(mut args: Argv, wanted: &[Pinned]) -> Result<Argv, ExecError> {
     Ok(args)
 }
 
-fn run(args: &Argv) -> Result<exec::Answer, PatchError> {
-    let answer = outside::run("apt-get", args, apt::ENV, DOWNLOAD).map_err(tool)?;
-    match answer.code {
-        0 => Ok(answer),
-        code => Err(PatchError::Refused {
-            tool: "apt-get",
-            code,
-            said: crate::words::first_line(&answer.stderr),
-        }),
-    }
-}
-
-fn tool(e: ExecError) -> PatchError {
-    PatchError::Tool {
-        tool: "apt-get",
-        source: Box::new(e),
-    }
+fn run(args: &Argv) -> Result<exec::Answer, ToolError> {
+    let answer = outside::run(APT, args, apt::ENV, DOWNLOAD).map_err(|e| e.silent(APT))?;
+    answer.done(APT)
 }

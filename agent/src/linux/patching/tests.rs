@@ -12,6 +12,7 @@ use nix::libc;
 use super::worker::{WorkError, carry_out_with};
 use super::*;
 use crate::host::patching::{Action, Ended};
+use crate::host::tool::ToolError;
 use crate::reconcile::patching::transaction::class::Class;
 use crate::reconcile::patching::transaction::database::{self, Database, Diagnosis};
 use crate::reconcile::patching::transaction::judge::{Change, Refusal, judge};
@@ -240,7 +241,10 @@ fn what_no_repository_has_is_told_by_name_and_leaves_everything_as_it_was() {
     assert!(matches!(error, Refusal::Apt(_)), "{error}");
     let error = lab.host.download(&ask, leave()).expect_err("not there");
     assert!(
-        matches!(error, PatchError::Refused { code: 100, .. }),
+        matches!(
+            error,
+            PatchError::Tool(ToolError::Refused { code: 100, .. })
+        ),
         "{error}"
     );
     let missing = lab.host.keep_old(&ask, leave()).expect("asked");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::host::patching::PatchError;
-use crate::linux::exec::{self, Argv, ExecError};
+use crate::linux::exec::{self, Argv};
 
 /// How long systemd may take to start a unit.
 const START: Duration = Duration::from_secs(60);
@@ -17,20 +17,11 @@ const PROGRAM: &str = "/usr/bin/h8lio-agent";
 /// Starts the unit of `attempt`. `--collect` forgets it when it has ended, also when it failed; how it
 /// ended is never asked of systemd.
 pub(super) fn start(state_dir: &Path, attempt: Uuid) -> Result<(), PatchError> {
-    let wrong = |e: ExecError| PatchError::Tool {
-        tool: "systemd-run",
-        source: Box::new(e),
-    };
+    const TOOL: &str = "systemd-run";
     let args = arguments(state_dir, attempt);
-    let answer = exec::run("systemd-run", &args, &[], START).map_err(wrong)?;
-    match answer.code {
-        0 => Ok(()),
-        code => Err(PatchError::Refused {
-            tool: "systemd-run",
-            code,
-            said: crate::words::first_line(&answer.stderr),
-        }),
-    }
+    let answer = exec::run(TOOL, &args, &[], START).map_err(|e| e.silent(TOOL))?;
+    answer.done(TOOL)?;
+    Ok(())
 }
 
 /// A transaction must not be what a server short of memory ends first, and a shutdown waits for it.
