@@ -52,6 +52,13 @@ impl Draft {
         }
     }
 
+    /// Gives a slot back of which nothing was ordered: its node waits again.
+    pub(crate) fn give_back(&mut self, id: NodeId, now: Timestamp) {
+        if let Some(slot) = self.content.slots.remove(&id) {
+            self.moved(&slot.rollout, id, NodeState::Waiting, now);
+        }
+    }
+
     pub(crate) fn node(&mut self, rollout: &RolloutName, id: NodeId) -> Option<&mut NodeProgress> {
         self.content.rollouts.get_mut(rollout)?.nodes.get_mut(&id)
     }

@@ -50,14 +50,20 @@ fn decide(input: &PlanningInput<'_>) -> (Plan, PlanReport) {
     // What agents report ends slots and makes room.
     steps::settle::plan(input, &mut draft);
     steps::settle::withdraw_from_the_forgetful(input, &mut draft);
+    // What rollouts and refusals give back makes room too.
+    let mut rollouts: Vec<&Rollout> = input.rollouts.iter().collect();
+    rollouts.sort_by_key(|rollout| rollout.turn());
+    let looks: Vec<_> = rollouts
+        .into_iter()
+        .map(|rollout| (rollout, steps::rollout::look(input, &mut draft, rollout)))
+        .collect();
+    steps::ask::give_way(input, &mut draft);
     // Then each rollout takes of the room what the gates leave it, the urgent and the older first.
     let mut load = Load::of(input.constraints, input.inventory, &draft.content);
     let mut claims = steps::rollout::Claims::new();
-    let mut rollouts: Vec<&Rollout> = input.rollouts.iter().collect();
-    rollouts.sort_by_key(|rollout| rollout.turn());
     let mut chapters = Vec::new();
-    for rollout in rollouts {
-        let found = steps::rollout::plan(input, &mut draft, &mut load, &mut claims, rollout);
+    for (rollout, look) in looks {
+        let found = steps::rollout::plan(input, &mut draft, &mut load, &mut claims, rollout, look);
         let outlook = steps::forecast::plan(input, &draft, &load, rollout, &found);
         chapters.push(Chapter {
             rollout,

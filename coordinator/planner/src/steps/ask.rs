@@ -7,17 +7,16 @@ use h8lio_model::plan::{SlotPhase, Tenant, WaitingOn};
 use jiff::Timestamp;
 
 use crate::draft::Draft;
-use crate::input::{Answer, PlanningInput, Rollout};
-use crate::steps::stop::slots_of;
+use crate::input::{Answer, PlanningInput};
 
 /// What the node's tenants need to hear that has not been said yet. Empty: it may be begun.
 pub(crate) fn unanswered(input: &PlanningInput<'_>, draft: &Draft, id: NodeId) -> Vec<WaitingOn> {
     let complaint = |tenant| {
         let union = union(input, draft, tenant);
-        let says = match last(input, draft, tenant, &union).map(|a| &a.says) {
-            Some(Ok(())) => return None,
+        let says = match standing_no(input, tenant, &union).map(|a| &a.says) {
             Some(Err(no)) => no.clone(),
-            None => format!("not asked yet about {} nodes together", union.len()),
+            _ if leave(input, draft, tenant, &union).is_some() => return None,
+            _ => format!("not asked yet about {} nodes together", union.len()),
         };
         Some(WaitingOn::Oracle { tenant, says })
     };
@@ -27,38 +26,38 @@ pub(crate) fn unanswered(input: &PlanningInput<'_>, draft: &Draft, id: NodeId) -
         .collect()
 }
 
-/// The last answer about these nodes. Leave for more nodes is leave for these; a no for some of them
-/// is a no for all. Leave that was not given after the last of them was reserved is none.
-fn last<'a>(
+/// The last leave for these nodes. Leave for more nodes is leave for these; leave that was not given
+/// after the last of them was reserved is none.
+fn leave<'a>(
     input: &PlanningInput<'a>,
     draft: &Draft,
     tenant: Tenant,
     union: &BTreeSet<NodeId>,
 ) -> Option<&'a Answer> {
     let reserved_at = newest(draft, union).map(|(since, _)| since);
-    let about = |a: &&Answer| match a.says {
-        Ok(()) => a.union.is_superset(union) && reserved_at.is_none_or(|at| a.at > at),
-        Err(_) => a.union.is_subset(union),
-    };
     fresh(input, tenant)
-        .filter(about)
-        .max_by_key(|a| (a.at, a.says.is_err()))
+        .filter(|a| a.says.is_ok() && a.union.is_superset(union))
+        .filter(|a| reserved_at.is_none_or(|at| a.at > at))
+        .max_by_key(|a| a.at)
 }
 
-/// Of a union that was refused, whoever was reserved last gives way, so that fewer can be asked
+/// Of unions that were refused, whoever was reserved last gives way, so that fewer can be asked
 /// about.
-pub(crate) fn gives_way(
-    input: &PlanningInput<'_>,
-    draft: &Draft,
-    rollout: &Rollout,
-) -> Option<NodeId> {
-    let own = slots_of(draft, rollout).into_iter().map(|(id, _)| id);
-    own.flat_map(|id| tenants(input, id)).find_map(|tenant| {
-        let union = union(input, draft, tenant);
-        let refused = last(input, draft, tenant, &union)?.says.is_err();
-        let (_, id) = newest(draft, &union).filter(|_| refused)?;
-        (draft.content.slots[&id].rollout == *rollout.name()).then_some(id)
-    })
+pub(crate) fn give_way(input: &PlanningInput<'_>, draft: &mut Draft) {
+    let asked: BTreeSet<Tenant> = input.oracles.answers.iter().map(|a| a.tenant).collect();
+    for tenant in asked {
+        while let Some(last) = last_of_a_refused(input, draft, tenant) {
+            draft.give_back(last, input.now);
+        }
+    }
+}
+
+fn last_of_a_refused(input: &PlanningInput<'_>, draft: &Draft, tenant: Tenant) -> Option<NodeId> {
+    let union = union(input, draft, tenant);
+    let no = standing_no(input, tenant, &union)?;
+    // Of those it was said about, if any of them can still give way.
+    let named = newest(draft, &no.union).or_else(|| newest(draft, &union));
+    named.map(|(_, id)| id)
 }
 
 /// Whether reserving the node would make a union that was refused a moment ago.
@@ -66,12 +65,22 @@ pub(crate) fn refused(input: &PlanningInput<'_>, draft: &Draft, id: NodeId) -> O
     tenants(input, id).into_iter().find_map(|tenant| {
         let mut union = union(input, draft, tenant);
         union.insert(id);
-        let no = fresh(input, tenant).find_map(|a| match &a.says {
-            Err(no) if a.union.is_subset(&union) && !superseded(input, a) => Some(no.clone()),
-            _ => None,
-        })?;
-        Some(WaitingOn::Oracle { tenant, says: no })
+        let says = standing_no(input, tenant, &union)?.says.clone().err()?;
+        Some(WaitingOn::Oracle { tenant, says })
     })
+}
+
+/// The last no about all or some of these nodes that no later yes about the same took back.
+fn standing_no<'a>(
+    input: &PlanningInput<'a>,
+    tenant: Tenant,
+    union: &BTreeSet<NodeId>,
+) -> Option<&'a Answer> {
+    let stands = |a: &&Answer| a.says.is_err() && !superseded(input, a);
+    fresh(input, tenant)
+        .filter(|a| a.union.is_subset(union))
+        .filter(stands)
+        .max_by_key(|a| a.at)
 }
 
 /// Whether a later answer said yes to the same nodes or more.

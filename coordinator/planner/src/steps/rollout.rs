@@ -27,51 +27,58 @@ pub(crate) struct Found {
 /// Nodes that a rollout planned earlier wants.
 pub(crate) type Claims = BTreeMap<NodeId, RolloutName>;
 
+/// A rollout as it stands before anybody new gets room.
+#[derive(Debug)]
+pub(crate) struct Look {
+    hold: Vec<WaitingOn>,
+    held: Reasons,
+    work: Tasks,
+}
+
+/// What each open node has to do; `None` is nothing.
+type Tasks = BTreeMap<NodeId, Option<Work>>;
+
+/// What was reserved and cannot go on is given back. All rollouts are looked at before any of them
+/// takes: otherwise an earlier one would see the room that a later one gives back a plan too late.
+pub(crate) fn look(input: &PlanningInput<'_>, draft: &mut Draft, rollout: &Rollout) -> Look {
+    begin::plan(input, draft, rollout);
+    stop::plan(input, draft, rollout);
+    retry(input, draft, rollout);
+    leave(input, draft, rollout);
+    let mut hold = gates::rollout(input, draft, rollout);
+    let (held, work) = inspect(input, draft, rollout);
+    hold.extend(calendar(input, rollout, &work));
+    stop::give_back(input, draft, rollout, |id| {
+        let idle = work.get(&id).is_some_and(Option::is_none);
+        let late = !too_long(input, rollout, id).is_empty();
+        !hold.is_empty() || late || idle || held.contains_key(&id)
+    });
+    Look { hold, held, work }
+}
+
+/// Takes of the room what the gates leave the rollout.
 pub(crate) fn plan(
     input: &PlanningInput<'_>,
     draft: &mut Draft,
     load: &mut Load,
     claims: &mut Claims,
     rollout: &Rollout,
+    look: Look,
 ) -> Found {
-    begin::plan(input, draft, rollout);
-    stop::plan(input, draft, rollout);
-    retry(input, draft, rollout);
-    leave(input, draft, rollout);
-    let mut hold = gates::rollout(input, draft, rollout);
-    let (mut held, mut work) = inspect(input, draft, rollout);
+    let Look {
+        hold,
+        mut held,
+        mut work,
+    } = look;
     for (id, reasons) in claimed(draft, claims, rollout) {
         held.entry(id).or_default().extend(reasons);
         work.remove(&id);
     }
-    hold.extend(calendar(input, rollout, &work));
-    let stopped = !hold.is_empty();
-    stop::give_back(input, draft, rollout, |id| {
-        let idle = work.get(&id).is_some_and(Option::is_none);
-        let late = !too_long(input, rollout, id).is_empty();
-        stopped || late || idle || held.contains_key(&id)
-    });
-    while let Some(last) = ask::gives_way(input, draft, rollout) {
-        stop::give_back(input, draft, rollout, |id| id == last);
-    }
-    free(input, draft, load);
-
     let turn = turn(input, draft, rollout, &held, &work);
     let mut nodes = held;
     waits_for_its_wave(draft, rollout, &turn, &mut nodes);
-    let ready = in_order(input, draft, rollout, &work, &nodes);
-    if !stopped {
-        promote(input, draft, rollout, &work, &mut nodes);
-        for id in &ready {
-            let mut reasons = too_long(input, rollout, *id);
-            if reasons.is_empty() {
-                reasons = grant::reserve(input, draft, load, rollout, *id);
-            }
-            if !reasons.is_empty() {
-                nodes.entry(*id).or_default().extend(reasons);
-            }
-        }
-        promote(input, draft, rollout, &work, &mut nodes);
+    if hold.is_empty() {
+        take(input, draft, load, rollout, &work, &mut nodes);
     }
     for (id, slot) in stop::slots_of(draft, rollout) {
         nodes
@@ -83,10 +90,35 @@ pub(crate) fn plan(
     Found { hold, nodes }
 }
 
+/// Orders what was reserved and may go, reserves what has room, and orders of that what nobody
+/// has to be asked about.
+fn take(
+    input: &PlanningInput<'_>,
+    draft: &mut Draft,
+    load: &mut Load,
+    rollout: &Rollout,
+    work: &Tasks,
+    nodes: &mut Reasons,
+) {
+    let ready = in_order(input, draft, rollout, work, nodes);
+    promote(input, draft, rollout, work, nodes);
+    for id in &ready {
+        let mut reasons = too_long(input, rollout, *id);
+        if reasons.is_empty() {
+            reasons = grant::reserve(input, draft, load, rollout, *id);
+        }
+        if !reasons.is_empty() {
+            nodes.entry(*id).or_default().extend(reasons);
+        }
+    }
+    promote(input, draft, rollout, work, nodes);
+}
+
 /// A failed node whose slot has ended and that may try again.
 fn retry(input: &PlanningInput<'_>, draft: &mut Draft, rollout: &Rollout) {
     for (id, more) in &rollout.control.retries {
-        let slot = draft.content.slots.contains_key(id);
+        let slot = draft.content.slots.get(id);
+        let slot = slot.is_some_and(|slot| slot.rollout == *rollout.name());
         let node = draft.node(rollout.name(), *id);
         if node.is_some_and(|n| n.state.is_failure() && n.tries <= *more) && !slot {
             draft.moved(rollout.name(), *id, NodeState::Waiting, input.now);
@@ -114,11 +146,7 @@ fn of_state(draft: &Draft, rollout: &Rollout, state: NodeState) -> Vec<NodeId> {
 }
 
 /// For each node that is not settled: what holds it of itself, or its work.
-fn inspect(
-    input: &PlanningInput<'_>,
-    draft: &Draft,
-    rollout: &Rollout,
-) -> (Reasons, BTreeMap<NodeId, Option<Work>>) {
+fn inspect(input: &PlanningInput<'_>, draft: &Draft, rollout: &Rollout) -> (Reasons, Tasks) {
     let (mut held, mut work) = (Reasons::new(), BTreeMap::new());
     let mut open = of_state(draft, rollout, NodeState::Waiting);
     let slots = stop::slots_of(draft, rollout).into_iter();
@@ -164,11 +192,7 @@ fn claim(draft: &Draft, claims: &mut Claims, rollout: &Rollout) {
 }
 
 /// Closed for all: not even the shortest work may begin now.
-fn calendar(
-    input: &PlanningInput<'_>,
-    rollout: &Rollout,
-    work: &BTreeMap<NodeId, Option<Work>>,
-) -> Vec<WaitingOn> {
+fn calendar(input: &PlanningInput<'_>, rollout: &Rollout, work: &Tasks) -> Vec<WaitingOn> {
     let estimates = work.keys().map(|id| estimate(input.inventory, *id));
     let Some(shortest) = estimates.min() else {
         return Vec::new();
@@ -182,18 +206,13 @@ fn too_long(input: &PlanningInput<'_>, rollout: &Rollout, id: NodeId) -> Vec<Wai
     rollout.calendar(input.policy).closed(input.now, work)
 }
 
-/// Slots that were given back make room.
-fn free(input: &PlanningInput<'_>, draft: &Draft, load: &mut Load) {
-    *load = Load::of(input.constraints, input.inventory, &draft.content);
-}
-
 /// Who has nothing to do is settled at its turn, which may make the next wave's turn.
 fn turn(
     input: &PlanningInput<'_>,
     draft: &mut Draft,
     rollout: &Rollout,
     held: &Reasons,
-    work: &BTreeMap<NodeId, Option<Work>>,
+    work: &Tasks,
 ) -> Turn {
     loop {
         let Some(progress) = draft.content.rollouts.get_mut(rollout.name()) else {
@@ -238,7 +257,7 @@ fn in_order(
     input: &PlanningInput<'_>,
     draft: &Draft,
     rollout: &Rollout,
-    work: &BTreeMap<NodeId, Option<Work>>,
+    work: &Tasks,
     nodes: &Reasons,
 ) -> Vec<NodeId> {
     let waiting = of_state(draft, rollout, NodeState::Waiting);
@@ -254,7 +273,7 @@ fn promote(
     input: &PlanningInput<'_>,
     draft: &mut Draft,
     rollout: &Rollout,
-    work: &BTreeMap<NodeId, Option<Work>>,
+    work: &Tasks,
     nodes: &mut Reasons,
 ) {
     for (id, slot) in stop::slots_of(draft, rollout) {

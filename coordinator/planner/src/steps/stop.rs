@@ -2,7 +2,7 @@
 
 use h8lio_model::ids::NodeId;
 use h8lio_model::order::OrderContent;
-use h8lio_model::plan::{NodeState, Slot, SlotPhase};
+use h8lio_model::plan::{Slot, SlotPhase};
 
 use crate::draft::Draft;
 use crate::input::{PlanningInput, Rollout, Wish};
@@ -33,8 +33,7 @@ pub(crate) fn give_back(
 ) {
     for (id, slot) in slots_of(draft, rollout) {
         if slot.phase == SlotPhase::Reserved && who(id) {
-            draft.content.slots.remove(&id);
-            draft.moved(rollout.name(), id, NodeState::Waiting, input.now);
+            draft.give_back(id, input.now);
         }
     }
 }

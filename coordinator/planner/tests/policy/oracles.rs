@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use h8lio_model::plan::{NodeState, SlotPhase, Tenant, WaitingOn};
+use h8lio_model::rollout::Lane;
 use h8lio_planner::calendar::{Freeze, FreezeTime};
 use h8lio_planner::inventory::Fact;
 use h8lio_planner::{Answer, Wish};
@@ -194,4 +195,72 @@ fn what_is_only_reserved_is_given_back_when_it_would_not_be_done_in_time_any_mor
     fleet.plan();
     assert_eq!(fleet.phase(2), None);
     assert_eq!(reserved(&fleet), 2);
+}
+
+#[test]
+fn a_no_that_was_taken_back_does_not_make_a_new_reservation_give_way() {
+    let mut fleet = three_with_osds();
+    fleet.plan();
+    fleet.pass(minutes(1));
+    answers(&mut fleet, &[0], Err("not clean"));
+    fleet.plan();
+    assert_eq!(
+        fleet.phase(0),
+        None,
+        "who was refused gives way, not the last one"
+    );
+    fleet.pass(minutes(1));
+    answers(&mut fleet, &[0, 1, 2], Ok(()));
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s1", "s2"]);
+    let since = fleet.plan.content().slots[&id(0)].since;
+    fleet.pass(minutes(1));
+    fleet.plan();
+    let slot = &fleet.plan.content().slots[&id(0)];
+    assert_eq!((slot.phase, slot.since), (SlotPhase::Reserved, since));
+}
+
+/// One server at a time; "later" has reserved s1 and waits to be asked about it when "cve" comes.
+fn two_rollouts_and_room_for_one() -> Scene {
+    let mut later = spec("later");
+    later.selector = "rack=r2".parse().expect("a selector");
+    let mut fleet = Scene::new(&["r1", "r2"])
+        .with(declared("all", Rule::Nodes(1)))
+        .rollout(later);
+    for n in 0..2 {
+        fleet.node(n).tenants = Some(Fact::new(BTreeSet::from([Tenant::Osd]), t0()));
+    }
+    fleet.oracles.can_ask.insert(Tenant::Osd);
+    fleet.plan();
+    assert_eq!(fleet.phase(1), Some(SlotPhase::Reserved));
+    fleet.pass(minutes(1));
+    let mut cve = spec("cve");
+    cve.lane = Lane::Cve;
+    let mut fleet = fleet.rollout(cve);
+    fleet.plan();
+    assert_eq!(fleet.phase(0), None, "there is no room");
+    fleet.pass(minutes(1));
+    fleet
+}
+
+#[test]
+fn room_that_a_later_rollout_gives_back_is_taken_in_the_same_plan() {
+    let mut fleet = two_rollouts_and_room_for_one();
+    let at = fleet.now;
+    fleet.wishes(Wish::Pause {
+        by: "ada".into(),
+        at,
+    });
+    fleet.plan();
+    assert_eq!(fleet.phase(1), None);
+    assert_eq!(fleet.phase(0), Some(SlotPhase::Reserved));
+}
+
+#[test]
+fn room_that_a_refused_union_gives_back_is_taken_in_the_same_plan() {
+    let mut fleet = two_rollouts_and_room_for_one();
+    answers(&mut fleet, &[1], Err("not clean"));
+    fleet.plan();
+    assert_eq!(fleet.phase(1), None);
+    assert_eq!(fleet.phase(0), Some(SlotPhase::Reserved));
 }

@@ -45,7 +45,7 @@ fn worlds() -> impl Strategy<Value = World> {
         any::<bool>(),
         any::<bool>(),
     );
-    let steps = prop::collection::vec((any::<prop::sample::Index>(), 0..20u8), 0..50);
+    let steps = prop::collection::vec((any::<prop::sample::Index>(), 0..24u8), 0..50);
     (racks, rules, rollout, steps).prop_flat_map(|(racks, rules, rollout, steps)| {
         let away = prop::collection::vec(prop::bool::weighted(0.1), racks.len());
         away.prop_map(move |away| World {
@@ -114,13 +114,14 @@ fn scene(world: &World) -> Scene {
     fleet.rollout(urgent)
 }
 
-/// Somebody is asked about all servers with an OSD that have a slot.
-fn is_asked(fleet: &mut Scene, says: Result<(), String>) {
+/// Somebody is asked about some of the servers with an OSD that have a slot.
+fn is_asked(fleet: &mut Scene, which: impl Fn(u32) -> bool, says: Result<(), String>) {
     let has_osd = |id: &NodeId| {
         let tenants = fleet.inventory.nodes[id].tenants.as_ref();
         tenants.is_some_and(|t| t.value.contains(&Tenant::Osd))
     };
-    let union = in_slots(fleet).into_iter().filter(has_osd).collect();
+    let union = in_slots(fleet).into_iter().filter(has_osd);
+    let union = union.filter(|id| which(number(*id))).collect();
     let (tenant, at) = (Tenant::Osd, fleet.now);
     fleet.oracles.answers.push(Answer {
         tenant,
@@ -147,6 +148,20 @@ fn ordered(fleet: &Scene) -> BTreeSet<NodeId> {
     let slots = fleet.plan.content().slots.iter();
     let ordered = slots.filter(|(_, slot)| slot.phase != SlotPhase::Reserved);
     ordered.map(|(id, _)| *id).collect()
+}
+
+/// The n of server sn.
+fn number(id: NodeId) -> u32 {
+    u32::try_from(id.as_uuid().as_u128() - 1).expect("small")
+}
+
+fn ada() -> String {
+    "ada".to_owned()
+}
+
+/// Said about any of the rollouts.
+fn wishes(fleet: &mut Scene, pick: prop::sample::Index, wish: Wish) {
+    pick.get_mut(&mut fleet.rollouts).control.wish = wish;
 }
 
 fn count<T>(items: &[T]) -> u32 {
@@ -183,7 +198,7 @@ fn nobody_went_whom_there_is_no_place_for(fleet: &Scene, world: &World, before: 
         "{racks:?}"
     );
     for node in &new {
-        let n = u32::try_from(node.as_uuid().as_u128() - 1).expect("small");
+        let n = number(*node);
         let rack = world.racks[usize::try_from(n).expect("small")];
         assert!(racks[&rack] <= world.in_rack, "{racks:?}");
         assert!(!gone(node), "s{n} was away itself");
@@ -232,15 +247,9 @@ fn happens(fleet: &mut Scene, world: &World, pick: prop::sample::Index, what: u8
                 _ => Availability::Online,
             };
         }
-        12 => fleet.wishes(Wish::Pause {
-            by: "ada".into(),
-            at,
-        }),
-        13 => fleet.wishes(Wish::Run),
-        14 if n == 0 => fleet.wishes(Wish::Cancel {
-            by: "ada".into(),
-            at,
-        }),
+        12 => wishes(fleet, pick, Wish::Pause { by: ada(), at }),
+        13 => wishes(fleet, pick, Wish::Run),
+        14 if n == 0 => wishes(fleet, pick, Wish::Cancel { by: ada(), at }),
         15 => {
             let node = fleet.node(n);
             node.wanted = match node.wanted {
@@ -248,8 +257,10 @@ fn happens(fleet: &mut Scene, world: &World, pick: prop::sample::Index, what: u8
                 _ => Scheduling::Active,
             };
         }
-        16 | 17 => is_asked(fleet, Ok(())),
-        18 => is_asked(fleet, Err("not clean".into())),
+        16 | 17 => is_asked(fleet, |_| true, Ok(())),
+        18 => is_asked(fleet, |_| true, Err("not clean".into())),
+        19 => is_asked(fleet, |some| some <= n, Err("not clean".into())),
+        20 => is_asked(fleet, |some| some >= n, Ok(())),
         _ => fleet.pass(minutes(3)),
     }
 }
