@@ -14,6 +14,7 @@ pub mod gather;
 pub mod init;
 mod lane;
 pub mod local_operator;
+pub mod maintenance;
 pub mod metrics;
 pub mod observe;
 pub mod operators;

@@ -6,11 +6,12 @@
 use std::path::Path;
 
 /// The files of the package, in the order of their names.
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "h8lio/v1/common.proto",
     "h8lio/v1/enrollment.proto",
     "h8lio/v1/fleet.proto",
     "h8lio/v1/nodes.proto",
+    "h8lio/v1/rollouts.proto",
     "h8lio/v1/session.proto",
 ];
 

@@ -85,6 +85,7 @@ pub(super) fn response(message: v1::ConnectResponse) -> Result<Option<Incoming>,
         Response::AuditHead(h) => Incoming::AuditHead(h.try_into()?),
         Response::RenewNow(_) => Incoming::RenewNow,
         Response::Restricted(r) => Incoming::Restricted((!r.lifted).then_some(r.explanation)),
+        Response::Order(o) => Incoming::Order(o.body),
     }))
 }
 

@@ -71,6 +71,8 @@ pub enum Incoming {
     RenewNow,
     /// `None`: lifted.
     Restricted(Option<String>),
+    /// What is wanted of this node, JSON.
+    Order(Vec<u8>),
 }
 
 /// Why the agent stops.
@@ -131,6 +133,8 @@ pub enum Action {
     Renew,
     /// The identity may do nothing new, and why; `None`: it may again.
     Restrict(Option<String>),
+    /// What is wanted of this node, JSON.
+    Order(Vec<u8>),
     SectionRefused {
         kind: SectionKind,
         why: String,
@@ -308,6 +312,7 @@ impl Machine {
                 }
                 vec![Action::Restrict(why)]
             }
+            Incoming::Order(body) => vec![Action::Order(body)],
         }
     }
 

@@ -60,6 +60,8 @@ pub struct Status {
     pub coordinator: watch::Sender<Option<String>>,
     /// Why this identity may do nothing new; `None`: it may.
     pub restricted: watch::Sender<Option<String>>,
+    /// The newest order as it came, JSON.
+    pub order: watch::Sender<Option<Vec<u8>>>,
     /// The coordinator asks for a renewal now.
     pub renew: Notify,
 }
@@ -70,6 +72,7 @@ impl Default for Status {
             live: watch::Sender::new(None),
             coordinator: watch::Sender::new(None),
             restricted: watch::Sender::new(None),
+            order: watch::Sender::new(None),
             renew: Notify::new(),
         }
     }

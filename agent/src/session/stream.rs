@@ -276,6 +276,9 @@ impl Talk<'_> {
             }
             Action::Renew => c.status.renew.notify_one(),
             Action::Restrict(why) => restrict(c, why),
+            Action::Order(body) => {
+                c.status.order.send_replace(Some(body));
+            }
             Action::SectionRefused { kind, why } => {
                 tracing::warn!("the coordinator does not take section {kind}: {why}");
             }

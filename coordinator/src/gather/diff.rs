@@ -77,7 +77,8 @@ pub fn diff(
             compare(kind, old, new, diff, &mut events)
         }
         // Readings move all the time; nothing of them is an event.
-        SectionKind::Vitals => check(kind, new),
+        // The same of what is followed now; ends of attempts are events of the executor.
+        SectionKind::Vitals | SectionKind::Orders => check(kind, new),
     }?;
     Ok(events.bounded(kind))
 }

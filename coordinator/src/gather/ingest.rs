@@ -163,7 +163,7 @@ impl Ingest {
         inventory::check(kind, &section.body).map_err(|e| e.to_string())?;
         let at = self.clock.now();
         if !kind.is_durable() {
-            node.set_vitals(section.body.into());
+            node.set_volatile(kind, section.body.into());
             node.set_digest(kind, section.digest, at);
             return Ok(());
         }

@@ -13,7 +13,7 @@ use h8lio_model::section::SectionKind;
 use jiff::Timestamp;
 
 pub(super) use parse::parse;
-pub use parse::{BadSection, MAX_BYTES, MAX_DEPTH, check, conditions};
+pub use parse::{BadSection, MAX_BYTES, MAX_DEPTH, check, conditions, orders};
 pub(super) use text::{clean, phrase, quoted};
 
 /// Puts the sections of one server together; each kind is expected once. A section that cannot be
@@ -100,6 +100,10 @@ fn place(inventory: &mut Inventory, kind: SectionKind, body: &[u8]) -> Result<()
         }
         SectionKind::Vitals => {
             inventory.vitals = Some(parse::<Vitals>(kind, body)?);
+            Vec::new()
+        }
+        SectionKind::Orders => {
+            inventory.orders = Some(orders(body)?);
             Vec::new()
         }
     };

@@ -121,8 +121,8 @@ struct Facts {
     digests: BTreeMap<SectionKind, (Digest, Timestamp)>,
     conditions: Vec<Condition>,
     clusters: Clusters,
-    /// The latest vitals, JSON.
-    vitals: Option<Bytes>,
+    /// The latest of what is never stored, JSON.
+    volatile: BTreeMap<SectionKind, Bytes>,
 }
 
 /// A quarantine that the store does not have yet.
@@ -366,14 +366,14 @@ impl Node {
         change(&mut self.facts().clusters);
     }
 
-    /// The latest vitals, JSON.
-    pub fn vitals(&self) -> Option<Bytes> {
-        self.facts().vitals.clone()
+    /// The latest section of a kind that is never stored, JSON.
+    pub fn volatile(&self, kind: SectionKind) -> Option<Bytes> {
+        self.facts().volatile.get(&kind).cloned()
     }
 
-    /// Replaces the vitals.
-    pub fn set_vitals(&self, body: Bytes) {
-        self.facts().vitals = Some(body);
+    /// Replaces a section that is never stored.
+    pub fn set_volatile(&self, kind: SectionKind, body: Bytes) {
+        self.facts().volatile.insert(kind, body);
     }
 }
 

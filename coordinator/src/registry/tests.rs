@@ -291,9 +291,9 @@ async fn a_node_keeps_what_it_was_told_last() {
         ..node.verdict()
     });
     assert_eq!(node.verdict().since, at(4));
-    assert_eq!(node.vitals(), None);
-    node.set_vitals("{}".into());
-    assert_eq!(node.vitals(), Some("{}".into()));
+    assert_eq!(node.volatile(SectionKind::Vitals), None);
+    node.set_volatile(SectionKind::Vitals, "{}".into());
+    assert_eq!(node.volatile(SectionKind::Vitals), Some("{}".into()));
     node.update_clusters(|c| c.ceph_fsid = Some("f".into()));
     node.update_clusters(|c| c.kubernetes = Some("k".into()));
     let clusters = node.clusters();

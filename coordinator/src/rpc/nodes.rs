@@ -384,6 +384,8 @@ impl NodeServer {
         let mut bodies = Vec::new();
         for (kind, at) in node.observed() {
             if !kind.is_durable() {
+                let volatile = node.volatile(kind);
+                bodies.extend(volatile.map(|body| (kind, body.to_vec(), at)));
                 continue;
             }
             let key = section_key(node.id, kind);
@@ -398,15 +400,6 @@ impl NodeServer {
                     records::read(&key, &kv.value).map_err(|e| status::registry(&e.into()))?;
                 bodies.push((kind, stored.body.get().as_bytes().to_vec(), at));
             }
-        }
-        if let Some(vitals) = node.vitals() {
-            let kind = h8lio_model::section::SectionKind::Vitals;
-            let at = node.observed().into_iter().find(|(k, _)| *k == kind);
-            bodies.push((
-                kind,
-                vitals.to_vec(),
-                at.map_or_else(|| self.0.clock.now(), |a| a.1),
-            ));
         }
         let (facts, bad) =
             inventory::assemble(bodies.iter().map(|(k, b, at)| (*k, b.as_slice(), *at)));

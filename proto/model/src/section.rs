@@ -21,11 +21,14 @@ pub enum SectionKind {
     Conditions = 9,
     /// Fast-moving readings (pressure, load, temperatures): kept in memory, never stored.
     Vitals = 10,
+    /// What the agent's ledger says. Kept in memory: the ledger itself is the record, and what a
+    /// coordinator must remember of it is written apart.
+    Orders = 11,
 }
 
 impl SectionKind {
     /// Every kind, in the order of the wire numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Hardware,
         Self::Os,
         Self::Packages,
@@ -36,6 +39,7 @@ impl SectionKind {
         Self::Managers,
         Self::Conditions,
         Self::Vitals,
+        Self::Orders,
     ];
 
     /// The key used in JSON and in the store.
@@ -51,12 +55,13 @@ impl SectionKind {
             Self::Managers => "managers",
             Self::Conditions => "conditions",
             Self::Vitals => "vitals",
+            Self::Orders => "orders",
         }
     }
 
     /// Whether a change of this section is written to the store.
     pub const fn is_durable(self) -> bool {
-        !matches!(self, Self::Vitals)
+        !matches!(self, Self::Vitals | Self::Orders)
     }
 
     /// The kind with this wire number.

@@ -17,6 +17,7 @@ fn the_wire_numbers_and_the_words_of_the_sections_never_change() {
         "managers",
         "conditions",
         "vitals",
+        "orders",
     ];
     for (n, word) in (1..).zip(words) {
         let kind = SectionKind::from_wire(n).expect("a kind");
@@ -28,15 +29,19 @@ fn the_wire_numbers_and_the_words_of_the_sections_never_change() {
     }
     let all: HashSet<_> = SectionKind::ALL.into_iter().collect();
     assert_eq!(all.len(), words.len());
-    for n in [i32::MIN, -1, 0, 11, i32::MAX] {
+    for n in [i32::MIN, -1, 0, 12, i32::MAX] {
         assert_eq!(SectionKind::from_wire(n), None, "{n}");
     }
 }
 
 #[test]
-fn only_the_vitals_are_never_written() {
+fn only_vitals_and_orders_are_never_written() {
     for kind in SectionKind::ALL {
-        assert_eq!(kind.is_durable(), kind != SectionKind::Vitals, "{kind}");
+        assert_eq!(
+            kind.is_durable(),
+            !matches!(kind, SectionKind::Vitals | SectionKind::Orders),
+            "{kind}"
+        );
     }
 }
 

@@ -308,8 +308,8 @@ fn staleness(n: &NodeView, sections: &[SectionAge]) -> Vec<Finding> {
         let text = "not confirmed for more than 15 min, gates that need it say no; is the agent's collector stuck? (journalctl -u h8lio-agent)";
         out.push(finding("Stale", &stale, text));
     }
-    // Vitals live in the coordinator's memory only: after its restart they are absent for a while.
-    let missing = names(|s| s.observed_at.is_none() && s.section != SectionKind::Vitals);
+    // What lives in the coordinator's memory only is absent for a while after its restart.
+    let missing = names(|s| s.observed_at.is_none() && s.section.is_durable());
     if !missing.is_empty() {
         let text = "never reported; a domain set to `off` is not read, else look at journalctl -u h8lio-agent";
         out.push(finding("NeverReported", &missing, text));

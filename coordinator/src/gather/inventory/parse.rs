@@ -5,6 +5,7 @@ use h8lio_model::inventory::{
     DiskFacts, HardwareFacts, ManagerFacts, NetworkFacts, OsFacts, OsdFacts, PackageFacts,
     RuntimeFacts, Vitals,
 };
+use h8lio_model::order::OrderReport;
 use h8lio_model::section::SectionKind;
 use serde::de::DeserializeOwned;
 
@@ -68,7 +69,16 @@ pub fn check(kind: SectionKind, body: &[u8]) -> Result<(), BadSection> {
         SectionKind::Managers => parse::<ManagerFacts>(kind, body).map(drop),
         SectionKind::Conditions => conditions(body).map(drop),
         SectionKind::Vitals => parse::<Vitals>(kind, body).map(drop),
+        SectionKind::Orders => orders(body).map(drop),
     }
+}
+
+/// What an agent's ledger says, in a section of that kind.
+///
+/// # Errors
+/// [`BadSection`].
+pub fn orders(body: &[u8]) -> Result<OrderReport, BadSection> {
+    parse(SectionKind::Orders, body)
 }
 
 /// The conditions in a section of that kind: a JSON array. One that cannot be read (of a newer

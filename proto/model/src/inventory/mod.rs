@@ -13,6 +13,8 @@ mod vitals;
 
 use serde::{Deserialize, Serialize};
 
+use crate::order::OrderReport;
+
 pub use disks::{
     Disk, DiskFacts, DiskKey, Health, Partition, RaidRole, Signature, SmartSummary, Transport,
     UnusableReason,
@@ -23,7 +25,7 @@ pub use network::{
     BondFacts, BridgeFacts, Carrier, Duplex, Interface, InterfaceKind, LldpNeighbour, NetworkFacts,
     Route, VlanFacts,
 };
-pub use os::{ClockSource, ClockSync, OsFacts};
+pub use os::{ClockSource, ClockSync, DAEMONS, OsFacts, WayBack};
 pub use osds::{Osd, OsdFacts, OsdManager};
 pub use packages::{BrokenPackage, PackageFacts, RebootReason, RebootRequired, UpgradablePackage};
 pub use runtime::{CriCondition, CriEndpoint, Kubelet, RuntimeFacts};
@@ -57,6 +59,8 @@ pub struct Inventory {
     pub osds: Option<Vec<Osd>>,
     pub managers: Option<ManagerFacts>,
     pub vitals: Option<Vitals>,
+    /// What the agent's ledger says.
+    pub orders: Option<OrderReport>,
     /// What could not be read, over all sections.
     pub problems: Vec<Problem>,
     /// When each section was last confirmed by the agent, by section name.

@@ -1,8 +1,13 @@
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Problem;
 use crate::ids::BootId;
+
+/// Processes (`/proc/PID/comm`) that somebody has to be asked about before their server goes down.
+pub const DAEMONS: [&str; 4] = ["ceph-mon", "ceph-osd", "etcd", "kubelet"];
 
 /// Operating system, kernel and clock.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +32,12 @@ pub struct OsFacts {
     /// Kernel command line.
     pub command_line: Option<String>,
     pub clock: ClockSync,
+    /// Names of the running processes that others depend on, of [`DAEMONS`]; `None`: they could not
+    /// be looked at.
+    pub daemons: Option<BTreeSet<String>>,
+    /// Whether the kernel that runs now could be booted again after a newer one failed; `None`: it
+    /// was not looked at.
+    pub way_back: Option<WayBack>,
     pub problems: Vec<Problem>,
 }
 
@@ -54,4 +65,16 @@ pub enum ClockSource {
     Chrony,
     /// The file that systemd-timesyncd touches.
     Timesyncd,
+}
+
+/// How the server would come back to the kernel that runs now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "how")]
+pub enum WayBack {
+    /// By a boot entry that stays the default until the new kernel has proved itself.
+    Grub { entry: String },
+    /// By the firmware's boot order; only the next boot goes elsewhere.
+    Firmware,
+    /// There is none.
+    No { why: String },
 }
