@@ -5,6 +5,7 @@ mod ansible;
 mod coordinator;
 mod ctl;
 mod packages;
+mod repository;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ use anyhow::{Context as _, Result};
 pub use self::ansible::{Ansible, AnsibleCore, Recap};
 pub use self::ctl::Ctl;
 pub use self::packages::Packages;
+pub use self::repository::{Repository, Sample};
 use crate::lab::Lab;
 
 /// The fleet of a lab. Its coordinator answers at the namespace's management address.

@@ -7,6 +7,7 @@ mod ceph_loopback;
 mod flavours;
 mod kube;
 mod lab;
+mod patching;
 mod rollout;
 
 use std::fs;
@@ -71,6 +72,12 @@ pub const ALL: &[Stage] = &[
         core: true,
         packages: true,
         run: rollout::run,
+    },
+    Stage {
+        name: "patching",
+        core: false,
+        packages: true,
+        run: patching::run,
     },
     Stage {
         name: "ceph",

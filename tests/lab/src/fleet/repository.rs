@@ -1,0 +1,121 @@
+//! A Debian repository on each server's own disk: the lab has no mirror. What is published counts
+//! as a security update.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::process::{command, run};
+use crate::server::Server;
+use crate::ssh::Ssh;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Where it lies on the server.
+const THERE: &str = "/var/lib/lab-repository";
+
+/// A package to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample<'a> {
+    pub name: &'a str,
+    pub version: &'a str,
+    /// A shell script that runs as its postinst; empty: none.
+    pub postinst: &'a str,
+    /// Content of its configuration file `/etc/NAME.conf`; empty: it has none.
+    pub conffile: &'a str,
+}
+
+/// Packages that wait to be published.
+#[derive(Debug)]
+pub struct Repository {
+    folder: PathBuf,
+}
+
+impl Repository {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn new(folder: &Path) -> Result<Self> {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+        })
+    }
+
+    /// Makes a package.
+    ///
+    /// # Errors
+    /// When dpkg-deb fails.
+    pub fn add(&self, sample: &Sample<'_>) -> Result<()> {
+        let tree = self.folder.join("tree");
+        let control = tree.join("DEBIAN");
+        std::fs::create_dir_all(&control)?;
+        let Sample { name, version, .. } = sample;
+        let text = format!(
+            "Package: {name}\nVersion: {version}\nArchitecture: all\n\
+             Maintainer: the lab <lab@localhost>\nDescription: something to be updated\n"
+        );
+        std::fs::write(control.join("control"), text)?;
+        if !sample.postinst.is_empty() {
+            script(&control.join("postinst"), sample.postinst)?;
+        }
+        if !sample.conffile.is_empty() {
+            let path = format!("/etc/{name}.conf");
+            std::fs::create_dir_all(tree.join("etc"))?;
+            std::fs::write(tree.join(path.trim_start_matches('/')), sample.conffile)?;
+            std::fs::write(control.join("conffiles"), format!("{path}\n"))?;
+        }
+        let mut build = command("dpkg-deb");
+        build.args(["--root-owner-group", "--build"]).arg(&tree);
+        build.arg(self.folder.join(format!("{name}_{version}_all.deb")));
+        run(build, LIMIT)?;
+        std::fs::remove_dir_all(&tree)?;
+        Ok(())
+    }
+
+    /// Brings it to a server, whose package index knows it from then on. What was published there
+    /// before is replaced.
+    ///
+    /// # Errors
+    /// When the server is not reached, or apt does not take it.
+    pub fn publish(&self, ssh: &Ssh, server: Server<'_>) -> Result<()> {
+        server.run(&format!("rm -rf {THERE}"))?;
+        ssh.copy_to(server.number(), &self.folder, THERE, LIMIT)?;
+        server.run(&index())?;
+        Ok(())
+    }
+}
+
+/// apt takes `Debian-Security` from the Release file for what it says.
+fn index() -> String {
+    let mut script = format!("set -e; cd {THERE}; rm -f Packages; ");
+    script.push_str(
+        "for deb in *.deb; do dpkg-deb --field $deb; echo Filename: ./$deb; \
+         echo Size: $(stat -c %s $deb); echo SHA256: $(sha256sum $deb | cut -d' ' -f1); echo; \
+         done >Packages; . /etc/os-release; ",
+    );
+    script.push_str(
+        "{ echo Origin: Debian; echo Label: Debian-Security; echo Suite: stable-security; \
+         echo Codename: $VERSION_CODENAME-security; echo Version: $VERSION_ID; \
+         echo Date: $(date -Ru); echo SHA256:; \
+         echo \" $(sha256sum Packages | cut -d' ' -f1) $(stat -c %s Packages) Packages\"; } >Release; ",
+    );
+    let _ = write!(
+        script,
+        "echo 'deb [trusted=yes] file:{THERE} ./' >/etc/apt/sources.list.d/lab.list; \
+         apt-get -qq -o Dir::Etc::sourcelist=/etc/apt/sources.list.d/lab.list \
+             -o Dir::Etc::sourceparts=- update"
+    );
+    script
+}
+
+fn script(path: &Path, text: &str) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(path, format!("#!/bin/sh\nset -e\n{text}\n"))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! Real servers are patched and booted by rollouts, one after the other, and come back from what
+//! goes wrong.
+
+mod prepare;
+mod security;
+mod watch;
+mod wrong;
+
+use anyhow::Result;
+
+use super::{Extent, three_servers};
+use crate::checks::Checks;
+use crate::fleet::{AnsibleCore, Fleet, Repository};
+use crate::lab::Lab;
+
+/// What is patched.
+const SAMPLE: &str = "h8lio-lab-sample";
+
+pub(super) fn run(checks: &mut Checks, lab: &Lab, extent: Extent) -> Result<()> {
+    let _servers = three_servers(checks, lab)?;
+    let fleet = checks.need("a coordinator answers in the namespace", || {
+        Fleet::create(lab)
+    })?;
+    let ansible = checks.need("Ansible and the collection are installed", || {
+        fleet.ansible(AnsibleCore::Oldest)
+    })?;
+    let repository = Repository::new(&lab.folder().join("fleet/repository"))?;
+    prepare::run(checks, lab, &ansible, &repository)?;
+    security::run(checks, lab, &fleet, &repository)?;
+    wrong::run(checks, lab, &fleet, &repository, extent)
+}

@@ -1,0 +1,107 @@
+//! A rollout, watched from outside until it stands.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::clock::until;
+use crate::fleet::Fleet;
+
+/// Three servers one after the other, each with a boot of an emulated machine.
+const ROLLOUT: Duration = Duration::from_secs(1500);
+
+/// What was seen of a rollout.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// Where it ended, for example `finished`.
+    pub(super) state: String,
+    /// The state of each node at the end.
+    pub(super) nodes: BTreeMap<String, String>,
+    /// The order in which nodes were first seen in a slot.
+    pub(super) order: Vec<String>,
+}
+
+impl Seen {
+    pub(super) fn tell(&self) -> String {
+        let nodes: Vec<String> = self
+            .nodes
+            .iter()
+            .map(|(name, state)| format!("{name} {state}"))
+            .collect();
+        format!(
+            "{}: {} (begun in the order {})",
+            self.state,
+            nodes.join(", "),
+            self.order.join(" ")
+        )
+    }
+}
+
+/// Creates a rollout of this target over all servers.
+pub(super) fn create(fleet: &Fleet<'_>, name: &str, target: &str) -> Result<()> {
+    let words = [
+        "rollout",
+        "create",
+        name,
+        "--target",
+        target,
+        "--selector",
+        "role=storage",
+        "--failure-threshold",
+        "1",
+        "--reason",
+        "the lab",
+    ];
+    fleet.ctl().ask(&words)?;
+    Ok(())
+}
+
+/// Waits until a rollout is in one of these states; on the way no two nodes may be in slots.
+pub(super) fn until_it_is(fleet: &Fleet<'_>, name: &str, wanted: &[&str]) -> Result<Seen> {
+    let mut order = Vec::new();
+    let mut last = String::new();
+    let found = until(
+        &format!("{name} is {}", wanted.join(" or ")),
+        ROLLOUT,
+        || {
+            let shown = fleet.ctl().ask(&["rollout", "show", name])?;
+            let state = shown["state"].as_str().context("no state")?.to_owned();
+            let nodes = states(&shown)?;
+            let in_slot: Vec<&String> = nodes
+                .iter()
+                .filter(|(_, state)| *state == "inSlot")
+                .map(|(name, _)| name)
+                .collect();
+            ensure!(in_slot.len() <= 1, "two in slots at once: {in_slot:?}");
+            for name in in_slot {
+                if !order.contains(name) {
+                    order.push(name.clone());
+                }
+            }
+            last = format!("{state}, {nodes:?}");
+            Ok(wanted.contains(&state.as_str()).then_some((state, nodes)))
+        },
+    );
+    match found {
+        Ok((state, nodes)) => Ok(Seen {
+            state,
+            nodes,
+            order,
+        }),
+        Err(e) => {
+            let why = fleet.ctl().ask(&["explain", "rollout", name]);
+            bail!("{e:#}; it is {last}; explained: {why:?}")
+        }
+    }
+}
+
+fn states(shown: &Value) -> Result<BTreeMap<String, String>> {
+    let nodes = shown["nodes"].as_array().context("no nodes")?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    Ok(nodes
+        .iter()
+        .map(|node| (text(&node["name"]), text(&node["state"])))
+        .collect())
+}

@@ -1,0 +1,133 @@
+//! Rollouts in which something goes wrong.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::security::installed;
+use super::watch::{create, until_it_is};
+use super::{Extent, SAMPLE};
+use crate::checks::Checks;
+use crate::clock::until;
+use crate::fleet::{Fleet, Repository, Sample};
+use crate::lab::Lab;
+use crate::server::Server;
+
+/// Left by a configuration that has begun.
+const MARK: &str = "/var/lib/lab-has-begun";
+
+/// Its configuration does not come to an end on the first try: whoever waits for it is cut off.
+const CUT: Sample<'_> = Sample {
+    name: SAMPLE,
+    version: "3",
+    postinst: "if ! test -e /var/lib/lab-has-begun; then touch /var/lib/lab-has-begun; sync; sleep 600; fi",
+    conffile: "colour = green\n",
+};
+
+/// It cannot be installed at all.
+const BROKEN: Sample<'_> = Sample {
+    name: SAMPLE,
+    version: "4",
+    postinst: "echo this version is broken >&2; exit 1",
+    conffile: "colour = green\n",
+};
+
+/// Until the agent of an emulated server has come so far as to run a transaction.
+const BEGUN: Duration = Duration::from_secs(300);
+
+pub(super) fn run(
+    checks: &mut Checks,
+    lab: &Lab,
+    fleet: &Fleet<'_>,
+    repository: &Repository,
+    extent: Extent,
+) -> Result<()> {
+    power_cut(checks, lab, fleet, repository)?;
+    if extent == Extent::Whole {
+        broken(checks, lab, fleet, repository)?;
+    }
+    Ok(())
+}
+
+fn power_cut(
+    checks: &mut Checks,
+    lab: &Lab,
+    fleet: &Fleet<'_>,
+    repository: &Repository,
+) -> Result<()> {
+    checks.need("an update waits whose configuration takes long", || {
+        repository.add(&CUT)?;
+        for server in lab.servers()? {
+            repository.publish(lab.ssh(), server)?;
+        }
+        Ok(())
+    })?;
+    checks.check(
+        "a power cut in the middle of a transaction is repaired, and the rollout goes on",
+        || {
+            create(fleet, "cut", "security")?;
+            let first = until("a transaction is in its configuration", BEGUN, || {
+                let there = |server: &Server<'_>| {
+                    let looked = server.output(&format!("test -e {MARK}"));
+                    looked.is_ok_and(|output| output.status.success())
+                };
+                Ok(lab.servers()?.into_iter().find(there))
+            })?;
+            first.cut_power()?;
+            // The others do not wait.
+            for server in lab.servers()? {
+                if server.number() != first.number() {
+                    server.run(&format!("touch {MARK}"))?;
+                }
+            }
+            first.start()?;
+            first.wait_for_ssh()?;
+            let seen = until_it_is(fleet, "cut", &["finished", "halted"])?;
+            ensure!(seen.state == "finished", "{}", seen.tell());
+            for server in lab.servers()? {
+                installed(lab, &server.name(), "3")?;
+            }
+            Ok(format!("{} was cut; {}", first.name(), seen.tell()))
+        },
+    );
+    Ok(())
+}
+
+fn broken(
+    checks: &mut Checks,
+    lab: &Lab,
+    fleet: &Fleet<'_>,
+    repository: &Repository,
+) -> Result<()> {
+    checks.need("an update waits that cannot be installed", || {
+        repository.add(&BROKEN)?;
+        for server in lab.servers()? {
+            repository.publish(lab.ssh(), server)?;
+        }
+        Ok(())
+    })?;
+    checks.check(
+        "a version that cannot be installed is taken back on one server, and nobody else is touched",
+        || {
+            create(fleet, "broken", "security")?;
+            let seen = until_it_is(fleet, "broken", &["finished", "halted"])?;
+            ensure!(seen.state == "halted", "{}", seen.tell());
+            ensure!(seen.order.len() == 1, "{}", seen.tell());
+            for server in lab.servers()? {
+                installed(lab, &server.name(), "3")?;
+            }
+            Ok(seen.tell())
+        },
+    );
+    checks.check("what came back is held on that server", || {
+        let mut held = Vec::new();
+        for server in lab.servers()? {
+            if server.run("apt-mark showhold")?.contains(SAMPLE) {
+                held.push(server.name());
+            }
+        }
+        ensure!(held.len() == 1, "{held:?}");
+        Ok(held.join(" "))
+    });
+    Ok(())
+}
