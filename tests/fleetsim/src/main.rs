@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use h8lio_fleetsim::shape::{Rate, Shape};
 use h8lio_fleetsim::{Run, Sabotage, run};
 
 /// Plays the fleet simulator.
@@ -23,19 +24,28 @@ struct Cli {
     /// Take this guard away: seeds must fail then.
     #[arg(long)]
     sabotage: Option<Sabotage>,
+    /// Have this fault come so often, of a thousand, whatever a seed draws: `ledgers=300`.
+    #[arg(long = "fault", value_name = "NAME=N")]
+    faults: Vec<Rate>,
+}
+
+impl Cli {
+    fn shape(&self, seed: u64) -> Shape {
+        Shape::of_seed(seed, &self.faults)
+    }
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     match cli.seed {
-        Some(seed) => one(seed, cli.sabotage),
+        Some(seed) => one(seed, &cli),
         None => many(&cli),
     }
 }
 
 #[expect(clippy::print_stdout, reason = "a command's output is its purpose")]
-fn one(seed: u64, sabotage: Option<Sabotage>) -> anyhow::Result<ExitCode> {
-    let run = run(seed, None, sabotage, true)?;
+fn one(seed: u64, cli: &Cli) -> anyhow::Result<ExitCode> {
+    let run = run(seed, Some(cli.shape(seed)), cli.sabotage, true)?;
     for line in &run.trace {
         println!("{line}");
     }
@@ -49,7 +59,7 @@ fn many(cli: &Cli) -> anyhow::Result<ExitCode> {
     let mut failed: Vec<Run> = Vec::new();
     let mut seed = cli.from;
     while seeds < cli.seeds || workflow < cli.steps {
-        let run = run(seed, None, cli.sabotage, false)?;
+        let run = run(seed, Some(cli.shape(seed)), cli.sabotage, false)?;
         steps += run.steps;
         workflow += run.workflow;
         attempts += run.attempts;

@@ -1,5 +1,7 @@
 //! What a seed's fleet is, what it is asked to do, and what goes wrong in it.
 
+use std::str::FromStr;
+
 use h8lio_model::ids::{NodeId, RolloutName};
 use h8lio_model::rollout::{Lane, RolloutSpec, WaveSize};
 use h8lio_planner::constraints::{Declared, Level, Members, Rule};
@@ -31,7 +33,78 @@ pub struct Faults {
     pub cancels: u32,
 }
 
+/// A fault's rate, as it is given on the command line: `ledgers=300`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rate {
+    name: String,
+    permille: u32,
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        let (name, permille) = s.split_once('=').ok_or("write NAME=N, N of a thousand")?;
+        let permille = permille
+            .parse()
+            .map_err(|_| "N is a number of a thousand")?;
+        let rate = Self {
+            name: name.to_owned(),
+            permille,
+        };
+        match Faults::default().place(&rate.name) {
+            Some(_) => Ok(rate),
+            None => Err(format!(
+                "there is no fault {name:?}; there are: {}",
+                Faults::NAMES.join(" ")
+            )),
+        }
+    }
+}
+
 impl Faults {
+    const NAMES: [&'static str; 13] = [
+        "agent-dies",
+        "coordinator-dies",
+        "lost",
+        "doubled",
+        "store-stalls",
+        "store-refuses",
+        "pauses",
+        "power",
+        "packages",
+        "kernels",
+        "links",
+        "ledgers",
+        "cancels",
+    ];
+
+    fn place(&mut self, name: &str) -> Option<&mut u32> {
+        Some(match name {
+            "agent-dies" => &mut self.agent_dies,
+            "coordinator-dies" => &mut self.coordinator_dies,
+            "lost" => &mut self.lost,
+            "doubled" => &mut self.doubled,
+            "store-stalls" => &mut self.store_stalls,
+            "store-refuses" => &mut self.store_refuses,
+            "pauses" => &mut self.pauses,
+            "power" => &mut self.power,
+            "packages" => &mut self.packages,
+            "kernels" => &mut self.kernels,
+            "links" => &mut self.links,
+            "ledgers" => &mut self.ledgers,
+            "cancels" => &mut self.cancels,
+            _ => return None,
+        })
+    }
+
+    /// Has a fault come so often, whatever was drawn.
+    pub fn set(&mut self, rate: &Rate) {
+        if let Some(place) = self.place(&rate.name) {
+            *place = rate.permille;
+        }
+    }
+
     /// Each kind is there or not.
     fn drawn(chance: &mut Chance) -> Self {
         let mut some = |most: u32| match chance.below(2) {
@@ -95,7 +168,16 @@ impl Shape {
         }
     }
 
-    /// What a seed draws.
+    /// What a seed draws, with these faults at other rates.
+    pub fn of_seed(seed: u64, rates: &[Rate]) -> Self {
+        let mut shape = Self::drawn(&mut Chance::new(seed));
+        for rate in rates {
+            shape.faults.set(rate);
+        }
+        shape
+    }
+
+    /// What is drawn.
     pub fn drawn(chance: &mut Chance) -> Self {
         let nodes = chance.between(2, 7);
         let racks = chance.between(1, 4);
