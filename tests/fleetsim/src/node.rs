@@ -235,11 +235,11 @@ fn load(scenario: &Path, dir: &Path, boot: BootId, at: Moment) -> anyhow::Result
     SimServer::load(scenario, dir)
 }
 
-/// Updates of bash and, where asked for, of the kernel.
+/// A small server, with updates of bash and, where asked for, of the kernel.
 fn text(name: &str, kernel: bool) -> String {
     let mut text = format!(
         "hostname = \"{name}\"\n[[nic]]\nname = \"eno1\"\nmac = \"02:00:00:00:00:01\"\n\
-         [[packages.upgrade]]\nname = \"bash\"\ninstalled = \"1.0\"\ncandidate = \"2.0\"\n\
+         [packages]\ninstalled = 8\n[[packages.upgrade]]\nname = \"bash\"\ninstalled = \"1.0\"\ncandidate = \"2.0\"\n\
          security = true\n[[packages.upgrade]]\nname = \"zsh\"\ninstalled = \"1.0\"\n\
          candidate = \"2.0\"\nsecurity = true\n"
     );

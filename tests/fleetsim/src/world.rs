@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use h8lio_agent::clock::Moment;
+use h8lio_agent::ledger::Ledger;
 use h8lio_model::ids::NodeId;
 use h8lio_model::order::{NodeOrder, OrderReport, Outcome};
 use h8lio_model::plan::NodeState;
@@ -25,8 +26,11 @@ use crate::trace::Trace;
 /// When a run begins, on the wall.
 const START: i64 = 1_770_000_000;
 
-/// Faults come until then.
+/// Faults come until then at the latest.
 const TROUBLE: Duration = Duration::from_secs(60 * 60);
+
+/// So long faults go on after everything has come to its end: what is late comes then.
+const TAIL: Duration = Duration::from_secs(5 * 60);
 
 /// By then everything must have come to its end.
 const LIMIT: Duration = Duration::from_secs(14 * 60 * 60);
@@ -50,6 +54,8 @@ struct World {
     now: Duration,
     queue: BinaryHeap<Reverse<Queued>>,
     turns: u64,
+    /// When faults end.
+    calm_from: Duration,
     chance: Chance,
     shape: Shape,
     nodes: BTreeMap<NodeId, Node>,
@@ -124,6 +130,7 @@ impl World {
             now: Duration::ZERO,
             queue: BinaryHeap::new(),
             turns: 0,
+            calm_from: TROUBLE,
             coordinator: Coordinator::new(shape.clone(), &mut chance, start, sabotage),
             promises: Promises::new(&shape),
             busy_until: Duration::ZERO,
@@ -166,7 +173,7 @@ impl World {
     }
 
     fn in_trouble(&self) -> bool {
-        self.now < TROUBLE
+        self.now < self.calm_from
     }
 
     /// A fault of so many of a thousand, while there is trouble.
@@ -188,7 +195,11 @@ impl World {
             self.trace.note(line);
             self.happen(queued.event)?;
             self.promises.budget(&self.coordinator.stored)?;
-            if !self.in_trouble() && self.is_over() {
+            let over = self.is_over();
+            if over {
+                self.calm_from = self.calm_from.min(self.now + TAIL);
+            }
+            if over && !self.in_trouble() {
                 let stored = &self.coordinator.stored;
                 self.promises.nothing_left(&stored.plan, &self.nodes)?;
                 return self.promises.ends(&stored.audit);
@@ -305,13 +316,12 @@ impl World {
 
     /// Says how it stands when that is news, and every half minute besides. It may die before.
     fn report(&mut self, id: NodeId, dies: bool) {
-        let Some(says) = self.nodes[&id].says() else {
+        let Some(report) = self.nodes[&id].ledger().map(Ledger::report) else {
             return;
         };
         let last = self.said.get(&id);
-        let known = last.is_some_and(|(report, at)| {
-            *report == says.report && self.now - *at < Duration::from_secs(30)
-        });
+        let known = last
+            .is_some_and(|(said, at)| *said == report && self.now - *at < Duration::from_secs(30));
         if known {
             return;
         }
@@ -321,7 +331,10 @@ impl World {
             self.after_agent(id);
             return;
         }
-        self.said.insert(id, (says.report.clone(), self.now));
+        let Some(says) = self.nodes[&id].says() else {
+            return;
+        };
+        self.said.insert(id, (report, self.now));
         self.deliver(|| Event::ToCoordinator(Box::new(says.clone())));
     }
 
