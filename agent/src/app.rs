@@ -75,11 +75,12 @@ fn linux_hosts(state_dir: &Path) -> Hosts {
             state_dir.to_owned(),
         )),
         disks: Arc::new(linux::disks::LinuxDisks::new(root.clone())),
-        osds: Arc::new(linux::osds::LinuxOsds::new(root)),
+        osds: Arc::new(linux::osds::LinuxOsds::new(root.clone())),
         network: Arc::new(linux::network::LinuxNetwork::new()),
         packages: Arc::new(linux::packages::LinuxPackages::new()),
         runtime: Arc::new(linux::runtime::LinuxRuntime::new()),
         managers: Arc::new(linux::managers::LinuxManagers::new()),
+        boot: Arc::new(linux::boot::LinuxBoot::new(root, state_dir)),
     }
 }
 
