@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use h8lio_model::ids::{AgentInstance, BootId};
+use h8lio_model::ids::{AgentInstance, BootId, NodeId};
 use h8lio_model::inventory::Domain;
 use h8lio_model::token::Claims;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -29,7 +29,7 @@ use crate::session::machine::Goodbye;
 use crate::session::outbox::Sections;
 use crate::session::{self, Context, supervisor};
 use crate::sim::{self, SimServer};
-use crate::{linux, notify, reconcile, token_source};
+use crate::{linux, notify, orders, reconcile, token_source, walk};
 
 /// Reading who the server is may take this long at start; then it goes on with less.
 const CLAIMS_WITHIN: Duration = Duration::from_secs(10);
@@ -37,6 +37,8 @@ const CLAIMS_WITHIN: Duration = Duration::from_secs(10);
 /// One server with all that differs between a real and a simulated one.
 struct Machine {
     hosts: Hosts,
+    /// The server, as somebody whom the owner may let change it.
+    server: walk::Server,
     disk: Arc<dyn Disk>,
     clock: SharedClock,
     frozen: watch::Receiver<bool>,
@@ -47,16 +49,22 @@ impl Machine {
     fn new(settings: &Settings, server: &Server) -> anyhow::Result<Self> {
         if let Some(file) = &server.sim {
             let sim = SimServer::load(file, &settings.state_dir)?;
+            let hosts = sim.hosts();
             return Ok(Self {
-                hosts: sim.hosts(),
+                server: walk::Server::of(&hosts, sim.patching(), sim.services()),
+                hosts,
                 disk: sim.disk(),
                 clock: sim.clock(),
                 frozen: sim.frozen(),
                 sim: Some(sim),
             });
         }
+        let hosts = linux_hosts(&settings.state_dir);
+        let patching = Arc::new(linux::patching::LinuxPatching::new(&settings.state_dir));
+        let services = Arc::new(linux::services::LinuxServices);
         Ok(Self {
-            hosts: linux_hosts(&settings.state_dir),
+            server: walk::Server::of(&hosts, patching, services),
+            hosts,
             disk: Arc::new(PrivateFolder::new(&settings.state_dir)),
             clock: Arc::new(SystemClock::new()),
             frozen: watch::channel(false).1,
@@ -75,11 +83,12 @@ fn linux_hosts(state_dir: &Path) -> Hosts {
             state_dir.to_owned(),
         )),
         disks: Arc::new(linux::disks::LinuxDisks::new(root.clone())),
-        osds: Arc::new(linux::osds::LinuxOsds::new(root)),
+        osds: Arc::new(linux::osds::LinuxOsds::new(root.clone())),
         network: Arc::new(linux::network::LinuxNetwork::new()),
         packages: Arc::new(linux::packages::LinuxPackages::new()),
         runtime: Arc::new(linux::runtime::LinuxRuntime::new()),
         managers: Arc::new(linux::managers::LinuxManagers::new()),
+        boot: Arc::new(linux::boot::LinuxBoot::new(root, state_dir)),
     }
 }
 
@@ -216,7 +225,7 @@ async fn run(settings: &Settings, server: &Server, stop: &mut Stop) -> anyhow::R
         Arc::clone(&board),
         Arc::clone(&shared),
         settings.report_every,
-        publish,
+        publish.clone(),
     );
     let (keeper, keeping) = Keeper::new(
         Arc::clone(&machine.disk),
@@ -247,6 +256,7 @@ async fn run(settings: &Settings, server: &Server, stop: &mut Stop) -> anyhow::R
         member.fleet
     );
     let collectors = collectors(&machine.hosts, &settings.modes, &shared);
+    let following = follow_orders(settings, &machine, &context, member.id, publish);
     let (leave, left) = watch::channel(None);
     let session = tokio::spawn(supervisor::run(Arc::clone(&context), left));
     notify::ready();
@@ -259,8 +269,11 @@ async fn run(settings: &Settings, server: &Server, stop: &mut Stop) -> anyhow::R
         () = show_status(&context, &member) => Exit::Stopped,
     };
     match exit {
-        // Power is cut without a goodbye.
-        Exit::Rebooted(_) => session.abort(),
+        // Power is cut without a goodbye. What was at work must not go on in the next boot.
+        Exit::Rebooted(_) => {
+            session.abort();
+            following.settle().await;
+        }
         Exit::Stopped => {
             notify::stopping();
             let simulated = machine.sim.is_some();
@@ -271,10 +284,40 @@ async fn run(settings: &Settings, server: &Server, stop: &mut Stop) -> anyhow::R
                 Goodbye::Restart
             };
             leave.send_replace(Some(why));
-            session.await.context("the session failed")?;
+            let (session, ()) = tokio::join!(session, following.stop());
+            session.context("the session failed")?;
         }
     }
     Ok(exit)
+}
+
+/// Starts to follow orders, before the first one can come.
+fn follow_orders(
+    settings: &Settings,
+    machine: &Machine,
+    context: &Context,
+    node: NodeId,
+    publish: watch::Sender<Sections>,
+) -> orders::Following {
+    let mode = settings.modes.get(&Domain::Patching).copied();
+    let setup = orders::Setup {
+        disk: Arc::clone(&machine.disk),
+        state_dir: settings.state_dir.clone(),
+        node,
+        mode: mode.unwrap_or_default(),
+        server: machine.server.clone(),
+        clock: Arc::clone(&machine.clock),
+        entropy: Arc::clone(&context.entropy),
+        board: Arc::clone(&context.board),
+        publish,
+    };
+    let signals = orders::Signals {
+        order: context.status.order.subscribe(),
+        coordinator: context.status.coordinator.subscribe(),
+        restricted: context.status.restricted.subscribe(),
+        frozen: machine.frozen.clone(),
+    };
+    orders::start(setup, signals)
 }
 
 /// The identity, or one gained right now with a token that systemd hands over.

@@ -15,6 +15,7 @@ pub mod ledger;
 pub mod linux;
 pub mod logging;
 mod notify;
+pub mod orders;
 pub mod pages;
 pub mod reconcile;
 pub mod report;

@@ -1,5 +1,6 @@
 //! The sample rack: real collectors over simulated servers.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use h8lio_agent::config::Modes;
 use h8lio_agent::report::{Gathered, Shared, collectors};
 use h8lio_agent::sim::SimServer;
 use h8lio_model::condition::ConditionType::{self, *};
-use h8lio_model::inventory::{DiskFacts, OsdFacts, UnusableReason};
+use h8lio_model::inventory::{DiskFacts, OsFacts, OsdFacts, UnusableReason, WayBack};
 use h8lio_model::section::SectionKind;
 use rstest::rstest;
 
@@ -153,6 +154,45 @@ fn the_boot_id_stays_when_only_the_agent_starts_again() {
     let boot = |s: &SimServer| s.hosts().os.os().boot_id;
     let again = SimServer::load(&demo("r1-1"), first.dir.path()).expect("loaded");
     assert_eq!(boot(&first.server), boot(&again));
+}
+
+/// What the server says of going down, with this scenario beside its name.
+fn os(scenario: &str) -> OsFacts {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("s1.toml");
+    std::fs::write(&file, format!("hostname = \"s1\"\n{scenario}")).expect("written");
+    let server = SimServer::load(&file, dir.path()).expect("a good scenario");
+    Sim { server, dir }.section(SectionKind::Os)
+}
+
+#[test]
+fn a_server_leads_back_by_grub_and_nobody_depends_on_it_unless_its_scenario_says_so() {
+    let plain = os("");
+    assert_eq!(plain.daemons, Some(BTreeSet::new()));
+    let Some(WayBack::Grub { entry }) = plain.way_back else {
+        panic!("{:?}", plain.way_back);
+    };
+    assert!(entry.contains("6.1.0-40-amd64"), "{entry}");
+    let raid = os("[os]\nboot_on = \"raid\"\n").way_back;
+    assert!(
+        matches!(&raid, Some(WayBack::No { why }) if why.contains("md RAID")),
+        "{raid:?}"
+    );
+    let etcd = os("[traces]\nprocesses = [\"etcd\", \"puppet\"]\n");
+    assert_eq!(etcd.daemons, Some(BTreeSet::from(["etcd".to_owned()])));
+    let osds: OsFacts = Sim::start("r1-1", "").section(SectionKind::Os);
+    assert_eq!(osds.daemons, Some(BTreeSet::from(["ceph-osd".to_owned()])));
+}
+
+#[test]
+fn a_reboot_that_no_agent_lived_to_see_is_another_boot_too() {
+    let first = Sim::start("r1-1", "");
+    let boot = |s: &SimServer| s.hosts().os.os().boot_id;
+    first.server.write("reboot 2s").expect("queued");
+    let again = SimServer::load(&demo("r1-1"), first.dir.path()).expect("loaded");
+    assert_ne!(boot(&first.server), boot(&again));
+    let third = SimServer::load(&demo("r1-1"), first.dir.path()).expect("loaded");
+    assert_eq!(boot(&again), boot(&third));
 }
 
 #[test]

@@ -72,10 +72,11 @@ pub fn parse(path: &Path, text: &str) -> Result<Settings, ConfigError> {
 /// What is wrong with the TOML `text` of `path`, on one line, with the key where it is a value.
 pub(crate) fn text_error(path: &Path, text: &str, e: &toml::de::Error) -> ConfigError {
     let at = e.span().map_or(0, |s| s.start.min(text.len()));
-    let what = unknown_key::explain(e.message());
     let key = toml::de::DeTable::parse(text)
         .ok()
         .and_then(|table| key_at(table.get_ref(), at));
+    let may_act = key.as_deref() == Some("domains.patching");
+    let what = unknown_key::explain(e.message(), may_act);
     ConfigError::Text {
         path: path.to_owned(),
         line: text[..at].matches('\n').count() + 1,
@@ -97,6 +98,7 @@ fn key_at(table: &toml::de::DeTable<'_>, at: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use h8lio_model::inventory::{Domain, DomainMode};
     use rstest::rstest;
 
     fn parsed(text: &str) -> Result<Settings, String> {
@@ -148,6 +150,10 @@ mod tests {
         "domains.disks = \"akt\"",
         ":1: domains.disks: unknown value akt; known here: off, observe"
     )]
+    #[case(
+        "domains.patching = \"akt\"",
+        ":1: domains.patching: unknown value akt; did you mean act?"
+    )]
     #[case("state_dir = \"x\"", ": state_dir: ")]
     #[case(
         "coordinators = [\"c1\"]",
@@ -168,13 +174,19 @@ mod tests {
     }
 
     #[test]
-    fn no_domain_may_act_in_this_release() {
-        let error = parsed("[domains]\ndisks = \"act\"").expect_err("refused");
-        assert_eq!(
-            error,
-            "/etc/h8lio/agent.toml: domains.disks: this release of h8lio-agent only observes; \
-             write \"observe\" or \"off\""
-        );
+    fn patching_may_act_and_no_other_domain_in_this_release() {
+        let settings = parsed("[domains]\npatching = \"act\"").expect("allowed");
+        assert_eq!(settings.modes[&Domain::Patching], DomainMode::Act);
+        for key in ["disks", "network", "runtime"] {
+            let error = parsed(&format!("[domains]\n{key} = \"act\"")).expect_err("refused");
+            assert_eq!(
+                error,
+                format!(
+                    "/etc/h8lio/agent.toml: domains.{key}: this release of h8lio-agent only \
+                     observes here; write \"observe\" or \"off\""
+                )
+            );
+        }
     }
 
     #[test]

@@ -55,8 +55,9 @@ fn modes(inputs: &Inputs) -> Result<Modes, (&'static str, String)> {
         ("domains.network", Domain::Network, d.network),
         ("domains.runtime", Domain::Runtime, d.runtime),
     ] {
-        if mode == DomainMode::Act {
-            let why = "this release of h8lio-agent only observes; write \"observe\" or \"off\"";
+        if mode == DomainMode::Act && domain != Domain::Patching {
+            let why =
+                "this release of h8lio-agent only observes here; write \"observe\" or \"off\"";
             return Err((key, why.to_owned()));
         }
         out.insert(domain, mode);

@@ -1,8 +1,8 @@
 //! Turns the TOML reader's messages into one line with a suggestion.
 
 /// Rewrites ``unknown field `x`, expected one of `a`, `b` `` as "unknown key x; did you mean a?";
-/// any other message keeps its words, on one line.
-pub(super) fn explain(message: &str) -> String {
+/// any other message keeps its words, on one line. Only where `may_act`, `act` is a word to offer.
+pub(super) fn explain(message: &str, may_act: bool) -> String {
     let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
     let what = if line.starts_with("unknown field `") {
         "key"
@@ -15,8 +15,7 @@ pub(super) fn explain(message: &str) -> String {
     let Some(wrong) = quoted.next() else {
         return line;
     };
-    // No domain may act in this release: not a word to be offered.
-    let known: Vec<&str> = quoted.filter(|k| *k != "act").collect();
+    let known: Vec<&str> = quoted.filter(|k| may_act || *k != "act").collect();
     let nearest = known
         .iter()
         .map(|k| (distance(wrong, k), k))
@@ -63,7 +62,7 @@ mod tests {
     #[test]
     fn other_messages_keep_their_words_on_one_line() {
         assert_eq!(
-            explain("invalid string\nexpected `\"`"),
+            explain("invalid string\nexpected `\"`", false),
             "invalid string expected `\"`"
         );
     }

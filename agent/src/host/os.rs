@@ -1,5 +1,7 @@
 //! Operating system and clock.
 
+use std::collections::BTreeSet;
+
 use h8lio_model::inventory::Problem;
 use jiff::Timestamp;
 
@@ -11,6 +13,13 @@ pub trait OsHost {
     /// One system call and a walk over `/proc`; where the call is forbidden, `timedatectl` or
     /// `chronyc`. Every few minutes is enough.
     fn clock(&self) -> RawClock;
+
+    /// Which of `names` (as in `/proc/<pid>/comm`) are running processes. A walk over `/proc`; every
+    /// few minutes is enough.
+    ///
+    /// # Errors
+    /// What kept them from being looked at.
+    fn running(&self, names: &[&str]) -> Result<BTreeSet<String>, Problem>;
 }
 
 /// The files of the running system, unjudged.

@@ -62,12 +62,19 @@ pub enum Opened {
     Lost { why: String },
 }
 
+/// Who is told what the ledger says, each time that it says something else.
+pub trait Listener: Send + Sync + std::fmt::Debug {
+    /// It is on the disk already. Must not block.
+    fn says(&self, report: &OrderReport);
+}
+
 /// The ledger, on disk and in memory.
 #[derive(Debug)]
 pub struct Ledger {
     disk: Arc<dyn Disk>,
     book: Book,
     refused: Option<Refused>,
+    listener: Option<Arc<dyn Listener>>,
 }
 
 impl Ledger {
@@ -97,11 +104,18 @@ impl Ledger {
             disk,
             book,
             refused: None,
+            listener: None,
         };
         if opened != Opened::Kept {
             ledger.save(&ledger.book)?;
         }
         Ok((ledger, opened))
+    }
+
+    /// Tells `listener` at once and from now on.
+    pub fn tell(&mut self, listener: Arc<dyn Listener>) {
+        listener.says(&self.report());
+        self.listener = Some(listener);
     }
 
     /// What is in it.
@@ -118,6 +132,7 @@ impl Ledger {
         let answer = self.change(|book| book.accept(order));
         if let Err(LedgerError::NotNow(NotNow::Refused(refusal))) = &answer {
             self.refused = Some(Refused::new(order.number(), refusal, now));
+            self.told();
         }
         answer
     }
@@ -135,8 +150,15 @@ impl Ledger {
         if edited != self.book {
             self.save(&edited)?;
             self.book = edited;
+            self.told();
         }
         Ok(answer)
+    }
+
+    fn told(&self) {
+        if let Some(listener) = &self.listener {
+            listener.says(&self.report());
+        }
     }
 
     /// For the coordinator.

@@ -1,6 +1,7 @@
 //! Operating system and clock, from files; the clock's state from the kernel itself. Only where
 //! a sandbox forbids that question are `timedatectl` and `chronyc` asked.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -111,6 +112,13 @@ impl OsHost for LinuxOs {
         ask(&mut clock, ioctl::clock_is_synchronized());
         clock
     }
+
+    fn running(&self, names: &[&str]) -> Result<BTreeSet<String>, Problem> {
+        let all = procs::names(&self.root.join("proc"));
+        let mut all = all.map_err(|e| unreadable("running processes", &e))?;
+        all.retain(|name| names.contains(&name.as_str()));
+        Ok(all)
+    }
 }
 
 /// Asks one after the other until somebody knows.
@@ -204,6 +212,22 @@ pub(super) fn failed(what: &str, code: i32, stderr: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_the_running_processes_only_those_that_are_asked_for_are_named() {
+        let root = tempfile::tempdir().expect("a folder");
+        for (pid, name) in [("1", "systemd\n"), ("7", "etcd\n"), ("8", "etcdctl\n")] {
+            let folder = root.path().join("proc").join(pid);
+            std::fs::create_dir_all(&folder).expect("made");
+            std::fs::write(folder.join("comm"), name).expect("written");
+        }
+        let os = LinuxOs::new(Root::at(root.path()));
+        let running = os.running(&["etcd", "kubelet"]).expect("listed");
+        assert_eq!(running, BTreeSet::from(["etcd".to_owned()]));
+        let nowhere = LinuxOs::new(Root::at(root.path().join("none")));
+        let problem = nowhere.running(&["etcd"]).expect_err("nothing to list");
+        assert_eq!(problem.what, "running processes");
+    }
 
     #[test]
     fn chronys_leap_status_is_understood_or_nothing() {

@@ -8,7 +8,7 @@
 //! | `fingerprint()`s, `vitals()` | < 1 ms | every tick |
 //! | `hardware()`, `os()` | 2 ms | at start, then [`SLOW`] |
 //! | `drives()` + `signatures()`, `osds()` | 10–30 ms | fingerprint changed, or [`USUAL`] |
-//! | `clock()` | 10 ms | [`USUAL`] |
+//! | `clock()`, `running()`, `boot()` | 10 ms each | [`USUAL`] |
 //! | `smart()` per drive | 5–20 ms | new drive, or [`SLOW`] |
 //! | `volumes()` | 0.5–1 s with `ceph-volume` | fingerprint changed, or [`RARE`] |
 

@@ -17,6 +17,7 @@ use h8lio_model::section::{Section, SectionKind};
 use serde::Serialize;
 
 use crate::clock::Moment;
+use crate::host::boot::BootHost;
 use crate::host::disks::DiskHost;
 use crate::host::hardware::HardwareHost;
 use crate::host::managers::ManagersHost;
@@ -41,6 +42,7 @@ pub struct Hosts {
     pub packages: Arc<dyn PackagesHost>,
     pub runtime: Arc<dyn RuntimeHost>,
     pub managers: Arc<dyn ManagersHost>,
+    pub boot: Arc<dyn BootHost>,
 }
 
 impl std::fmt::Debug for Hosts {

@@ -112,6 +112,10 @@ impl Reporter {
         }
         self.shared.with(|s| s.standing.clone_from(&conditions));
         self.publish.send_if_modified(|old| {
+            // It comes from the ledger, whenever that changes.
+            if let Some(orders) = old.get(&SectionKind::Orders) {
+                all.insert(SectionKind::Orders, Arc::clone(orders));
+            }
             let changed = **old != all;
             if changed {
                 *old = Arc::new(all);

@@ -24,6 +24,7 @@ impl Collector for Fed {
 }
 
 struct Rig {
+    publish: watch::Sender<Sections>,
     sections: watch::Receiver<Sections>,
     board: Arc<Board>,
 }
@@ -37,11 +38,15 @@ impl Rig {
             board: Arc::clone(&board),
             shared: Arc::default(),
             every: Duration::from_millis(20),
-            publish,
+            publish: publish.clone(),
             hangs_after: Duration::from_millis(300),
         };
         tokio::spawn(reporter.run(collectors));
-        Self { sections, board }
+        Self {
+            publish,
+            sections,
+            board,
+        }
     }
 
     async fn wait(&mut self, what: &str, fits: impl Fn(&Sections) -> bool) {
@@ -123,4 +128,23 @@ async fn what_the_agent_raises_itself_is_published_at_once() {
     rig.board.clear(kind, "");
     rig.wait("cleared", |s| body(s, SectionKind::Conditions) == "[]")
         .await;
+}
+
+#[tokio::test]
+async fn what_the_ledger_says_stays_in_its_place_when_a_round_is_published() {
+    let (os, collector) = fed("os", SectionKind::Os);
+    let mut rig = Rig::start(vec![collector]);
+    let orders = Section::encode(SectionKind::Orders, &"followed").expect("has JSON");
+    let put = |sections: &mut Sections| {
+        Arc::make_mut(sections).insert(SectionKind::Orders, held(orders.clone(), true));
+    };
+    rig.publish.send_modify(put);
+    for text in ["debian 12", "debian 13"] {
+        os.send(text).expect("read");
+        let both = |s: &Sections| {
+            body(s, SectionKind::Os).contains(text)
+                && body(s, SectionKind::Orders) == "\"followed\""
+        };
+        rig.wait("both", both).await;
+    }
 }

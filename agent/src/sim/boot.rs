@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use super::scenario::BootOn;
 use super::server::SimHost;
 use super::state::State;
 use crate::host::boot::{Backing, BootError, BootHost, RawBoot, WayBack};
@@ -16,7 +17,11 @@ impl BootHost for SimHost {
         RawBoot {
             menu: Some(menu(&state)),
             environment: Some(block),
-            backing: Some(Backing::Plain),
+            backing: Some(match state.server.os.boot_on {
+                BootOn::Partition => Backing::Plain,
+                BootOn::Raid => Backing::Raid,
+                BootOn::Lvm => Backing::Mapper,
+            }),
             firmware: None,
             problems: Vec::new(),
         }

@@ -1,8 +1,8 @@
 //! Hardware, operating system, clock, vitals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use h8lio_model::inventory::{Cpu, FilesystemUsage, Memory, NumaNode, Pressure, Vitals};
+use h8lio_model::inventory::{Cpu, FilesystemUsage, Memory, NumaNode, Pressure, Problem, Vitals};
 
 use super::server::SimHost;
 use crate::host::hardware::{HardwareHost, RawDmi, RawHardware};
@@ -100,6 +100,21 @@ impl OsHost for SimHost {
             daemons: Some(daemon).filter(|d| !d.is_empty()).into_iter().collect(),
             ..RawClock::default()
         }
+    }
+
+    fn running(&self, names: &[&str]) -> Result<BTreeSet<String>, Problem> {
+        let state = self.read(PART);
+        let server = &state.server;
+        let osds = server.disk.iter().filter_map(|d| d.osd);
+        let down = server.ceph.as_ref().map_or(&[][..], |c| &c.down);
+        let osd = osds.filter(|id| !down.contains(id)).map(|_| "ceph-osd");
+        let kubelet = server.runtime.iter().filter(|r| r.kubelet_up);
+        let named = server.traces.processes.iter().map(String::as_str);
+        let all = osd.chain(kubelet.map(|_| "kubelet")).chain(named);
+        Ok(all
+            .filter(|name| names.contains(name))
+            .map(str::to_owned)
+            .collect())
     }
 }
 

@@ -69,6 +69,19 @@ pub struct Os {
     pub clock: String,
     /// How full `/var` is, percent.
     pub var_used_percent: u64,
+    /// What `/boot` lies on.
+    pub boot_on: BootOn,
+}
+
+/// What `/boot` lies on. Only on a partition can GRUB write its environment, and so lead back from
+/// another kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum BootOn {
+    #[default]
+    Partition,
+    Raid,
+    Lvm,
 }
 
 impl Default for Os {
@@ -80,6 +93,7 @@ impl Default for Os {
             kernel: "6.1.0-40-amd64".into(),
             clock: "chronyd".into(),
             var_used_percent: 40,
+            boot_on: BootOn::Partition,
         }
     }
 }

@@ -44,6 +44,9 @@ const FAULTS_MAX: usize = 1 << 20;
 struct Boot {
     boot_id: BootId,
     booted_at: Timestamp,
+    /// Reboots among the faults before it. More than these: one came that no agent lived to see.
+    #[serde(default)]
+    after: usize,
 }
 
 /// The state behind all host traits.
@@ -162,6 +165,7 @@ impl SimServer {
             packages: Arc::clone(host) as _,
             runtime: Arc::clone(host) as _,
             managers: Arc::clone(host) as _,
+            boot: Arc::clone(host) as _,
         }
     }
 
@@ -252,7 +256,11 @@ impl SimServer {
         boot_id: BootId,
         booted_at: Timestamp,
     ) -> Result<(), FileError> {
-        let boot = Boot { boot_id, booted_at };
+        let boot = Boot {
+            boot_id,
+            booted_at,
+            after: reboots(state_dir),
+        };
         let bytes = serde_json::to_vec(&boot).expect("ids and times have a JSON form");
         PrivateFolder::new(state_dir).write(BOOT, &bytes)
     }
@@ -306,15 +314,25 @@ impl SimServer {
     }
 }
 
-/// The present boot; a new one when none is kept.
+/// How many reboots the file of faults holds.
+fn reboots(state_dir: &Path) -> usize {
+    let text = std::fs::read_to_string(state_dir.join(FAULTS)).unwrap_or_default();
+    let faults = text.lines().filter_map(|l| l.trim().parse().ok());
+    faults.filter(|f| matches!(f, Fault::Reboot(_))).count()
+}
+
+/// The present boot; a new one when none is kept, or when it has ended unseen.
 fn boot(state_dir: &Path, now: Timestamp) -> anyhow::Result<Boot> {
     let folder = PrivateFolder::new(state_dir);
+    let after = reboots(state_dir);
     if let Some(bytes) = folder.read(BOOT)?
-        && let Ok(boot) = serde_json::from_slice(&bytes)
+        && let Ok(boot) = serde_json::from_slice::<Boot>(&bytes)
+        && boot.after >= after
     {
         return Ok(boot);
     }
     let boot = Boot {
+        after,
         boot_id: BootId(SystemEntropy.uuid()),
         // To the second, as a kernel says it.
         booted_at: Timestamp::from_second(now.as_second())?,

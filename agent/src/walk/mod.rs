@@ -29,13 +29,14 @@ use crate::host::os::OsHost;
 use crate::host::packages::PackagesHost;
 use crate::host::patching::{MayAct, PatchHost};
 use crate::host::services::ServicesHost;
-use crate::ledger::book::{GoOn, NotNow};
+use crate::ledger::book::{Book, GoOn, NotNow};
 use crate::ledger::steps::{FileTape, StepLog, StepLogError, Tape};
 use crate::ledger::{Ledger, LedgerError};
 use crate::reconcile::patching::transaction::judge::Held;
 use crate::reconcile::patching::way::gates::passed;
 use crate::reconcile::patching::way::log::{Next, NoWay, Record, position};
-use crate::reconcile::patching::way::machine::{End, Event, State, Why};
+use crate::reconcile::patching::way::machine::{End, Event, State, Step, Why};
+use crate::report::Hosts;
 pub use gates::GateReader;
 use subject::Subject;
 
@@ -48,6 +49,20 @@ pub struct Server {
     pub os: Arc<dyn OsHost + Send + Sync>,
     pub packages: Arc<dyn PackagesHost>,
     pub gates: Arc<dyn GateReader>,
+}
+
+impl Server {
+    /// The server of `hosts`, whose packages and units are changed through the others.
+    pub fn of(hosts: &Hosts, patch: Arc<dyn PatchHost>, services: Arc<dyn ServicesHost>) -> Self {
+        Self {
+            patch,
+            boot: Arc::clone(&hosts.boot),
+            services,
+            os: Arc::clone(&hosts.os),
+            packages: Arc::clone(&hosts.packages),
+            gates: Arc::new(hosts.clone()),
+        }
+    }
 }
 
 impl std::fmt::Debug for Server {
@@ -123,6 +138,26 @@ pub struct Walker {
     note: String,
 }
 
+/// What is asked of the rest of the agent between two steps.
+pub trait Between {
+    /// The time now.
+    fn moment(&mut self) -> Moment;
+
+    /// Takes a newer order, if one has come: the next step gives way to one.
+    fn take(&mut self, ledger: &mut Ledger);
+}
+
+/// Time stands still and no order comes.
+struct Still(Moment);
+
+impl Between for Still {
+    fn moment(&mut self) -> Moment {
+        self.0
+    }
+
+    fn take(&mut self, _: &mut Ledger) {}
+}
+
 type Log = StepLog<Record, Box<dyn Tape>>;
 
 /// Where step logs lie.
@@ -186,10 +221,23 @@ impl Walker {
     /// # Errors
     /// [`WalkError`].
     pub fn walk(&mut self, ledger: &mut Ledger, moment: Moment) -> Result<Walked, WalkError> {
+        self.walk_between(ledger, &mut Still(moment))
+    }
+
+    /// As [`Walker::walk`], where steps take their time and orders come meanwhile.
+    ///
+    /// # Errors
+    /// [`WalkError`].
+    pub fn walk_between(
+        &mut self,
+        ledger: &mut Ledger,
+        between: &mut dyn Between,
+    ) -> Result<Walked, WalkError> {
+        let moment = between.moment();
         let Some(subject) = subject(ledger, moment)? else {
             return Ok(Walked::Idle);
         };
-        let now = self.now(moment)?;
+        let mut now = self.now(moment)?;
         let attempt = subject.attempt;
         let mut log = match StepLog::open(self.tapes.tape(attempt)) {
             Ok(log) => log,
@@ -206,14 +254,18 @@ impl Walker {
                     return self.unknown(ledger, &subject, &crate::chain(&e), moment);
                 }
             };
+            now.moment = between.moment();
             let failed = |source| WalkError::Log { attempt, source };
             match here.next {
-                Next::Nothing => return self.end(ledger, &subject, here.state, moment),
+                Next::Nothing => return self.end(ledger, &subject, here.state, now.moment),
                 Next::LookFirst => {
                     let record = self.before(&now);
                     log.write(record).map_err(failed)?;
                 }
                 Next::Begin | Next::Observe { .. } => {
+                    if gives_way(here.state) {
+                        between.take(ledger);
+                    }
                     let event = match self.step(ledger, &subject, &mut log, here.state, &now)? {
                         Some(event) => event,
                         None => {
@@ -260,7 +312,7 @@ impl Walker {
             return Ok(None);
         };
         let attempt = subject.attempt;
-        if step.safe_point != SafePoint::Finish
+        if gives_way(state)
             && ledger.book().pending().is_some()
             && ledger.change(|b| Ok(b.safe_point()))? == GoOn::Withdrawn
         {
@@ -273,7 +325,7 @@ impl Walker {
         };
         let fresh = self.begun.is_none_or(|(begun, _)| begun != state);
         if fresh && begun_in.is_none() {
-            ledger.change(|b| b.step(attempt, step.name, step.safe_point, now.moment.wall))?;
+            self.enter(ledger, attempt, step, now.moment)?;
             let boot_id = now.boot_id;
             log.write(Record::Intent { state, boot_id })
                 .map_err(|source| WalkError::Log { attempt, source })?;
@@ -283,6 +335,27 @@ impl Walker {
         }
         let begun_in = begun_in.unwrap_or(now.boot_id);
         Ok(self.look(subject, log, state, begun_in, fresh, now))
+    }
+
+    /// Tells the ledger of the step. An agent that ended between the last step that gives way and
+    /// the first that does not may find a newer order waiting: it is followed from now on, and the
+    /// attempt, which has come past its last safe point, goes on to its end.
+    fn enter(
+        &self,
+        ledger: &mut Ledger,
+        attempt: AttemptId,
+        step: Step,
+        moment: Moment,
+    ) -> Result<(), WalkError> {
+        let begin = |b: &mut Book| b.step(attempt, step.name, step.safe_point, moment.wall);
+        let entered = match ledger.change(begin) {
+            Err(LedgerError::NotNow(NotNow::GiveWay)) => {
+                ledger.change(|b| Ok(b.safe_point()))?;
+                ledger.change(begin)
+            }
+            other => other,
+        };
+        Ok(entered?)
     }
 
     /// How long this life has been at the step.
@@ -338,6 +411,12 @@ impl Walker {
         self.note.clear();
         Ok(Walked::Ended(report))
     }
+}
+
+fn gives_way(state: State) -> bool {
+    state
+        .step()
+        .is_some_and(|step| step.safe_point != SafePoint::Finish)
 }
 
 /// The attempt that runs, or the one that is due and begins now.

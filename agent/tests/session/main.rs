@@ -6,6 +6,7 @@ mod coordinator;
 mod crashes;
 mod daemon;
 mod enrollment;
+mod orders;
 mod renewal;
 mod rig;
 mod session;

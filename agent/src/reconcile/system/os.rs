@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use crate::host::os::RawOs;
 
-/// Judges the raw facts. `clock` comes from [`super::clock::assess`].
+/// Judges the raw facts. `clock` comes from [`super::clock::assess`]; daemons and the way back are
+/// looked at apart.
 pub fn assess(raw: &RawOs, clock: (ClockSync, Vec<Problem>)) -> OsFacts {
     let (clock, clock_problems) = clock;
     let mut problems = raw.problems.clone();
@@ -38,6 +39,8 @@ pub fn assess(raw: &RawOs, clock: (ClockSync, Vec<Problem>)) -> OsFacts {
         init: raw.init.clone(),
         command_line: raw.command_line.clone(),
         clock,
+        daemons: None,
+        way_back: None,
         problems,
     }
 }

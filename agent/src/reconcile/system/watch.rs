@@ -58,6 +58,9 @@ impl SystemWatch {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::collections::BTreeSet;
+
+    use h8lio_model::inventory::Problem;
 
     use super::*;
     use crate::host::hardware::RawHardware;
@@ -87,6 +90,10 @@ mod tests {
 
         fn clock(&self) -> RawClock {
             RawClock::default()
+        }
+
+        fn running(&self, _: &[&str]) -> Result<BTreeSet<String>, Problem> {
+            Ok(BTreeSet::new())
         }
     }
 

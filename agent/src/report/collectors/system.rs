@@ -1,15 +1,16 @@
 //! Sections hardware, os and vitals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use h8lio_model::inventory::{ClockSync, HardwareFacts, OsFacts, Problem};
+use h8lio_model::inventory::{ClockSync, DAEMONS, HardwareFacts, OsFacts, Problem, WayBack};
 use h8lio_model::section::SectionKind;
 
 use crate::clock::Moment;
 use crate::host::Fingerprint;
 use crate::host::os::RawOs;
 use crate::reconcile::cadence::{DearRead, SLOW, USUAL};
+use crate::reconcile::patching::boot::fact;
 use crate::reconcile::{problems_to_conditions, system};
 use crate::report::{Collector, Gathered, Hosts, Shared};
 
@@ -23,6 +24,10 @@ pub(super) struct System {
     hardware: HardwareFacts,
     raw_os: RawOs,
     sync: (ClockSync, Vec<Problem>),
+    /// What the planner asks before the server may go down.
+    leaving: DearRead,
+    daemons: Result<BTreeSet<String>, Problem>,
+    way_back: Option<WayBack>,
     os: OsFacts,
 }
 
@@ -38,8 +43,24 @@ impl System {
             hardware: HardwareFacts::default(),
             raw_os: RawOs::default(),
             sync: Default::default(),
+            leaving: DearRead::every(USUAL),
+            daemons: Ok(BTreeSet::new()),
+            way_back: None,
             os: OsFacts::default(),
         }
+    }
+}
+
+impl System {
+    /// The section: what was read apart from each other, put together.
+    fn system(&self) -> OsFacts {
+        let mut os = system::os::assess(&self.raw_os, self.sync.clone());
+        match &self.daemons {
+            Ok(daemons) => os.daemons = Some(daemons.clone()),
+            Err(problem) => os.problems.push(problem.clone()),
+        }
+        os.way_back.clone_from(&self.way_back);
+        os
     }
 }
 
@@ -63,7 +84,13 @@ impl Collector for System {
             self.sensors = self.hosts.vitals.sensors();
             self.sensing.done(print, now.wall);
         }
-        self.os = system::os::assess(&self.raw_os, self.sync.clone());
+        if self.leaving.is_due(print, now.wall) {
+            self.daemons = self.hosts.os.running(&DAEMONS);
+            let kernel = self.raw_os.kernel.as_deref().map(str::trim);
+            self.way_back = kernel.map(|k| fact::way_back(&self.hosts.boot.boot(), k));
+            self.leaving.done(print, now.wall);
+        }
+        self.os = self.system();
         let raw = self.hosts.vitals.vitals();
         let (temperatures, offset, before) = self.shared.with(|s| {
             (

@@ -1,10 +1,12 @@
 //! Booting another kernel, and the way back before the way forward: what GRUB's menu and environment
 //! say ([`menu`], [`environment`]), what the firmware boots ([`efi`]), which way back there is
-//! ([`way_back`]), and which kernel came up ([`after`]). All of it is pure.
+//! ([`way_back`], and [`fact`] for the inventory), and which kernel came up ([`after`]). All of it is
+//! pure.
 
 pub mod after;
 pub mod efi;
 pub mod environment;
+pub mod fact;
 pub mod menu;
 pub mod way_back;
 

@@ -1,0 +1,167 @@
+//! One turn after the other: open the ledger, take the newest order, walk. Blocks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use h8lio_model::order::{AttemptId, LedgerId};
+
+use super::intake::Intake;
+use super::voice::{ATTEMPT, LEDGER, Publisher, Voice};
+use super::{Setup, Signals};
+use crate::host::patching::{MayAct, OnlyObserved};
+use crate::ledger::book::Book;
+use crate::ledger::{Ledger, LedgerError, Opened};
+use crate::reconcile::patching::transaction::judge::Held;
+use crate::walk::{Between as _, Patience, Walked, Walker};
+
+/// How soon to look again what has come of a step.
+const LOOK: Duration = Duration::from_secs(3);
+
+/// How soon to try again what failed.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// When the next turn is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    Now,
+    After(Duration),
+    /// Of the session.
+    WhenSomethingComes,
+}
+
+/// Everything that follows orders.
+#[derive(Debug)]
+pub(super) struct Desk {
+    setup: Setup,
+    signals: Signals,
+    intake: Intake,
+    voice: Voice,
+    ledger: Option<Ledger>,
+    walker: Result<Walker, OnlyObserved>,
+}
+
+impl Desk {
+    pub(super) fn new(setup: Setup, signals: Signals) -> Self {
+        let voice = Voice::of(&setup);
+        let order = signals.order.clone();
+        let intake = Intake::new(order, Arc::clone(&setup.clock), voice.clone());
+        let walker = MayAct::by(setup.mode).map(|leave| {
+            let (server, dir) = (setup.server.clone(), &setup.state_dir);
+            Walker::new(server, dir, leave, Held::Refuse, Patience::default())
+        });
+        Self {
+            setup,
+            signals,
+            intake,
+            voice,
+            ledger: None,
+            walker,
+        }
+    }
+
+    /// One turn; answers when the next is due.
+    pub(super) fn turn(&mut self) -> Next {
+        if self.ledger.is_none() {
+            self.ledger = self.open();
+        }
+        let may_begin = self.may_begin();
+        let Some(ledger) = &mut self.ledger else {
+            return Next::After(AGAIN);
+        };
+        self.intake.take(ledger);
+        let next = match &mut self.walker {
+            Err(no) => only_observe(&self.voice, ledger.book(), no),
+            Ok(_) if ledger.book().running().is_none() && !may_begin => Next::WhenSomethingComes,
+            Ok(walker) => walk(walker, ledger, &mut self.intake, &self.voice),
+        };
+        match next {
+            Next::WhenSomethingComes if self.intake.is_behind() => Next::After(AGAIN),
+            next => next,
+        }
+    }
+
+    /// Whether something new may begin: the coordinator is there, and the identity is in good
+    /// standing.
+    fn may_begin(&self) -> bool {
+        self.signals.coordinator.borrow().is_some() && self.signals.restricted.borrow().is_none()
+    }
+
+    fn open(&self) -> Option<Ledger> {
+        let fresh = LedgerId(self.setup.entropy.uuid());
+        match Ledger::open(Arc::clone(&self.setup.disk), self.setup.node, fresh) {
+            Ok((mut ledger, opened)) => {
+                if let Opened::Lost { why } = opened {
+                    tracing::warn!(
+                        "the ledger was lost ({why}); this server is only observed until an order \
+                         comes that knows of it"
+                    );
+                }
+                self.voice.clear(LEDGER);
+                ledger.tell(Arc::new(Publisher(self.setup.publish.clone())));
+                Some(ledger)
+            }
+            Err(e) => {
+                let reason = match e {
+                    LedgerError::Newer(_) => "NotUnderstood",
+                    _ => "NotWritten",
+                };
+                let message = format!(
+                    "this server is only observed, because its ledger cannot be opened: {}",
+                    crate::chain(&e)
+                );
+                self.voice.complain(LEDGER, reason, message);
+                None
+            }
+        }
+    }
+}
+
+/// The attempt that a walk would go on with.
+fn subject(book: &Book) -> Option<AttemptId> {
+    let running = book.running().map(|(ticket, _)| ticket.attempt);
+    running.or_else(|| book.due().map(|t| t.attempt))
+}
+
+/// Orders are written down and reported, and nothing is done.
+fn only_observe(voice: &Voice, book: &Book, no: &OnlyObserved) -> Next {
+    match subject(book) {
+        Some(attempt) => {
+            let message = format!("attempt {attempt} is ordered and not made: {no}");
+            voice.complain(ATTEMPT, "OnlyObserved", message);
+        }
+        None => voice.clear(ATTEMPT),
+    }
+    Next::WhenSomethingComes
+}
+
+fn walk(walker: &mut Walker, ledger: &mut Ledger, intake: &mut Intake, voice: &Voice) -> Next {
+    match walker.walk_between(ledger, intake) {
+        Ok(walked) => {
+            voice.clear(ATTEMPT);
+            match walked {
+                Walked::Idle => Next::WhenSomethingComes,
+                Walked::Waiting { .. } => Next::After(LOOK),
+                Walked::Ended(report) => {
+                    tracing::info!(
+                        "attempt {} ended as {}: {}",
+                        report.attempt,
+                        report.outcome,
+                        report.message
+                    );
+                    // A newer order may have waited for that.
+                    Next::Now
+                }
+            }
+        }
+        Err(e) => {
+            let message = match subject(ledger.book()) {
+                Some(attempt) => {
+                    format!("attempt {attempt} does not go on: {}", crate::chain(&e))
+                }
+                None => format!("no attempt is begun: {}", crate::chain(&e)),
+            };
+            voice.complain(ATTEMPT, "Failed", message);
+            Next::After(AGAIN)
+        }
+    }
+}
