@@ -4,7 +4,7 @@ use h8lio_model::rollout::view::ObjectionView;
 use h8lio_proto::v1;
 
 use crate::Ctl;
-use crate::errors::{CtlError, Exit};
+use crate::errors::{CallError, CtlError, Exit};
 use crate::output::{self, Format};
 use crate::report::explain;
 
@@ -20,7 +20,9 @@ pub(crate) async fn run(ctl: &mut Ctl<'_>, args: &Args) -> Result<Exit, CtlError
     let request = api.request(v1::WhatIfRequest {
         nodes: args.nodes.clone(),
     });
-    let answer = api.rollouts.what_if(request).await?.into_inner();
+    let answer = api.rollouts.what_if(request).await;
+    let answer = answer.map_err(|status| refused(&status, &args.nodes))?;
+    let answer = answer.into_inner();
     let objections = answer
         .objections
         .iter()
@@ -40,4 +42,13 @@ pub(crate) async fn run(ctl: &mut Ctl<'_>, args: &Args) -> Result<Exit, CtlError
         true => Exit::Done,
         false => Exit::Failed,
     })
+}
+
+/// The coordinator names the first node that it does not know.
+fn refused(status: &tonic::Status, nodes: &[String]) -> CallError {
+    let unknown = |node: &&String| status.message().starts_with(&format!("node {node} "));
+    match nodes.iter().find(unknown) {
+        Some(node) => CallError::about(status, "node", node, "h8lctl node list"),
+        None => CallError::from(status),
+    }
 }

@@ -72,3 +72,45 @@ pub fn names(objections: &[ObjectionView]) -> String {
     let names: BTreeSet<&str> = nodes.map(|n| n.as_str()).collect();
     names.into_iter().map(|name| format!("{name}\n")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample_rollouts;
+    use crate::report::samples::plain;
+
+    #[test]
+    fn an_explanation_says_since_when_until_what_and_when() {
+        insta::assert_snapshot!(plain(&page(&sample_rollouts::explanation())));
+    }
+
+    #[test]
+    fn an_explanation_without_reasons_says_that_nothing_holds_it() {
+        let mut told = sample_rollouts::explanation();
+        told.reasons.clear();
+        told.expected = None;
+        told.because = Some("windows that end before the work does".into());
+        let text = plain(&page(&told));
+        assert!(text.contains("nothing holds it"), "{text}");
+        assert!(
+            text.contains("no end is in sight, because of windows"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn objections_name_node_reason_and_what_would_end_it() {
+        let nodes = ["r1-s1".to_owned(), "r1-s2".to_owned()];
+        let against = sample_rollouts::objections();
+        insta::assert_snapshot!(plain(&objections(&nodes, &against)), @r"
+        2 nodes may not go down together now
+          NODE   WHY NOT                                         UNTIL
+          r1-s2  constraint undeclared: 1 of 1 are taken in all  one of them is back
+        ");
+        assert_eq!(
+            objections(&nodes[..1], &[]),
+            "1 node may go down together now\n"
+        );
+        assert_eq!(names(&against), "r1-s2\n");
+    }
+}

@@ -7,6 +7,8 @@ mod handover;
 pub mod nodes;
 pub mod rollouts;
 #[cfg(test)]
+mod sample_rollouts;
+#[cfg(test)]
 mod samples;
 pub mod show;
 mod show_hardware;

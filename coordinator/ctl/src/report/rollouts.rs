@@ -422,3 +422,66 @@ fn named(names: &[&str]) -> String {
         more => format!("{} and {more} more", shown.join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample_rollouts::halted;
+    use crate::report::samples::{as_of, before, plain};
+
+    #[test]
+    fn the_table_has_a_line_for_each_rollout() {
+        let mut new = halted();
+        new.spec.name = "april".parse().expect("valid");
+        (new.state, new.forecast, new.count) = (None, None, Count::default());
+        insta::assert_snapshot!(plain(&table(&[halted(), new], false).render("")));
+    }
+
+    #[test]
+    fn the_wide_table_adds_who_and_why() {
+        insta::assert_snapshot!(plain(&table(&[halted()], true).render("")));
+    }
+
+    #[test]
+    fn the_page_of_a_halted_rollout() {
+        insta::assert_snapshot!(plain(&page(&halted())));
+    }
+
+    #[test]
+    fn the_page_of_a_frozen_paused_and_unplanned_rollout_says_so_first() {
+        let mut view = halted();
+        view.frozen = Some("it is behind its agents".into());
+        view.state = None;
+        view.wish = WishView::Pause {
+            by: "bob".into(),
+            at: before(60),
+        };
+        (view.nodes, view.resolved, view.forecast) = (Vec::new(), Vec::new(), None);
+        (view.waiting, view.count) = (Vec::new(), Count::default());
+        insta::assert_snapshot!(plain(&page(&view)));
+    }
+
+    #[test]
+    fn the_preview_says_waves_who_goes_first_the_end_and_who_is_blocked() {
+        insta::assert_snapshot!(plain(&preview(&halted())));
+    }
+
+    #[test]
+    fn a_preview_of_a_large_fleet_stays_short() {
+        let mut view = halted();
+        let held = view.nodes[2].clone();
+        view.nodes.extend(std::iter::repeat_n(held, 40));
+        let text = preview(&view);
+        assert!(text.contains("and 38 more"), "{text}");
+        assert!(text.contains("and 31 more nodes are held"), "{text}");
+    }
+
+    #[test]
+    fn time_alone_is_no_change_and_another_state_is_one() {
+        let mut now = halted();
+        now.as_of = as_of() + SignedDuration::from_secs(2);
+        assert!(!differ(&halted(), &now));
+        now.state = Some(RolloutState::Running);
+        assert!(differ(&halted(), &now));
+    }
+}

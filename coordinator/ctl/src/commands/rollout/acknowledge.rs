@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::find;
 use crate::Ctl;
 use crate::change::{ChangeArgs, Consent};
-use crate::errors::{CtlError, Exit};
+use crate::errors::{CallError, CtlError, Exit};
 use crate::output;
 use crate::parse;
 
@@ -49,7 +49,8 @@ pub(crate) async fn run(ctl: &mut Ctl<'_>, args: &Args) -> Result<Exit, CtlError
         outcome: args.outcome.to_string(),
         change: Some(change),
     });
-    api.rollouts.acknowledge_attempt(request).await?;
+    let done = api.rollouts.acknowledge_attempt(request).await;
+    done.map_err(|status| CallError::about(&status, "node", &args.node, find::NODES))?;
     let after = find::rollout(&mut api, &args.name).await?;
     let format = ctl.format;
     output::one(ctl.terminal(), format, &after, args.name.as_str(), |_| {

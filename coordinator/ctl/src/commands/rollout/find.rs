@@ -7,7 +7,9 @@ use h8lio_proto::v1;
 use crate::connect::Api;
 use crate::errors::{CallError, CtlError};
 
-pub(super) const LIST: &str = "h8lctl rollout list";
+const LIST: &str = "h8lctl rollout list";
+/// The command that shows which nodes there are.
+pub(super) const NODES: &str = "h8lctl node list";
 
 /// The rollout with its nodes.
 pub(super) async fn rollout(api: &mut Api, name: &RolloutName) -> Result<RolloutView, CtlError> {

@@ -6,7 +6,7 @@ use h8lio_proto::v1;
 use super::find;
 use crate::Ctl;
 use crate::change::{ChangeArgs, Consent};
-use crate::errors::{CtlError, Exit};
+use crate::errors::{CallError, CtlError, Exit};
 use crate::output;
 
 #[derive(Debug, clap::Args)]
@@ -41,7 +41,8 @@ pub(crate) async fn run(ctl: &mut Ctl<'_>, args: &Args) -> Result<Exit, CtlError
         node: args.node.clone(),
         change: Some(change),
     });
-    api.rollouts.retry_node(request).await?;
+    let done = api.rollouts.retry_node(request).await;
+    done.map_err(|status| CallError::about(&status, "node", &args.node, find::NODES))?;
     let after = find::rollout(&mut api, &args.name).await?;
     let format = ctl.format;
     let name = args.name.as_str();
