@@ -8,12 +8,15 @@ use anyhow::Context as _;
 use h8lio_model::event::Severity;
 use h8lio_model::ids::Incarnation;
 use h8lio_model::operator::Operator;
+use h8lio_model::plan::Plan;
+use h8lio_planner::constraints::Constraints;
 use h8lio_proto::FILE_DESCRIPTOR_SET;
 use h8lio_proto::v1;
 use h8lio_proto::v1::connect_response::Message;
 use h8lio_proto::v1::enrollment_service_server::EnrollmentServiceServer;
 use h8lio_proto::v1::fleet_service_server::FleetServiceServer;
 use h8lio_proto::v1::node_service_server::NodeServiceServer;
+use h8lio_proto::v1::rollout_service_server::RolloutServiceServer;
 use h8lio_proto::v1::session_service_server::SessionServiceServer;
 use h8lio_tls::bundle::TrustBundle;
 use serde::{Deserialize, Serialize};
@@ -31,6 +34,7 @@ use crate::feed::Feed;
 use crate::gather::ingest::Ingest;
 use crate::init::BOOTSTRAP_OPERATOR;
 use crate::local_operator::{self, Notes};
+use crate::maintenance::{Maintenance, Rollouts, Snapshot};
 use crate::metrics;
 use crate::observe::Observer;
 use crate::operators::{self, Operators};
@@ -43,6 +47,7 @@ use crate::rpc::authz::bundle_to_wire;
 use crate::rpc::enrollment::EnrollmentServer;
 use crate::rpc::fleet::FleetServer;
 use crate::rpc::nodes::NodeServer;
+use crate::rpc::rollouts::RolloutServer;
 use crate::rpc::services::{Facts, Services};
 use crate::rpc::to_the_end::ToTheEnd;
 use crate::rpc::{gate, health};
@@ -140,7 +145,9 @@ pub async fn start_on(
         audit: Arc::clone(&audit),
     });
     let (stop, stopping) = watch::channel(false);
+    let rollouts = Rollouts::load(Arc::clone(&store)).await?;
     let services = Arc::new(Services {
+        maintenance: Arc::new(Maintenance::new(rollouts, before_planning(now)?)),
         stopping: stopping.clone(),
         operators: Arc::new(Operators::load(Arc::clone(&store)).await?),
         events: EventLog::new(Arc::clone(&store), KEEP_EVENTS),
@@ -287,6 +294,23 @@ fn advertised(settings: &Settings, bound: std::net::SocketAddr) -> Vec<String> {
     settings.addresses()
 }
 
+/// What is shown before the first round of planning.
+fn before_planning(now: jiff::Timestamp) -> anyhow::Result<Snapshot> {
+    let inventory = Default::default();
+    Ok(Snapshot {
+        now,
+        plan: Plan::root(now),
+        report: None,
+        constraints: Constraints::resolve(&[], &inventory)?,
+        inventory,
+        policy: Arc::default(),
+        rollouts: Vec::new(),
+        health: Default::default(),
+        oracles: Default::default(),
+        frozen: None,
+    })
+}
+
 /// Reads the incarnation, or makes one, and counts the start.
 async fn begin_life(store: &dyn Store) -> anyhow::Result<Meta> {
     let before = store.get(META).await?;
@@ -373,6 +397,8 @@ async fn serve(
         .max_decoding_message_size(of_operators);
     let fleet = FleetServiceServer::new(FleetServer(Arc::clone(&services)))
         .max_decoding_message_size(of_operators);
+    let rollouts = RolloutServiceServer::new(RolloutServer(Arc::clone(&services)))
+        .max_decoding_message_size(of_operators);
     http2::server(&settings.limits)
         .layer(gate::GateLayer)
         .add_service(
@@ -385,6 +411,7 @@ async fn serve(
         )
         .add_service(ToTheEnd(nodes))
         .add_service(ToTheEnd(fleet))
+        .add_service(ToTheEnd(rollouts))
         .add_service(health_service)
         .add_service(reflection)
         .serve_with_incoming_shutdown(acceptor.incoming(), async move {

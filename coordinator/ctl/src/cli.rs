@@ -10,7 +10,7 @@ use crate::errors::EXIT_CODES;
 use crate::output::Format;
 use crate::parse;
 
-/// Operates an h8lio fleet: servers, tokens, events, audit log
+/// Operates an h8lio fleet: servers, rollouts, tokens, events, audit log
 #[derive(Debug, Parser)]
 #[command(
     name = "h8lctl",

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use h8lio_proto::v1::fleet_service_client::FleetServiceClient;
 use h8lio_proto::v1::node_service_client::NodeServiceClient;
+use h8lio_proto::v1::rollout_service_client::RolloutServiceClient;
 use h8lio_tls::{cause, client};
 use tonic::transport::Channel;
 
@@ -108,6 +109,7 @@ impl ConnectError {
 pub struct Api {
     pub nodes: NodeServiceClient<Channel>,
     pub fleet: FleetServiceClient<Channel>,
+    pub rollouts: RolloutServiceClient<Channel>,
     timeout: Duration,
 }
 
@@ -116,7 +118,8 @@ impl Api {
     pub fn new(channel: Channel, timeout: Duration) -> Self {
         Self {
             nodes: NodeServiceClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER),
-            fleet: FleetServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER),
+            fleet: FleetServiceClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER),
+            rollouts: RolloutServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER),
             timeout,
         }
     }

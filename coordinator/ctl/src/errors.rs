@@ -13,11 +13,11 @@ use crate::context::ContextError;
 pub enum Exit {
     /// Done; nothing needs attention.
     Done = 0,
-    /// Refused, failed, or (doctor, verify) something needs attention.
+    /// Refused, failed, or (doctor, verify) something needs attention, or (what-if) they may not.
     Failed = 1,
     /// The command line or a file it names is wrong.
     Usage = 2,
-    /// No such node, token, operator or context.
+    /// No such node, rollout, token, operator or context.
     NotFound = 3,
     /// The operator's certificate does not allow this.
     NotPermitted = 4,
@@ -31,9 +31,9 @@ pub enum Exit {
 pub const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  refused or failed; doctor and verify: something needs attention
+  1  refused or failed; doctor and verify: something needs attention; what-if: they may not
   2  wrong usage, or a context that cannot be used
-  3  no such node, token, operator or context
+  3  no such node, rollout, token, operator or context
   4  not permitted for this operator or certificate
   5  no coordinator answers
   6  nothing changed: you said no";

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use h8lio_model::audit::AuditHead;
+use h8lio_model::order::Outcome;
+use h8lio_model::rollout::{WaveSize, WindowSpec};
 use h8lio_model::section::Digest;
 
 /// A duration such as `90s`, `15m`, `1h30m` or `7d`; more than zero.
@@ -98,6 +100,54 @@ pub fn label_edit(text: &str) -> Result<LabelEdit, String> {
     Ok(LabelEdit::Remove(key.to_owned()))
 }
 
+/// The size of a wave: `5` nodes or `20%`.
+///
+/// # Errors
+/// A sentence for clap.
+pub fn wave(text: &str) -> Result<WaveSize, String> {
+    let wrong = || "write it as 5 for nodes, or 20% for a part of all".to_owned();
+    match text.strip_suffix('%') {
+        Some(percent) => match percent.parse() {
+            Ok(p @ 1..=100) => Ok(WaveSize::Percent(p)),
+            _ => Err(wrong()),
+        },
+        None => match text.parse() {
+            Ok(0) | Err(_) => Err(wrong()),
+            Ok(n) => Ok(WaveSize::Nodes(n)),
+        },
+    }
+}
+
+/// A window: `CRON;TIME;ZONE`. Whether it ever opens is the coordinator's question.
+///
+/// # Errors
+/// A sentence for clap.
+pub fn window(text: &str) -> Result<WindowSpec, String> {
+    let wrong = "write it as CRON;TIME;ZONE, such as \"0 22 * * FRI;4h;Europe/Paris\"";
+    let parts: Vec<&str> = text.split(';').map(str::trim).collect();
+    let [cron, lasts, zone] = parts[..] else {
+        return Err(wrong.to_owned());
+    };
+    let lasts = duration(lasts).map_err(|e| format!("its length: {e}"))?;
+    Ok(WindowSpec {
+        cron: cron.to_owned(),
+        lasts: lasts.try_into().map_err(|_| wrong.to_owned())?,
+        zone: zone.to_owned(),
+    })
+}
+
+/// How an attempt ended, in the word that JSON uses.
+///
+/// # Errors
+/// A sentence for clap.
+pub fn outcome(text: &str) -> Result<Outcome, String> {
+    let known = Outcome::ALL.into_iter().find(|o| o.as_str() == text);
+    known.ok_or_else(|| {
+        let words = Outcome::ALL.map(Outcome::as_str).join(", ");
+        format!("it is one of {words}")
+    })
+}
+
 /// A position in the audit log: `SEQ:HASH`.
 ///
 /// # Errors
@@ -165,6 +215,34 @@ mod tests {
         for bad in ["tier", "-", "a b=c", "a=$(x)"] {
             label_edit(bad).expect_err(bad);
         }
+    }
+
+    #[test]
+    fn a_wave_is_a_number_of_nodes_or_a_part_of_all() {
+        assert_eq!(wave("5"), Ok(WaveSize::Nodes(5)));
+        assert_eq!(wave("20%"), Ok(WaveSize::Percent(20)));
+        for bad in ["", "0", "0%", "101%", "-1", "half"] {
+            wave(bad).expect_err(bad);
+        }
+    }
+
+    #[test]
+    fn a_window_has_a_beginning_a_length_and_a_zone() {
+        let read = window("0 22 * * FRI; 4h; Europe/Paris").expect("valid");
+        assert_eq!(
+            (read.cron.as_str(), read.zone.as_str()),
+            ("0 22 * * FRI", "Europe/Paris")
+        );
+        assert_eq!(read.lasts, jiff::SignedDuration::from_hours(4));
+        for bad in ["", "0 22 * * FRI", "0 22 * * FRI;4h", "a;b;c", "a;4h;c;d"] {
+            window(bad).expect_err(bad);
+        }
+    }
+
+    #[test]
+    fn an_outcome_is_named_as_json_names_it() {
+        assert_eq!(outcome("rolledBack"), Ok(Outcome::RolledBack));
+        outcome("fine").expect_err("no outcome");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use h8lio_proto::v1::enrollment_service_server::EnrollmentServiceServer;
 use h8lio_proto::v1::fleet_service_server::FleetServiceServer;
 use h8lio_proto::v1::node_service_server::NodeServiceServer;
+use h8lio_proto::v1::rollout_service_server::RolloutServiceServer;
 use h8lio_proto::v1::session_service_server::SessionServiceServer;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
@@ -122,6 +123,7 @@ fn offered_to(service: &str) -> Option<For> {
         (SessionServiceServer::<()>::NAME, For::Nodes),
         (NodeServiceServer::<()>::NAME, For::Operators),
         (FleetServiceServer::<()>::NAME, For::Operators),
+        (RolloutServiceServer::<()>::NAME, For::Operators),
         (REFLECTION, For::Operators),
     ];
     all.into_iter()

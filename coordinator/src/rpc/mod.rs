@@ -10,6 +10,7 @@ pub mod gate;
 pub mod health;
 pub mod nodes;
 pub mod roles;
+pub mod rollouts;
 pub mod services;
 pub mod status;
 pub mod to_the_end;

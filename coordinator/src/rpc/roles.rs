@@ -41,6 +41,10 @@ pub const CALLS: &[Call] = &[
     read("FleetService/ListOperators"),
     read("NodeService/ListNodes"),
     read("NodeService/GetNode"),
+    read("RolloutService/ListRollouts"),
+    read("RolloutService/GetRollout"),
+    read("RolloutService/Explain"),
+    read("RolloutService/WhatIf"),
     change(
         "FleetService/CreateToken",
         "token.create",
@@ -55,6 +59,26 @@ pub const CALLS: &[Call] = &[
         "NodeService/UpdateNode",
         "node.update",
         OperatorRole::Operator,
+    ),
+    change(
+        "RolloutService/CreateRollout",
+        "rollout.create",
+        OperatorRole::Operator,
+    ),
+    change(
+        "RolloutService/ControlRollout",
+        "rollout.control",
+        OperatorRole::Operator,
+    ),
+    change(
+        "RolloutService/RetryNode",
+        "rollout.retry",
+        OperatorRole::Operator,
+    ),
+    change(
+        "RolloutService/AcknowledgeAttempt",
+        "rollout.acknowledge",
+        OperatorRole::Approver,
     ),
     change(
         "NodeService/ApproveNode",

@@ -11,6 +11,10 @@ const PROTOCOL: &[(&str, &str)] = &[
         "NodeService",
         include_str!("../../../proto/h8lio/v1/nodes.proto"),
     ),
+    (
+        "RolloutService",
+        include_str!("../../../proto/h8lio/v1/rollouts.proto"),
+    ),
 ];
 
 /// What the comment above each rpc says: `Service/Method` → comment.

@@ -4,12 +4,15 @@ pub mod audit;
 pub mod completion;
 pub mod context;
 pub mod event;
+pub mod explain;
 pub mod man;
 pub mod node;
 pub mod operator;
+pub mod rollout;
 pub mod status;
 pub mod token;
 pub mod version;
+pub mod what_if;
 
 use clap::Subcommand;
 
@@ -27,6 +30,14 @@ pub enum Command {
     /// Make and revoke join tokens for new servers
     #[command(subcommand)]
     Token(token::Command),
+    /// Bring updates to the fleet, steer and watch it
+    #[command(subcommand)]
+    Rollout(rollout::Command),
+    /// Say what holds a node or a rollout, since when, and what would end it
+    #[command(subcommand)]
+    Explain(explain::Command),
+    /// Ask whether nodes may go down together; exit code 1 when they may not
+    WhatIf(what_if::Args),
     /// See what happened
     #[command(subcommand)]
     Event(event::Command),
@@ -57,6 +68,9 @@ pub async fn run(ctl: &mut Ctl<'_>, command: Command) -> Result<Exit, CtlError> 
         Command::Status(args) => status::run(ctl, &args).await,
         Command::Node(c) => node::run(ctl, c).await,
         Command::Token(c) => token::run(ctl, c).await,
+        Command::Rollout(c) => rollout::run(ctl, c).await,
+        Command::Explain(c) => explain::run(ctl, c).await,
+        Command::WhatIf(args) => what_if::run(ctl, &args).await,
         Command::Event(c) => event::run(ctl, c).await,
         Command::Audit(c) => audit::run(ctl, c).await,
         Command::Operator(c) => operator::run(ctl, c).await,

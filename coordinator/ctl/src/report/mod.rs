@@ -2,8 +2,12 @@
 //! coordinator's time of the answer.
 
 pub mod doctor;
+pub mod explain;
 mod handover;
 pub mod nodes;
+pub mod rollouts;
+#[cfg(test)]
+mod sample_rollouts;
 #[cfg(test)]
 mod samples;
 pub mod show;

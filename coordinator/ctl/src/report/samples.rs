@@ -18,6 +18,7 @@ use h8lio_model::inventory::{
 };
 use h8lio_model::lifecycle::{Admission, Availability, Scheduling};
 use h8lio_model::node::{Clusters, NodeDetail, NodeView};
+use h8lio_model::order::{LedgerId, OrderReport};
 use h8lio_model::role::Role;
 use h8lio_model::section::SectionKind;
 use jiff::{SignedDuration, Timestamp};
@@ -122,6 +123,7 @@ pub(crate) fn healthy() -> NodeDetail {
                 serial: Some("7XK2F3".into()),
                 ..HardwareFacts::default()
             }),
+            orders: Some(orders()),
             disks: Some(vec![disk("sda", "0x5000c500a1b2c3d4")]),
             interfaces: Some(vec![bond(), loopback()]),
             routes: Some(vec![Route {
@@ -206,6 +208,17 @@ pub(crate) fn sick() -> NodeDetail {
     inventory.observed_at.insert("disks".into(), before(4_000));
     inventory.observed_at.remove("vitals");
     detail
+}
+
+fn orders() -> OrderReport {
+    OrderReport {
+        ledger: LedgerId(Uuid::from_u128(0x1ed9e4)),
+        effective: None,
+        pending: None,
+        running: None,
+        attempts: vec![],
+        refused: None,
+    }
 }
 
 fn os() -> OsFacts {

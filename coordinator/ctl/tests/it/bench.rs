@@ -14,6 +14,7 @@ use h8lctl::follow::Interrupt;
 use h8lctl::terminal::Terminal;
 use h8lio_proto::v1::fleet_service_server::FleetServiceServer;
 use h8lio_proto::v1::node_service_server::NodeServiceServer;
+use h8lio_proto::v1::rollout_service_server::RolloutServiceServer;
 use hyper_util::rt::TokioIo;
 use tonic::transport::{Channel, Endpoint, Server};
 
@@ -177,6 +178,7 @@ impl Dial for InProcess {
             Server::builder()
                 .add_service(NodeServiceServer::new(self.0.clone()))
                 .add_service(FleetServiceServer::new(self.0.clone()))
+                .add_service(RolloutServiceServer::new(self.0.clone()))
                 .serve_with_incoming(tokio_stream::once(Ok::<_, io::Error>(far))),
         );
         let mut near = Some(TokioIo::new(near));

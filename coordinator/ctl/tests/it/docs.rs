@@ -80,6 +80,10 @@ async fn each_output_is_as_docs_json_md_says() {
         ("operator list", "operator list"),
         ("context show", "context show"),
         ("version", "version"),
+        ("rollout list", "rollout list"),
+        ("rollout show", "rollout show march"),
+        ("explain", "explain node r1-s3"),
+        ("what-if", "what-if --nodes r1-s1,r1-s2"),
     ] {
         let said = bench.run(&format!("{line} -o json")).await;
         check(title, &said.json_whatever_exit());

@@ -7,6 +7,7 @@ use h8lio_model::audit::{AuditEntry, AuditHead, Outcome};
 use h8lio_model::event::{Event, Severity};
 use h8lio_model::node::NodeDetail;
 use h8lio_model::operator::{Operator, OperatorRole};
+use h8lio_model::rollout::view::{ObjectionView, RolloutView};
 use h8lio_model::section::Digest;
 use h8lio_model::token::Token;
 use h8lio_proto::convert::{self, timestamp};
@@ -17,6 +18,7 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use crate::pki::Ca;
+use crate::sample_rollouts::{halted, objections};
 use crate::samples::{as_of, before, healthy, sick};
 
 /// What the fake answers from.
@@ -25,6 +27,8 @@ pub(crate) struct State {
     pub(crate) faults: Vec<String>,
     /// Answers the next call with this refusal.
     pub(crate) refuse: Option<Status>,
+    /// Answers the call after the next one with this refusal.
+    pub(crate) refuse_second: Option<Status>,
     /// Events of each coming `FollowEvents` stream, which ends after them.
     pub(crate) streams: VecDeque<Vec<Event>>,
     /// How many coming `FollowEvents` streams break at once.
@@ -35,6 +39,10 @@ pub(crate) struct State {
     pub(crate) followed: Vec<u64>,
     pub(crate) updates: Vec<v1::UpdateNodeRequest>,
     pub(crate) tokens: Vec<v1::CreateTokenRequest>,
+    pub(crate) rollouts: Vec<RolloutView>,
+    /// Rollouts that were to be created: only planned, and the specification.
+    pub(crate) asked: Vec<(bool, serde_json::Value)>,
+    pub(crate) objections: Vec<ObjectionView>,
 }
 
 /// The fake; clones share the state.
@@ -53,6 +61,7 @@ impl Fake {
             nodes: vec![healthy(), second],
             faults: vec![],
             refuse: None,
+            refuse_second: None,
             streams: VecDeque::new(),
             broken_streams: 0,
             changes: vec![],
@@ -60,6 +69,9 @@ impl Fake {
             followed: vec![],
             updates: vec![],
             tokens: vec![],
+            rollouts: vec![halted()],
+            asked: vec![],
+            objections: objections(),
         };
         Self {
             ca: Arc::new(ca),
@@ -82,7 +94,8 @@ impl Fake {
     /// Takes the refusal that the test laid out.
     pub(crate) fn admit(&self) -> Result<MutexGuard<'_, State>, Status> {
         let mut state = self.state();
-        match state.refuse.take() {
+        let second = state.refuse_second.take();
+        match std::mem::replace(&mut state.refuse, second) {
             Some(status) => Err(status),
             None => Ok(state),
         }

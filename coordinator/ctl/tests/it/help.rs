@@ -25,7 +25,9 @@ fn the_top_level_lists_the_nouns_and_the_exit_codes() {
 
 #[test]
 fn each_noun_lists_its_verbs() {
-    for noun in ["context", "token", "node", "event", "audit", "operator"] {
+    for noun in [
+        "context", "token", "node", "rollout", "explain", "event", "audit", "operator",
+    ] {
         golden(noun, &[noun]);
     }
 }
@@ -34,6 +36,8 @@ fn each_noun_lists_its_verbs() {
 fn commands_that_change_something_say_how_to_consent() {
     golden("node_decommission", &["node", "decommission"]);
     golden("token_create", &["token", "create"]);
+    golden("rollout_create", &["rollout", "create"]);
+    golden("rollout_acknowledge", &["rollout", "acknowledge"]);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod selector;
 mod spec;
 mod target;
+pub mod view;
 
 pub use selector::{NoSelector, Selector};
 pub use spec::{BadRollout, Lane, RolloutSpec, WaveSize, WindowSpec};
