@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use h8lio_model::ids::RolloutName;
 use h8lio_planner::Rollout;
 
+use crate::registry::RegistryError;
 use crate::store::Store;
 
 /// Prefix of rollouts.
@@ -19,6 +20,18 @@ pub struct Rollouts {
 }
 
 impl Rollouts {
+    /// Reads what is stored.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn load(store: Arc<dyn Store>) -> Result<Self, RegistryError> {
+        store.revision().await?;
+        Ok(Self {
+            store,
+            all: RwLock::default(),
+        })
+    }
+
     /// As they are now.
     pub fn all(&self) -> Vec<Rollout> {
         let all = self.all.read().unwrap_or_else(PoisonError::into_inner);

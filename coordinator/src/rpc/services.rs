@@ -14,6 +14,7 @@ use crate::audit::AuditLog;
 use crate::clock::Clock;
 use crate::events::EventLog;
 use crate::feed::Feed;
+use crate::maintenance::Maintenance;
 use crate::operators::Operators;
 use crate::outage::Outages;
 use crate::pki::AuthorityCell;
@@ -38,6 +39,7 @@ pub struct Services {
     pub authority: AuthorityCell,
     pub clock: Arc<dyn Clock>,
     pub outages: Arc<Outages>,
+    pub maintenance: Arc<Maintenance>,
     /// Becomes true when the coordinator stops: endless answers end.
     pub stopping: watch::Receiver<bool>,
     pub facts: Facts,
