@@ -86,7 +86,7 @@ async fn a_plan_that_is_larger_than_one_value_is_written_and_read() {
     let store = memory();
     let audit = audit(&store).await;
     let mut plans = load(&store).await;
-    let plan = child(plans.current(), 5_000, 1);
+    let plan = child(plans.current(), 7_000, 1);
     assert!(records::write(&plan).len() > MAX_VALUE_BYTES);
     plans
         .advance(plan.clone(), &audit, None)
