@@ -1,24 +1,23 @@
 //! The running coordinator: its parts, put together and taken apart.
 
-use std::path::{Path, PathBuf};
+mod chores;
+
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use h8lio_executor::Term;
 use h8lio_model::event::Severity;
 use h8lio_model::ids::Incarnation;
 use h8lio_model::operator::Operator;
-use h8lio_model::plan::Plan;
-use h8lio_planner::constraints::Constraints;
+use h8lio_model::order::Epoch;
 use h8lio_proto::FILE_DESCRIPTOR_SET;
-use h8lio_proto::v1;
-use h8lio_proto::v1::connect_response::Message;
 use h8lio_proto::v1::enrollment_service_server::EnrollmentServiceServer;
 use h8lio_proto::v1::fleet_service_server::FleetServiceServer;
 use h8lio_proto::v1::node_service_server::NodeServiceServer;
 use h8lio_proto::v1::rollout_service_server::RolloutServiceServer;
 use h8lio_proto::v1::session_service_server::SessionServiceServer;
-use h8lio_tls::bundle::TrustBundle;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -33,17 +32,19 @@ use crate::events::EventLog;
 use crate::feed::Feed;
 use crate::gather::ingest::Ingest;
 use crate::init::BOOTSTRAP_OPERATOR;
-use crate::local_operator::{self, Notes};
+use crate::local_operator::Notes;
+use crate::maintenance::driver::{Driver, Parts};
+use crate::maintenance::plans::Plans;
+use crate::maintenance::records::Records as OrderRecords;
 use crate::maintenance::{Maintenance, Rollouts, Snapshot};
 use crate::metrics;
 use crate::observe::Observer;
 use crate::operators::{self, Operators};
-use crate::outage::{NOTE_EVERY, Outages};
+use crate::outage::Outages;
 use crate::pki::acknowledge;
 use crate::pki::live::LivePki;
 use crate::quarantine::Quarantine;
 use crate::registry::{Registry, records};
-use crate::rpc::authz::bundle_to_wire;
 use crate::rpc::enrollment::EnrollmentServer;
 use crate::rpc::fleet::FleetServer;
 use crate::rpc::nodes::NodeServer;
@@ -61,8 +62,6 @@ use crate::store::{Compare, Op, Store, Txn};
 
 /// Events kept in the store.
 const KEEP_EVENTS: u64 = 100_000;
-/// How often the report about a rotation under way is looked at.
-const REPORT_ROTATION_EVERY: Duration = Duration::from_secs(5);
 const META: &str = "/h8lio/meta/coordinator";
 
 /// One life of the coordinator's data, and how often it was started.
@@ -84,6 +83,8 @@ pub struct Running {
     tasks: JoinSet<anyhow::Result<()>>,
     /// Ends the observer: who stops listening must not judge those it hears no more.
     observing: tokio::task::AbortHandle,
+    /// Ends the driver: nothing new is begun by a coordinator that stops.
+    driving: tokio::task::AbortHandle,
 }
 
 /// Starts a coordinator over the SQLite store of its settings.
@@ -144,10 +145,15 @@ pub async fn start_on(
         clock: Arc::clone(&clock),
         audit: Arc::clone(&audit),
     });
-    let (stop, stopping) = watch::channel(false);
+    let rules = settings.maintenance.rules()?;
+    let plans = Plans::load(Arc::clone(&store), now).await?;
+    let orders = OrderRecords::new(Arc::clone(&store)).all().await?;
     let rollouts = Rollouts::load(Arc::clone(&store)).await?;
+    let policy = Arc::new(rules.policy.clone());
+    let first = Snapshot::first(now, plans.current().clone(), policy);
+    let maintenance = Arc::new(Maintenance::new(rollouts, first));
+    let (stop, stopping) = watch::channel(false);
     let services = Arc::new(Services {
-        maintenance: Arc::new(Maintenance::new(rollouts, before_planning(now)?)),
         stopping: stopping.clone(),
         operators: Arc::new(Operators::load(Arc::clone(&store)).await?),
         events: EventLog::new(Arc::clone(&store), KEEP_EVENTS),
@@ -165,6 +171,7 @@ pub async fn start_on(
             warm_up: timing.warm_up,
             beat: timing.beat,
         },
+        maintenance: Arc::clone(&maintenance),
         store,
         health: Arc::clone(&health),
         registry: Arc::clone(&registry),
@@ -178,10 +185,31 @@ pub async fn start_on(
         Arc::clone(&registry),
         Arc::clone(&feed),
         Arc::clone(&clock),
-        health,
+        Arc::clone(&health),
         timing,
     );
-    let ingest = Ingest::new(registry, Arc::clone(&feed), Arc::clone(&clock));
+    let ingest = Ingest::new(
+        Arc::clone(&registry),
+        Arc::clone(&feed),
+        Arc::clone(&clock),
+        Arc::clone(&maintenance),
+    );
+    let parts = Parts {
+        store: Arc::clone(&services.store),
+        health,
+        registry,
+        table: Arc::clone(&services.table),
+        audit: Arc::clone(&services.audit),
+        feed: Arc::clone(&feed),
+        clock: Arc::clone(&clock),
+        maintenance,
+        rules,
+        term: Term {
+            epoch: Epoch(meta.epoch),
+            incarnation: meta.incarnation,
+        },
+    };
+    let driver = Driver::new(parts, plans, orders);
     let counters = Arc::new(Counters::default());
     let sessions = Arc::new(Sessions {
         registry: Arc::clone(&services.registry),
@@ -225,9 +253,10 @@ pub async fn start_on(
         stopping,
     ));
     let observing = tasks.spawn(endless(observer.run()));
+    let driving = tasks.spawn(endless(driver.run(timing.warm_up)));
     tasks.spawn(endless(Arc::clone(&feed).run(services.events.clone())));
     tasks.spawn(endless(Arc::clone(&ingest).run()));
-    tasks.spawn(endless(beat_store(Arc::clone(&services))));
+    tasks.spawn(endless(chores::beat_store(Arc::clone(&services))));
     let patrol = Patrol {
         audit: Arc::clone(&services.audit),
         registry: Arc::clone(&services.registry),
@@ -235,16 +264,16 @@ pub async fn start_on(
         clock: Arc::clone(&clock),
     };
     tasks.spawn(endless(patrol.run()));
-    tasks.spawn(endless(probe_store(Arc::clone(&services))));
-    tasks.spawn(endless(publish_heads(Arc::clone(&services))));
-    tasks.spawn(endless(take_notes(Arc::clone(&services), notes)));
-    tasks.spawn(endless(publish_bundles(
+    tasks.spawn(endless(chores::probe_store(Arc::clone(&services))));
+    tasks.spawn(endless(chores::publish_heads(Arc::clone(&services))));
+    tasks.spawn(endless(chores::take_notes(Arc::clone(&services), notes)));
+    tasks.spawn(endless(chores::publish_bundles(
         Arc::clone(&services),
         live.subscribe_bundle(),
     )));
     tasks.spawn(endless(Arc::clone(&live).run()));
     let report = acknowledge::Acknowledgements::path(&settings);
-    tasks.spawn(endless(report_rotation(
+    tasks.spawn(endless(chores::report_rotation(
         Arc::clone(&services),
         Arc::clone(&live),
         report,
@@ -278,6 +307,7 @@ pub async fn start_on(
         stop,
         tasks,
         observing,
+        driving,
     })
 }
 
@@ -292,23 +322,6 @@ fn advertised(settings: &Settings, bound: std::net::SocketAddr) -> Vec<String> {
         return vec![bound.to_string()];
     }
     settings.addresses()
-}
-
-/// What is shown before the first round of planning.
-fn before_planning(now: jiff::Timestamp) -> anyhow::Result<Snapshot> {
-    let inventory = Default::default();
-    Ok(Snapshot {
-        now,
-        plan: Plan::root(now),
-        report: None,
-        constraints: Constraints::resolve(&[], &inventory)?,
-        inventory,
-        policy: Arc::default(),
-        rollouts: Vec::new(),
-        health: Default::default(),
-        oracles: Default::default(),
-        frozen: None,
-    })
 }
 
 /// Reads the incarnation, or makes one, and counts the start.
@@ -422,102 +435,6 @@ async fn serve(
         .context("serving gRPC failed")
 }
 
-/// Ends leases, and notes every few minutes that a coordinator lived.
-async fn beat_store(services: Arc<Services>) {
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut noted = services.clock.mono();
-    loop {
-        tick.tick().await;
-        if let Err(error) = services.store.tick().await {
-            tracing::debug!(%error, "leases could not be ended; trying again");
-        }
-        let now = services.clock.mono();
-        let failing = services.health.failure().is_some();
-        if now.saturating_sub(noted) >= NOTE_EVERY || failing {
-            // While writes fail this is also the probe that notices their return.
-            noted = now;
-            if let Err(error) = services.outages.note().await {
-                tracing::warn!(%error, "the store takes no writes; reading goes on");
-                tokio::time::sleep(Duration::from_secs(2)).await;
-            }
-        }
-    }
-}
-
-/// Writes when the observer wants to know whether the store still does. One that stalls keeps this
-/// write, which is how that is noticed.
-async fn probe_store(services: Arc<Services>) {
-    loop {
-        services.health.doubted().await;
-        if let Err(error) = services.outages.note().await {
-            tracing::debug!(%error, "the store was asked for a sign of life and gives none");
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    }
-}
-
-/// Takes over operators that are made on this machine while the coordinator runs.
-async fn take_notes(services: Arc<Services>, notes: Notes) {
-    loop {
-        tokio::time::sleep(local_operator::LOOK_EVERY).await;
-        if notes.take_over().await
-            && let Err(error) = services.operators.reload().await
-        {
-            tracing::warn!(%error, "the operators cannot be read again");
-        }
-    }
-}
-
-/// Shows every new audit head to all agents, at most once a second: they are its witnesses.
-async fn publish_heads(services: Arc<Services>) {
-    let mut heads = services.audit.heads();
-    while heads.changed().await.is_ok() {
-        let head = *heads.borrow_and_update();
-        services.table.broadcast(&Message::AuditHead(head.into()));
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-}
-
-/// Sends every agent the new roots, and asks it to fetch a certificate of the new authority.
-async fn publish_bundles(services: Arc<Services>, mut bundles: watch::Receiver<Arc<TrustBundle>>) {
-    while bundles.changed().await.is_ok() {
-        let bundle = Arc::clone(&bundles.borrow_and_update());
-        services
-            .table
-            .broadcast(&Message::TrustBundle(bundle_to_wire(&bundle)));
-        services
-            .table
-            .broadcast(&Message::RenewNow(v1::RenewNow {}));
-    }
-}
-
-/// While the authority is being rotated, writes down who still needs the old root, for
-/// `ca rotate finish`.
-async fn report_rotation(services: Arc<Services>, live: Arc<LivePki>, path: PathBuf) {
-    let mut last = None;
-    loop {
-        tokio::time::sleep(REPORT_ROTATION_EVERY).await;
-        let Some(under_way) = live.under_way() else {
-            continue;
-        };
-        let nodes = services.registry.all();
-        let operators = services.operators.list();
-        let now = services.clock.now();
-        let report = acknowledge::report(&live.authority(), under_way, &nodes, &operators, now);
-        let said = Some((report.bundle, report.known, report.waiting.clone()));
-        if said == last {
-            continue;
-        }
-        match report.write(&path) {
-            Ok(()) => last = said,
-            Err(error) => {
-                tracing::warn!(%error, "cannot write who is ready for the end of the rotation");
-            }
-        }
-    }
-}
-
 impl Running {
     /// Reads the authority again after `ca rotate`, at once instead of within seconds.
     ///
@@ -550,6 +467,7 @@ impl Running {
     /// Stops: verdicts end first, agents are told, what was accepted is written, the store is
     /// closed.
     pub async fn stop(mut self) {
+        self.driving.abort();
         self.observing.abort();
         self.services.table.cut_all(&Cut::Stopping);
         let _ = self.stop.send(true);
@@ -559,7 +477,7 @@ impl Running {
             .feed
             .fleet(Severity::Info, "CoordinatorStopped", message);
         let served = async {
-            // The observer's end comes first, the server's next.
+            // The driver's end and the observer's come first, the server's next.
             while let Some(ended) = self.tasks.join_next().await {
                 if matches!(ended, Ok(Ok(()))) {
                     return;

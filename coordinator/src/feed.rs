@@ -117,6 +117,12 @@ impl Feed {
         batch
     }
 
+    /// What was handed in and is not written yet.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> Vec<EventDraft> {
+        self.lock().waiting.iter().cloned().collect()
+    }
+
     fn is_empty(&self) -> bool {
         let queue = self.lock();
         queue.waiting.is_empty() && !queue.writing

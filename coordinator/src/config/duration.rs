@@ -45,6 +45,11 @@ pub(super) fn show(duration: Duration) -> String {
     format!("{ms}ms")
 }
 
+/// A duration among other values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Length(#[serde(deserialize_with = "deserialize")] pub Duration);
+
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(d)?;
     parse_duration(&text).map_err(de::Error::custom)

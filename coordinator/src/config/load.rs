@@ -6,7 +6,7 @@ use std::time::Duration;
 use h8lio_model::session::LONGEST_BEAT;
 
 use super::duration::show;
-use super::{ConfigError, Settings};
+use super::{ConfigError, Settings, Wrong};
 
 /// Reads and checks a file.
 ///
@@ -28,6 +28,9 @@ pub fn load(path: &Path) -> Result<Settings, ConfigError> {
 pub fn parse(path: &Path, text: &str) -> Result<Settings, ConfigError> {
     let mut settings: Settings = toml::from_str(text).map_err(|e| explain(path, text, &e))?;
     check(path, text, &settings)?;
+    if let Err(wrong) = settings.maintenance.rules() {
+        return Err(placed(path, text, wrong));
+    }
     let folder = path.parent().unwrap_or(Path::new(""));
     settings.store = folder.join(&settings.store);
     settings.pki = folder.join(&settings.pki);
@@ -37,10 +40,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Settings, ConfigError> {
 fn explain(path: &Path, text: &str, e: &toml::de::Error) -> ConfigError {
     let path = path.to_owned();
     let at = e.span().map_or(0, |s| s.start.min(text.len()));
-    let line = 1 + text.as_bytes()[..at]
-        .iter()
-        .filter(|b| **b == b'\n')
-        .count();
+    let line = line_at(text, at);
     let message = e.message().trim();
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     if let (true, [key, known @ ..]) = (message.starts_with("unknown field"), &quoted[..]) {
@@ -69,16 +69,38 @@ fn explain(path: &Path, text: &str, e: &toml::de::Error) -> ConfigError {
     }
 }
 
-/// The key on a line, with its table: `session.beat`.
+/// The line, from 1 on, that the byte at `at` stands in.
+fn line_at(text: &str, at: usize) -> usize {
+    let before = &text.as_bytes()[..at.min(text.len())];
+    1 + before.iter().filter(|b| **b == b'\n').count()
+}
+
+/// The key on a line, with its table: `session.beat`. Inside a list over several lines it is the
+/// key of the list.
 fn key_at(text: &str, line: usize) -> Option<String> {
     let lines: Vec<&str> = text.lines().take(line).collect();
-    let (key, _) = lines.last()?.split_once('=')?;
-    let table = lines
-        .iter()
-        .rev()
-        .find_map(|l| l.trim().strip_prefix('[')?.strip_suffix(']'));
-    let key = key.trim();
+    let last = lines.last()?;
+    let inside = last.trim_start().starts_with('{');
+    let key = match inside {
+        true => lines.iter().rev().find_map(|l| key_of(l))?,
+        false => last.split_once('=')?.0.trim(),
+    };
+    let table = lines.iter().rev().find_map(|l| table_of(l));
     Some(table.map_or_else(|| key.to_owned(), |t| format!("{t}.{key}")))
+}
+
+/// `key` of `key = …`.
+fn key_of(line: &str) -> Option<&str> {
+    let key = line.split_once('=')?.0.trim();
+    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    (!key.is_empty() && key.chars().all(bare)).then_some(key)
+}
+
+/// `a.b` of `[a.b]` and `[[a.b]]`.
+fn table_of(line: &str) -> Option<&str> {
+    let table = line.trim().strip_prefix('[')?.strip_suffix(']')?;
+    let one_of_many = table.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
+    Some(one_of_many.unwrap_or(table))
 }
 
 fn hint(key: &str, known: &[&str]) -> String {
@@ -120,6 +142,20 @@ fn check(path: &Path, text: &str, s: &Settings) -> Result<(), ConfigError> {
             key: key.to_owned(),
             problem,
         }),
+    }
+}
+
+fn placed(path: &Path, text: &str, wrong: Wrong) -> ConfigError {
+    let Wrong { key, at, problem } = wrong;
+    let line = match at {
+        Some(at) => line_at(text, at.start),
+        None => line_of(text, &key),
+    };
+    ConfigError::Value {
+        path: path.to_owned(),
+        line,
+        key,
+        problem,
     }
 }
 

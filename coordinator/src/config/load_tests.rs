@@ -22,7 +22,8 @@ fn the_example_says_what_the_defaults_are() {
 
 #[test]
 fn the_timings_in_the_examples_comments_are_the_defaults_too() {
-    let text: String = EXAMPLE
+    let (session, _) = EXAMPLE.split_once("[certificates]").expect("both tables");
+    let text: String = session
         .lines()
         .map(|l| {
             l.strip_prefix('#')
@@ -44,6 +45,11 @@ fn every_key_of_the_settings_is_explained_in_the_example() {
         "[session]\n",
         "[certificates]\n",
         "[limits]\n",
+        "[maintenance]\n",
+        "[[maintenance.windows]]\n",
+        "[[maintenance.freezes]]\n",
+        "[[maintenance.constraints]]\n",
+        "[maintenance.health.a]\n",
         "[log]\n",
     ] {
         let text = format!("{LEAST}{table}zzzzzzzzzzzzzzzzzzzzzzzz = 1\n");
@@ -52,11 +58,307 @@ fn every_key_of_the_settings_is_explained_in_the_example() {
         for key in keys.split(", ") {
             let explained = EXAMPLE.lines().any(|l| {
                 let l = l.trim_start_matches('#');
-                l.starts_with(&format!("{key} =")) || l.starts_with(&format!("[{key}]"))
+                let tables = [
+                    format!("[{key}]"),
+                    format!("[[maintenance.{key}]]"),
+                    format!("[maintenance.{key}."),
+                ];
+                l.starts_with(&format!("{key} =")) || tables.iter().any(|t| l.starts_with(t))
             });
             assert!(explained, "{key}");
         }
     }
+}
+
+/// The tables of `[maintenance]` that the example shows commented out.
+#[test]
+fn the_examples_of_windows_budgets_and_checks_can_be_used_as_they_are() {
+    let (_, rest) = EXAMPLE.split_once("[maintenance]\n").expect("the table");
+    let (tables, _) = rest.split_once("[log]").expect("the next table");
+    let shown = tables.lines().filter_map(|line| {
+        let shown = line.strip_prefix('#')?;
+        (!shown.starts_with(' ')).then_some(shown)
+    });
+    let text = format!(
+        "{LEAST}[maintenance]\n{}\n",
+        shown.collect::<Vec<_>>().join("\n")
+    );
+    let settings = parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    let rules = settings.maintenance.rules().expect("checked");
+    assert_eq!(
+        (rules.policy.windows.len(), rules.policy.freezes.len()),
+        (1, 2)
+    );
+    assert_eq!((rules.constraints.len(), rules.health.len()), (4, 2));
+}
+
+#[test]
+fn what_maintenance_allows_reaches_the_planner() {
+    let text = format!(
+        "{LEAST}[maintenance]\nestimate = \"20m\"\nwindows = [\n  {{ cron = \"0 22 * * *\", lasts = \"4h\", zone = \"Europe/Paris\" }},\n]\n\
+         [[maintenance.freezes]]\nname = \"new year\"\nfrom = 2026-12-20T00:00:00Z\nuntil = \"2027-01-03T00:00:00Z\"\n\
+         [[maintenance.constraints]]\nname = \"ceph\"\nselector = \"role=storage\"\nrule = \"domains\"\nlevel = \"rack\"\nmost = 2\nafter = [\"etcd\"]\n\
+         [[maintenance.constraints]]\nname = \"etcd\"\nselector = \"name=s1,name=s2,name=s3\"\nrule = \"quorum\"\n\
+         [maintenance.health.shop]\nhttp = \"http://shop.example:8080/ready\"\ntimeout = \"5s\"\n"
+    );
+    let rules = parse(&text)
+        .expect("valid")
+        .maintenance
+        .rules()
+        .expect("checked");
+    assert_eq!(rules.estimate, jiff::SignedDuration::from_mins(20));
+    let ceph = &rules.constraints[0];
+    let level = h8lio_planner::constraints::Level::Rack;
+    let rule = h8lio_planner::constraints::Rule::Domains { level, most: 2 };
+    assert_eq!(
+        (&*ceph.name, ceph.rule, &*ceph.after),
+        ("ceph", rule, &["etcd".to_owned()][..])
+    );
+    let at = |text: &str| text.parse().expect("a time");
+    let summer = rules.policy.windows[0].next(at("2026-07-01T12:00:00Z"));
+    assert_eq!(
+        summer,
+        Some(at("2026-07-01T20:00:00Z")),
+        "on the clock of Paris"
+    );
+    assert_eq!(rules.health["shop"].timeout, Duration::from_secs(5));
+}
+
+const WINDOW: &str =
+    "[[maintenance.windows]]\ncron = \"0 22 * * *\"\nlasts = \"4h\"\nzone = \"UTC\"\n";
+const SET: &str =
+    "[[maintenance.constraints]]\nname = \"a\"\nselector = \"all\"\nrule = \"nodes\"\nmost = 1\n";
+
+#[rstest]
+#[case(
+    WINDOW,
+    "UTC",
+    "Europe/Pariss",
+    6,
+    "maintenance.windows.zone: time zone \"Europe/Pariss\" does not exist"
+)]
+#[case(
+    WINDOW,
+    "0 22 * * *",
+    "0 0 30 2 *",
+    4,
+    "maintenance.windows.cron: the window \"0 0 30 2 *\" in UTC never opens"
+)]
+#[case(
+    WINDOW,
+    "0 22 * * *",
+    "at ten",
+    4,
+    "maintenance.windows.cron: \"at ten\" is no cron expression"
+)]
+#[case(WINDOW, "4h", "0s", 5, "maintenance.windows.lasts: the window")]
+#[case(
+    WINDOW,
+    "4h",
+    "long",
+    5,
+    "maintenance.windows.lasts: \"long\" is not a duration"
+)]
+#[case(
+    WINDOW,
+    "zone",
+    "zoned",
+    6,
+    "unknown key \"zoned\"; did you mean \"zone\"?"
+)]
+#[case(
+    "[maintenance]\nwindows = [\n  { cron = \"0 22 * * *\", lasts = \"4h\", zone = \"Mars\" },\n]\n",
+    "",
+    "",
+    5,
+    "maintenance.windows.zone: time zone \"Mars\" does not exist"
+)]
+#[case(
+    "[maintenance]\nwindows = [\n  { cron = \"0 22 * * *\", lasts = \"x\", zone = \"UTC\" },\n]\n",
+    "",
+    "",
+    5,
+    "maintenance.windows: \"x\" is not a duration"
+)]
+#[case(
+    "[maintenance]\nestimate = \"0s\"\n",
+    "",
+    "",
+    4,
+    "maintenance.estimate: 0ms is outside 1s to 1d"
+)]
+#[case(
+    "[[maintenance.freezes]]\nname = \"f\"\n",
+    "",
+    "",
+    4,
+    "maintenance.freezes: freeze \"f\" needs either `from`"
+)]
+#[case(
+    "[[maintenance.freezes]]\nname = \"f\"\nfrom = \"2026-01-02T00:00:00Z\"\nuntil = \"2026-01-02T00:00:00Z\"\n",
+    "",
+    "",
+    6,
+    "maintenance.freezes.until: freeze \"f\" ends before it begins"
+)]
+#[case(
+    "[[maintenance.freezes]]\nname = \"f\"\nfrom = 2026-01-02\n",
+    "",
+    "",
+    5,
+    "maintenance.freezes.from: \"2026-01-02\" is no moment"
+)]
+#[case(
+    SET,
+    "most = 1",
+    "most = 0",
+    7,
+    "maintenance.constraints.most: constraint a allows 0 to be away"
+)]
+#[case(
+    SET,
+    "most = 1",
+    "most = -1",
+    7,
+    "maintenance.constraints.most: invalid value"
+)]
+#[case(
+    SET,
+    "\"all\"",
+    "\"\"",
+    5,
+    "maintenance.constraints.selector: constraint \"a\": the selection is empty"
+)]
+#[case(
+    SET,
+    "\"all\"",
+    "\"rak=r1\"",
+    5,
+    "maintenance.constraints.selector: constraint \"a\": \"rak=r1\" is no term"
+)]
+#[case(SET, "\"all\"", "\"name=A B\"", 5, "is not valid: ")]
+#[case(
+    SET,
+    "\"nodes\"",
+    "\"node\"",
+    6,
+    "maintenance.constraints.rule: unknown variant `node`"
+)]
+#[case(
+    SET,
+    "\"nodes\"",
+    "\"domains\"",
+    6,
+    "maintenance.constraints.rule: constraint \"a\": this rule takes `level` and `most`"
+)]
+#[case(
+    SET,
+    "\"nodes\"",
+    "\"quorum\"",
+    6,
+    "maintenance.constraints.rule: constraint \"a\": this rule takes neither"
+)]
+#[case(
+    SET,
+    "\"a\"",
+    "\"undeclared\"",
+    4,
+    "maintenance.constraints.name: \"undeclared\" cannot be used"
+)]
+#[case(
+    SET,
+    "most = 1",
+    "most = 1\nafter = [\"b\"]",
+    8,
+    "maintenance.constraints.after: constraint a goes after b, which is not declared"
+)]
+#[case(
+    SET,
+    "most = 1",
+    "most = 1\nafter = [\"a\"]",
+    8,
+    "maintenance.constraints.after: constraints wait for one another in a circle: a after a"
+)]
+#[case(
+    "[maintenance.health.x]\nhttp = \"https://shop/\"\n",
+    "",
+    "",
+    4,
+    "maintenance.health.x.http: https is not spoken here"
+)]
+#[case(
+    "[maintenance.health.x]\nhttp = \"shop\"\n",
+    "",
+    "",
+    4,
+    "maintenance.health.x.http: \"shop\" does not begin with http://"
+)]
+#[case(
+    "[maintenance.health.x]\nhttp = \"http://me:secret@shop/\"\n",
+    "",
+    "",
+    4,
+    "maintenance.health.x.http: a name and password are not sent"
+)]
+#[case(
+    "[maintenance.health.x]\ncommand = [\"check\"]\n",
+    "",
+    "",
+    4,
+    "maintenance.health.x.command: \"check\" is not an absolute path"
+)]
+#[case(
+    "[maintenance.health.x]\ncommand = []\n",
+    "",
+    "",
+    4,
+    "maintenance.health.x.command: names no program"
+)]
+#[case(
+    "[maintenance.health.x]\ntimeout = \"5s\"\n",
+    "",
+    "",
+    3,
+    "maintenance.health.x: needs either `http` or `command`"
+)]
+#[case(
+    "[maintenance.health.x]\nhttp = \"http://a/\"\ntimeout = \"31s\"\n",
+    "",
+    "",
+    5,
+    "maintenance.health.x.timeout: 31s is outside 100ms to 30s"
+)]
+fn what_is_wrong_with_maintenance_is_said_with_line_and_key(
+    #[case] table: &str,
+    #[case] right: &str,
+    #[case] wrong: &str,
+    #[case] line: usize,
+    #[case] says: &str,
+) {
+    let changed = match right {
+        "" => table.to_owned(),
+        right => table.replacen(right, wrong, 1),
+    };
+    let e = parse(&format!("{LEAST}{changed}"))
+        .expect_err("refused")
+        .to_string();
+    let place = format!("/etc/h8lio/coordinator.toml:{line}: ");
+    let rest = e
+        .strip_prefix(&place)
+        .unwrap_or_else(|| panic!("no {place:?} in {e:?}"));
+    assert!(rest.contains(says), "{e}");
+    assert_eq!(e.lines().count(), 1, "{e}");
+}
+
+#[test]
+fn two_constraints_of_one_name_are_told_at_the_second() {
+    let e = parse(&format!("{LEAST}{SET}{SET}"))
+        .expect_err("refused")
+        .to_string();
+    assert!(
+        e.contains(":9: maintenance.constraints.name: constraint a is declared twice"),
+        "{e}"
+    );
 }
 
 #[test]

@@ -5,11 +5,15 @@
 mod duration;
 mod error;
 mod load;
+mod maintenance;
+mod rules;
 mod settings;
 
 pub use duration::parse_duration;
 pub use error::ConfigError;
 pub use load::{load, parse};
+pub use maintenance::Maintenance;
+pub use rules::{HealthHow, HealthProbe, Rules, Wrong};
 pub use settings::{Certificates, Limits, Log, LogFormat, Metrics, Session, Settings};
 
 /// What `coordinator.example.toml` says: the file that `init` starts from.

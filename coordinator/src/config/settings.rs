@@ -8,6 +8,7 @@ use h8lio_model::availability::Timing;
 use h8lio_model::ids::{FleetName, OperatorName};
 use serde::{Deserialize, Deserializer, de};
 
+use super::Maintenance;
 use super::duration;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -43,6 +44,8 @@ pub struct Settings {
     pub certificates: Certificates,
     #[serde(default)]
     pub limits: Limits,
+    #[serde(default)]
+    pub maintenance: Maintenance,
     #[serde(default)]
     pub log: Log,
 }
@@ -253,6 +256,7 @@ impl Settings {
             session: Session::default(),
             certificates: Certificates::default(),
             limits: Limits::default(),
+            maintenance: Maintenance::default(),
             log: Log::default(),
         }
     }

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, Semaphore};
 use super::{diff, inventory};
 use crate::clock::Clock;
 use crate::feed::Feed;
+use crate::maintenance::Maintenance;
 use crate::registry::records::{self, section_key};
 use crate::registry::{Node, Registry, StoredSection};
 use crate::session::table::Open;
@@ -29,6 +30,8 @@ pub struct Ingest {
     registry: Arc<Registry>,
     feed: Arc<Feed>,
     clock: Arc<dyn Clock>,
+    /// Plans depend on what ledgers say.
+    maintenance: Arc<Maintenance>,
     queue: Mutex<Queue>,
     wake: Notify,
 }
@@ -49,12 +52,18 @@ struct Waiting {
 
 impl Ingest {
     /// An empty queue.
-    pub fn new(registry: Arc<Registry>, feed: Arc<Feed>, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub fn new(
+        registry: Arc<Registry>,
+        feed: Arc<Feed>,
+        clock: Arc<dyn Clock>,
+        maintenance: Arc<Maintenance>,
+    ) -> Arc<Self> {
         let (queue, wake) = (Mutex::default(), Notify::new());
         Arc::new(Self {
             registry,
             feed,
             clock,
+            maintenance,
             queue,
             wake,
         })
@@ -148,12 +157,21 @@ impl Ingest {
         for section in waiting.sections.into_values() {
             let (kind, digest) = (section.kind, section.digest);
             match self.write_one(&node, section).await {
-                Ok(()) => received.push((kind, digest)),
+                Ok(()) => {
+                    waiting.session.told(kind);
+                    received.push((kind, digest));
+                }
                 Err(why) => {
                     tracing::warn!(node = %node.record().value.name, section = %kind, why, "section refused");
                     refused.push((kind, why));
                 }
             }
+        }
+        if received
+            .iter()
+            .any(|(kind, _)| *kind == SectionKind::Orders)
+        {
+            self.maintenance.wake();
         }
         waiting.session.receipt(&received, refused);
     }

@@ -12,7 +12,7 @@ use h8lio_model::node::Clusters;
 use h8lio_model::section::SectionKind;
 use jiff::Timestamp;
 
-pub(super) use parse::parse;
+pub(crate) use parse::parse;
 pub use parse::{BadSection, MAX_BYTES, MAX_DEPTH, check, conditions, orders};
 pub(super) use text::{clean, phrase, quoted};
 

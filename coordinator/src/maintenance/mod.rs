@@ -1,12 +1,20 @@
 //! Maintenance: what operators asked for, the plan that is the target, and what the planner says
 //! about it.
 //!
-//! [`rollouts`] keeps what operators asked for. The driver plans, writes the plan, sends orders, and
+//! [`rollouts`] keeps what operators asked for. The [`driver`] plans, writes the plan, sends orders, and
 //! publishes a [`Snapshot`] after each round; everything that only reads (lists, explanations,
 //! what-if, dry runs) reads the snapshot.
 
+pub mod driver;
+mod facts;
+mod health;
+pub mod plans;
+pub mod records;
 pub mod rollouts;
+mod sections;
 mod snapshot;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 

@@ -29,6 +29,22 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Before the first round: `plan` is the target, and nothing is known yet.
+    pub fn first(now: Timestamp, plan: Plan, policy: Arc<Policy>) -> Self {
+        Self {
+            now,
+            plan,
+            report: None,
+            inventory: Inventory::default(),
+            policy,
+            constraints: Constraints::default(),
+            rollouts: Vec::new(),
+            health: BTreeMap::new(),
+            oracles: Oracles::default(),
+            frozen: Some("it started just now and gives its servers time to come back".to_owned()),
+        }
+    }
+
     /// For what-if and dry runs: what the planner would be given now.
     pub fn input(&self) -> PlanningInput<'_> {
         PlanningInput {

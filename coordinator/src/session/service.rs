@@ -179,8 +179,9 @@ impl Sessions {
         node.live.heard(self.clock.mono());
         self.note_clock(&node, greeting.wall_clock.as_millisecond());
         self.notifier.tell(Notice::Opened(node.id));
-        self.table
-            .welcome(&open, || Message::Welcome(self.welcome(&node, &greeting)));
+        self.table.welcome(&open, || {
+            Message::Welcome(self.welcome(&node, &open, &greeting))
+        });
         if caller.authority < self.authority.load().generation() {
             let _ = send.try_send(down(Message::RenewNow(v1::RenewNow {})));
         }
@@ -266,13 +267,14 @@ impl Sessions {
         node.live.set_offset(wall_ms.saturating_sub(now), now);
     }
 
-    fn welcome(&self, node: &Node, g: &Greeting) -> v1::Welcome {
+    fn welcome(&self, node: &Node, open: &Open, g: &Greeting) -> v1::Welcome {
         let now = self.clock.now();
         let theirs = read_section_digests(&g.hello.sections).unwrap_or_default();
         let mut wanted = Vec::new();
         for (kind, digest) in theirs {
-            if !node.confirm(kind, digest, now) {
-                wanted.push(kind as i32);
+            match node.confirm(kind, digest, now) {
+                true => open.told(kind),
+                false => wanted.push(kind as i32),
             }
         }
         let bundle = self.authority.load().bundle().clone();
@@ -410,7 +412,9 @@ impl Sessions {
                 }
             }
             for (kind, digest) in read_section_digests(&report.confirmed)? {
-                if !node.confirm(kind, digest, now) && kind != SectionKind::Vitals {
+                if node.confirm(kind, digest, now) {
+                    open.told(kind);
+                } else if kind != SectionKind::Vitals {
                     let why = "not held here; send it again".to_owned();
                     receipt.refused.push(v1::receipt::Refused {
                         kind: kind as i32,

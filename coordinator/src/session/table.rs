@@ -4,16 +4,20 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use h8lio_model::audit::AuditHead;
 use h8lio_model::ids::NodeId;
+use h8lio_model::order::NodeOrder;
 use h8lio_model::section::{Digest, SectionKind};
 use h8lio_proto::convert::section_digest;
 use h8lio_proto::v1;
 use h8lio_proto::v1::ConnectResponse;
 use h8lio_proto::v1::connect_response::Message;
+use h8lio_tls::bundle::TrustBundle;
 use tokio::sync::{mpsc, watch};
 use tonic::Status;
 
 use super::admit::Claim;
+use crate::rpc::authz::bundle_to_wire;
 
 /// What goes down to an agent; an error ends the stream with that status. Boxed: a queue has room
 /// for 32 of them from its first message on, and they are large and rare.
@@ -49,6 +53,8 @@ pub struct Open {
     pub down: mpsc::Sender<Down>,
     /// The agent was greeted: before that it takes anything else for a mistake and leaves.
     welcomed: AtomicBool,
+    /// What its ledger says was told or confirmed in *this* session.
+    told_orders: AtomicBool,
     cut: watch::Sender<Option<Cut>>,
 }
 
@@ -66,6 +72,7 @@ impl Open {
             beats: std::sync::atomic::AtomicU64::new(0),
             down,
             welcomed: AtomicBool::new(false),
+            told_orders: AtomicBool::new(false),
             cut,
         };
         (Arc::new(open), cut_here)
@@ -98,11 +105,30 @@ impl Open {
         }));
     }
 
-    fn tell(&self, message: Message) {
-        if self.welcomed.load(Ordering::Relaxed) {
-            // A full queue means an agent that does not read: its keepalive ends it.
-            let _ = self.down.try_send(down(message));
+    /// Sends the agent an order; `false` when it was not greeted yet or does not read. Whether it
+    /// arrives is told by the agent's next report alone.
+    pub fn order(&self, order: &NodeOrder) -> bool {
+        // Texts, numbers, lists and maps with text keys: this form always exists.
+        let body = serde_json::to_vec(order).unwrap_or_default();
+        self.tell(Message::Order(v1::Order { body }))
+    }
+
+    /// Notes that a section of this kind was told, or found to be held here already.
+    pub fn told(&self, kind: SectionKind) {
+        if kind == SectionKind::Orders {
+            self.told_orders.store(true, Ordering::Release);
         }
+    }
+
+    /// Whether what is held of its ledger is what this session says. What an earlier one said may
+    /// be about a ledger that was lost since.
+    pub fn has_told_orders(&self) -> bool {
+        self.told_orders.load(Ordering::Acquire)
+    }
+
+    fn tell(&self, message: Message) -> bool {
+        // A full queue means an agent that does not read: its keepalive ends it.
+        self.welcomed.load(Ordering::Relaxed) && self.down.try_send(down(message)).is_ok()
     }
 
     /// Ends the session; the first reason stands.
@@ -199,6 +225,17 @@ impl SessionTable {
         for open in self.lock().values() {
             open.tell(message.clone());
         }
+    }
+
+    /// Shows all agents a new head of the audit log: they are its witnesses.
+    pub fn tell_head(&self, head: AuditHead) {
+        self.broadcast(&Message::AuditHead(head.into()));
+    }
+
+    /// Sends all agents the new roots, and asks them to fetch certificates of the new authority.
+    pub fn tell_bundle(&self, bundle: &TrustBundle) {
+        self.broadcast(&Message::TrustBundle(bundle_to_wire(bundle)));
+        self.broadcast(&Message::RenewNow(v1::RenewNow {}));
     }
 
     /// How many are open.

@@ -93,8 +93,8 @@ pub struct Set {
     pub domains: Vec<String>,
 }
 
-/// All sets over one inventory.
-#[derive(Debug, Clone)]
+/// All sets over one inventory. The default: none, over no node.
+#[derive(Debug, Clone, Default)]
 pub struct Constraints {
     sets: Vec<Set>,
     seats: BTreeMap<NodeId, Vec<Seat>>,

@@ -99,10 +99,16 @@ pub const LINUX_IS_NAMED_ONCE: Rule = Rule {
     )],
 };
 
+/// The agent's door to host tools, and the coordinator's to the checks of its configuration.
+const COMMAND_DOORS: [&str; 2] = [
+    "agent/src/linux/exec.rs",
+    "coordinator/src/maintenance/health/command.rs",
+];
+
 pub const COMMAND_DOOR: Rule = Rule {
-    name: "host tools are started in agent/src/linux/exec.rs alone",
+    name: "programs are started in agent/src/linux/exec.rs and the coordinator's health checks alone",
     why: "absolute path, empty environment, deadline, process-group kill and output cap are \
-          decided once; a second door forgets one of them",
+          decided once in each; a further door forgets one of them",
     remedy: "call the functions of exec.rs, or extend them",
     check: command_door,
     counterexample: &[("agent/src/linux/disks.rs", "use std::process::Command;\n")],
@@ -185,7 +191,7 @@ fn linux_is_named_once(tree: &Tree) -> Vec<Finding> {
 
 fn command_door(tree: &Tree) -> Vec<Finding> {
     let elsewhere = tree.rust().filter(|file| {
-        file.path != "agent/src/linux/exec.rs"
+        !COMMAND_DOORS.contains(&&*file.path)
             // The tests start the project's own programs.
             && !file.is_test()
     });

@@ -1,0 +1,118 @@
+//! What ledgers say: written as far as it must not be forgotten, then believed.
+
+use std::sync::Arc;
+
+use h8lio_executor::behind;
+use h8lio_model::event::Severity;
+use h8lio_model::lifecycle::Admission;
+use h8lio_model::order::{AttemptReport, OrderReport, Outcome};
+use h8lio_model::plan::Slot;
+use h8lio_planner::inventory::Fact;
+
+use super::{Driver, PATIENCE};
+use crate::registry::Node;
+
+impl Driver {
+    /// Hears all nodes. Who is not connected has said nothing.
+    pub(super) async fn hear(&mut self, nodes: &[Arc<Node>]) {
+        for node in nodes {
+            if node.record().value.admission != Admission::Enrolled {
+                // What it once said is about a server that is no part of the fleet.
+                self.behind.remove(&node.id);
+            }
+            match self.says(node) {
+                Some(report) => self.hear_one(node, report).await,
+                None => self.unhear(node),
+            }
+        }
+    }
+
+    /// What its ledger says in the session that is open now.
+    fn says(&mut self, node: &Node) -> Option<OrderReport> {
+        let open = self.parts.table.get(node.id)?;
+        let may_speak = node.record().value.admission == Admission::Enrolled
+            && node.restriction().is_none()
+            && open.has_told_orders();
+        let fact = may_speak.then(|| self.cache.orders(node)).flatten();
+        fact.map(|fact| fact.value)
+    }
+
+    fn unhear(&mut self, node: &Node) {
+        if let Some(known) = self.known.get_mut(&node.id) {
+            known.report = None;
+        }
+    }
+
+    async fn hear_one(&mut self, node: &Node, report: OrderReport) {
+        match behind(&self.parts.term, self.plans.current(), node.id, &report) {
+            Ok(()) => self.behind.remove(&node.id),
+            Err(why) => self.behind.insert(node.id, why),
+        };
+        let heard = self.known.entry(node.id).or_default().hear(&report);
+        if let Some(other) = &heard.contradicted {
+            self.say_contradicted(node, other);
+            // Whom nobody can believe is sent nothing, and holds its place until a person looked.
+            self.unhear(node);
+            return;
+        }
+        if let Some(record) = &heard.record {
+            let written = tokio::time::timeout(PATIENCE, self.records.write(node.id, record)).await;
+            match written {
+                Ok(Ok(())) => self.say_unknown(node, record.end.as_ref()),
+                // It is said again in the next report, and until then it was not heard.
+                Ok(Err(error)) => return self.note_trouble(&error),
+                Err(_) => return self.note_silence(),
+            }
+        }
+        if let Some(known) = self.known.get_mut(&node.id) {
+            known.take(report, &heard);
+        }
+    }
+
+    /// What the planner may believe of its ledger, as old as its last confirmation.
+    pub(super) fn told(&self, node: &Node, slot: Option<&Slot>) -> Option<Fact<OrderReport>> {
+        let told = self.known.get(&node.id)?.told(slot)?;
+        let kind = h8lio_model::section::SectionKind::Orders;
+        let observed = node.observed().into_iter().find(|(k, _)| *k == kind)?;
+        Some(Fact::new(told, observed.1))
+    }
+
+    fn say_contradicted(&mut self, node: &Node, other: &AttemptReport) {
+        if !self
+            .contradicted
+            .insert((node.id, other.attempt, other.outcome))
+        {
+            return;
+        }
+        let name = node.record().value.name.clone();
+        let message = format!(
+            "node {name} now says that attempt {} ended as {}, and it had reported another end; \
+             that one stands, and the node is sent nothing. Its ledger was changed or copied: look \
+             at the server",
+            other.attempt, other.outcome
+        );
+        let feed = &self.parts.feed;
+        feed.node(
+            Severity::Alert,
+            "AttemptContradicted",
+            node.id,
+            &name,
+            message,
+        );
+    }
+
+    /// An end that nobody saw is told when it is found out: its slot stays, so nothing else would
+    /// tell it.
+    fn say_unknown(&self, node: &Node, end: Option<&AttemptReport>) {
+        let Some(end) = end.filter(|end| end.outcome == Outcome::Unknown) else {
+            return;
+        };
+        let name = node.record().value.name.clone();
+        let message = format!(
+            "node {name}: nobody saw how attempt {} ended ({}: {})",
+            end.attempt, end.reason, end.message
+        );
+        let feed = &self.parts.feed;
+        feed.node(Severity::Warning, "AttemptUnknown", node.id, &name, message);
+    }
+}
