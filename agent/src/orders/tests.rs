@@ -90,14 +90,8 @@ impl Office {
         let restricted = watch::Sender::new(None);
         let setup = Setup {
             disk: disk.clone(),
-            state_dir: dir.path().to_owned(),
-            node: NODE,
             mode,
-            server: walk::Server::of(&sim.hosts(), sim.patching(), sim.services()),
-            clock: sim.clock(),
-            entropy: Arc::new(SystemEntropy),
-            board: Arc::clone(&board),
-            publish,
+            ..setup(&dir, &sim, &board, publish)
         };
         let signals = Signals {
             order: order.subscribe(),
@@ -184,6 +178,61 @@ impl Office {
     fn acts(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("faults")).unwrap_or_default()
     }
+}
+
+fn setup(
+    dir: &tempfile::TempDir,
+    sim: &SimServer,
+    board: &Arc<Board>,
+    publish: watch::Sender<Sections>,
+) -> Setup {
+    Setup {
+        disk: sim.disk(),
+        state_dir: dir.path().to_owned(),
+        node: NODE,
+        mode: DomainMode::Act,
+        server: walk::Server::of(&sim.hosts(), sim.patching(), sim.services()),
+        clock: sim.clock(),
+        entropy: Arc::new(SystemEntropy),
+        board: Arc::clone(board),
+        publish,
+    }
+}
+
+/// Entropy that shows a defect of the agent's.
+#[derive(Debug)]
+struct Broken;
+
+impl crate::entropy::Entropy for Broken {
+    fn bits(&self) -> u128 {
+        panic!("a defect");
+    }
+}
+
+#[tokio::test]
+async fn a_defect_ends_the_following_of_orders_and_nothing_else_and_is_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("s1.toml"), SERVER).expect("written");
+    let sim = SimServer::load(&dir.path().join("s1.toml"), dir.path()).expect("a server");
+    let board = Arc::new(Board::default());
+    let mut changes = board.watch();
+    let setup = Setup {
+        entropy: Arc::new(Broken),
+        ..setup(&dir, &sim, &board, watch::Sender::default())
+    };
+    let signals = Signals {
+        order: watch::Sender::default().subscribe(),
+        coordinator: watch::Sender::default().subscribe(),
+        restricted: watch::Sender::default().subscribe(),
+        frozen: sim.frozen(),
+    };
+    let following = start(setup, signals);
+    let told = tokio::time::timeout(Duration::from_secs(20), changes.changed()).await;
+    told.expect("in time").expect("the board lives");
+    let said = board.standing();
+    assert_eq!(said[0].subject, ATTEMPT);
+    assert!(said[0].message.contains("only observes now"), "{said:?}");
+    following.stop().await;
 }
 
 fn bash() -> PackageChange {

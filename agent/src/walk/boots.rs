@@ -114,7 +114,7 @@ impl Walker {
             Ok(()) => Some(Event::Committed),
             Err(why) => {
                 // Well, and not made to last: said, and tried again.
-                tracing::warn!("the change is not committed yet: {why}");
+                self.warn_once(format!("the change is not committed yet: {why}"));
                 None
             }
         }

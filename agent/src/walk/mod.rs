@@ -136,6 +136,8 @@ pub struct Walker {
     begun: Option<(State, Duration)>,
     /// For the report, while this life remembers: why something was refused or went wrong.
     note: String,
+    /// The last warning about something that is tried again.
+    warned: String,
 }
 
 /// What is asked of the rest of the agent between two steps.
@@ -213,6 +215,7 @@ impl Walker {
             patience,
             begun: None,
             note: String::new(),
+            warned: String::new(),
         }
     }
 
@@ -363,6 +366,13 @@ impl Walker {
         self.begun.map_or(Duration::ZERO, |(_, since)| {
             now.moment.steady.saturating_sub(since)
         })
+    }
+
+    fn warn_once(&mut self, what: String) {
+        if self.warned != what {
+            tracing::warn!("{what}");
+            self.warned = what;
+        }
     }
 
     fn end(

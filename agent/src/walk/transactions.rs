@@ -116,10 +116,6 @@ impl Walker {
             trace.begun = true;
             trace.running = Some(false);
         }
-        let boot = match self.after(subject).reboot.is_empty() && subject.wish.is_none() {
-            true => Boot::NotNeeded,
-            false => Boot::Needed,
-        };
         Some(match outcome(&subject.changes, &trace, &database) {
             Outcome::NotBegun | Outcome::Running(_) | Outcome::Unknown { .. } => return None,
             Outcome::Applied(ending) => {
@@ -127,7 +123,7 @@ impl Walker {
                     let kept = list(&ending.conffiles, 5);
                     self.note = format!("configuration files that stay their owner's: {kept}");
                 }
-                Event::Applied(boot)
+                Event::Applied(self.boot_after(subject))
             }
             Outcome::NothingDone(ending) => {
                 self.note = format!("{:?}", ending.word);
@@ -142,6 +138,14 @@ impl Walker {
                 Event::Damaged
             }
         })
+    }
+
+    /// Asked once, when all is applied: needrestart takes seconds.
+    fn boot_after(&self, subject: &Subject) -> Boot {
+        match self.after(subject).reboot.is_empty() && subject.wish.is_none() {
+            true => Boot::NotNeeded,
+            false => Boot::Needed,
+        }
     }
 
     pub(super) fn after(&self, subject: &Subject) -> After {
