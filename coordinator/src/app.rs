@@ -170,6 +170,7 @@ pub async fn start_on(
             recovery_limit: settings.certificates.recovery_limit,
             warm_up: timing.warm_up,
             beat: timing.beat,
+            health_checks: Default::default(),
         },
         maintenance: Arc::clone(&maintenance),
         store,

@@ -89,6 +89,7 @@ async fn who_may_call_what_is_asked_before_anything_of_a_request_is_read() {
     let for_operators = [
         NodeServiceServer::<()>::NAME,
         FleetServiceServer::<()>::NAME,
+        RolloutServiceServer::<()>::NAME,
         REFLECTION,
     ];
     let (stranger, node, operator) = (Caller::Anonymous, node(), operator());

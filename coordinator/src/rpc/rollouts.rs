@@ -226,10 +226,7 @@ impl RolloutService for RolloutServer {
         let snapshot = self.0.maintenance.snapshot();
         let found = what_if(&snapshot.input(), &nodes).map_err(|e| match e {
             NoQuestion::Nobody => Status::invalid_argument(e.to_string()),
-            NoQuestion::Unknown(id) => Status::failed_precondition(format!(
-                "node {} is not in what plans are made from yet; ask again in a moment",
-                self.name_of(id)
-            )),
+            NoQuestion::Unknown(id) => tell::not_looked(&snapshot, &self.name_of(id)),
         })?;
         let objections = tell::objections(&snapshot, &found);
         Ok(Response::new(v1::WhatIfResponse {
@@ -318,12 +315,21 @@ impl RolloutServer {
         let record = match intake::same(known.as_deref(), &wish.spec)? {
             Some(same) => same.record.clone(),
             None => {
-                let new = intake::check(&wish, &self.0.maintenance.snapshot(), &all)?;
-                all.push(new);
+                all.push(self.check(&wish)?);
                 wish.record()
             }
         };
         self.preview(&record, all, true).await
+    }
+
+    fn check(&self, wish: &intake::Wish) -> Result<Rollout, intake::NotTaken> {
+        let known = intake::Known {
+            snapshot: &self.0.maintenance.snapshot(),
+            existing: &self.0.maintenance.rollouts.all(),
+            health_checks: &self.0.facts.health_checks,
+            has_nodes: !self.0.registry.all().is_empty(),
+        };
+        intake::check(wish, &known)
     }
 
     /// Takes a rollout in, under an entry of the audit log.
@@ -362,8 +368,7 @@ impl RolloutServer {
             let known = rollouts.get(&wish.spec.name);
             let checked = intake::same(known.as_deref(), &wish.spec).and_then(|same| {
                 if same.is_none() {
-                    let snapshot = self.0.maintenance.snapshot();
-                    intake::check(wish, &snapshot, &rollouts.all())?;
+                    self.check(wish)?;
                 }
                 Ok(same)
             });

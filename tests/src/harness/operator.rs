@@ -6,6 +6,7 @@ use h8lio_model::event::Severity;
 use h8lio_proto::v1;
 use h8lio_proto::v1::fleet_service_client::FleetServiceClient;
 use h8lio_proto::v1::node_service_client::NodeServiceClient;
+use h8lio_proto::v1::rollout_service_client::RolloutServiceClient;
 use h8lio_tls::identity::{self, Identity};
 use tonic::Status;
 use tonic::transport::Channel;
@@ -59,6 +60,11 @@ impl Operator {
     /// The calls on the fleet.
     pub async fn fleet(&self) -> FleetServiceClient<Channel> {
         FleetServiceClient::new(self.channel().await)
+    }
+
+    /// The calls on rollouts.
+    pub async fn rollouts(&self) -> RolloutServiceClient<Channel> {
+        RolloutServiceClient::new(self.channel().await)
     }
 
     /// The state of the coordinator.

@@ -13,6 +13,7 @@ mod identity;
 mod local_operator;
 mod operators;
 mod pace;
+mod rollouts;
 mod share;
 mod store;
 mod strangers;

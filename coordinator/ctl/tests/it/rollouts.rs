@@ -229,12 +229,8 @@ async fn what_was_shown_is_what_is_acknowledged() {
         "{}",
         said.err
     );
-    let state = bench.fake.state();
-    assert_eq!(
-        state.changes[0].1,
-        format!("march/r1-s1/{ATTEMPT}/rolledBack")
-    );
-    drop(state);
+    let asked = bench.fake.state().changes[0].1.clone();
+    assert_eq!(asked, format!("march/r1-s1/{ATTEMPT}/rolledBack"));
     let said = bench.run(&line.replace("rolledBack", "fine")).await;
     assert_eq!(said.exit, Exit::Usage);
     assert!(

@@ -60,6 +60,11 @@ pub(super) enum NotTaken {
         selector: Selector,
         there_is: String,
     },
+    #[error(
+        "the coordinator has not looked at its nodes yet{}; ask again in a moment",
+        frozen.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
+    )]
+    NotLooked { frozen: Option<String> },
     #[error("there is no health check called {name:?}; {there_is}")]
     UnknownHealthCheck { name: String, there_is: String },
     #[error(transparent)]
@@ -71,6 +76,7 @@ impl From<NotTaken> for Status {
         let text = super::status::chain(&no);
         match no {
             NotTaken::Exists { .. } => Self::already_exists(text),
+            NotTaken::NotLooked { .. } => Self::unavailable(text),
             _ => Self::invalid_argument(text),
         }
     }
@@ -109,19 +115,23 @@ fn differences(a: &RolloutSpec, b: &RolloutSpec) -> Vec<String> {
     differ.cloned().collect()
 }
 
+/// What a new rollout is checked against.
+#[derive(Debug)]
+pub(super) struct Known<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) existing: &'a [Rollout],
+    /// Health checks of the configuration.
+    pub(super) health_checks: &'a BTreeSet<String>,
+    /// Whether the fleet has nodes, as the registry knows it.
+    pub(super) has_nodes: bool,
+}
+
 /// Checks a specification that is not known yet against fleet, policy, calendar and health checks.
-pub(super) fn check(
-    wish: &Wish,
-    snapshot: &Snapshot,
-    existing: &[Rollout],
-) -> Result<Rollout, NotTaken> {
-    let spec = &wish.spec;
-    if let Some(unknown) = spec
-        .health_checks
-        .iter()
-        .find(|name| !snapshot.health.contains_key(*name))
-    {
-        let known: Vec<&str> = snapshot.health.keys().map(String::as_str).collect();
+pub(super) fn check(wish: &Wish, known: &Known<'_>) -> Result<Rollout, NotTaken> {
+    let (spec, snapshot) = (&wish.spec, known.snapshot);
+    let mut checks = spec.health_checks.iter();
+    if let Some(unknown) = checks.find(|name| !known.health_checks.contains(*name)) {
+        let known: Vec<&str> = known.health_checks.iter().map(String::as_str).collect();
         return Err(NotTaken::UnknownHealthCheck {
             name: unknown.clone(),
             there_is: match known.is_empty() {
@@ -130,9 +140,14 @@ pub(super) fn check(
             },
         });
     }
+    if snapshot.inventory.nodes.is_empty() && known.has_nodes {
+        return Err(NotTaken::NotLooked {
+            frozen: snapshot.frozen.clone(),
+        });
+    }
     let admitted = admit(
         spec.clone(),
-        existing,
+        known.existing,
         &snapshot.inventory,
         &snapshot.policy,
         jiff::tz::db(),

@@ -5,6 +5,7 @@ use h8lio_model::plan::{Waiting, WaitingOn};
 use h8lio_model::rollout::view::{ExplanationView, ObjectionView, ReasonView};
 use h8lio_planner::explain::{self, Explanation, Reason};
 use h8lio_planner::what_if::Objection;
+use tonic::Status;
 
 use crate::maintenance::Snapshot;
 use crate::maintenance::rollouts::RolloutRecord;
@@ -45,6 +46,15 @@ pub(super) fn objections(snapshot: &Snapshot, found: &[Objection]) -> Vec<Object
     let frozen = frozen(snapshot).map(|on| objection(None, &on));
     let found = found.iter().map(|o| objection(Some(&o.node), &o.on));
     frozen.into_iter().chain(found).collect()
+}
+
+/// The node is known, and no plan has seen it.
+pub(super) fn not_looked(snapshot: &Snapshot, node: &str) -> Status {
+    let frozen = frozen(snapshot).map(|on| format!("{on}; "));
+    Status::failed_precondition(format!(
+        "{}node {node} is not in what plans are made from yet; ask again in a moment",
+        frozen.unwrap_or_default()
+    ))
 }
 
 fn objection(node: Option<&NodeName>, on: &WaitingOn) -> ObjectionView {

@@ -213,6 +213,7 @@ async fn services(store: Arc<dyn Store>, clock: Arc<ManualClock>) -> Services {
             recovery_limit: Duration::from_secs(86_400),
             warm_up: Duration::ZERO,
             beat: Duration::from_secs(1),
+            health_checks: BTreeSet::from(["shop-front".to_owned()]),
         },
         store,
         registry,

@@ -130,7 +130,14 @@ async fn what_cannot_be_asked_is_refused() {
     let (code, text) = refused(what_if(&desk, &["s3"]).await);
     assert_eq!(code, Code::FailedPrecondition);
     assert!(
-        text.contains("node s3 is not in what plans are made from yet"),
+        text.starts_with("node s3 is not in what plans are made from yet"),
+        "{text}"
+    );
+    desk.world.frozen = Some("it started just now".to_owned());
+    desk.publish();
+    let (_, text) = refused(what_if(&desk, &["s3"]).await);
+    assert!(
+        text.starts_with("the coordinator is frozen: it started just now; node s3"),
         "{text}"
     );
 }

@@ -1,5 +1,6 @@
 //! What is not taken in, each with one clear error, and nothing half-created.
 
+use h8lio_model::lifecycle::Admission;
 use h8lio_model::rollout::{RolloutSpec, WaveSize, WindowSpec};
 use h8lio_proto::v1;
 use h8lio_proto::v1::rollout_service_server::RolloutService as _;
@@ -121,18 +122,42 @@ async fn what_is_no_json_is_refused() {
 }
 
 #[tokio::test]
-async fn an_empty_fleet_and_a_fleet_without_health_checks_say_so() {
+async fn a_fleet_without_members_says_so() {
+    let mut desk = Desk::new().await;
+    for node in desk.world.inventory.nodes.values_mut() {
+        node.admission = Admission::Pending;
+    }
+    desk.publish();
+    let (_, text) = refused(desk.create(&spec("march")).await);
+    assert!(text.ends_with("no node is enrolled"), "{text}");
+}
+
+#[tokio::test]
+async fn a_health_check_that_no_rollout_has_asked_for_is_known_from_the_configuration() {
     let mut desk = Desk::new().await;
     desk.world.health.clear();
     desk.publish();
     let mut checked = spec("march");
     checked.health_checks = vec!["shop-front".into()];
-    let (_, text) = refused(desk.create(&checked).await);
-    assert!(text.contains("configuration names none"), "{text}");
+    let view = desk.create(&checked).await.expect("taken in");
+    assert_eq!(
+        view.waiting[0].on["is"], "healthCheck",
+        "it was never asked"
+    );
+}
+
+#[tokio::test]
+async fn before_the_first_look_at_the_fleet_nothing_is_said_about_it() {
+    let mut desk = Desk::new().await;
     desk.world.inventory.nodes.clear();
+    desk.world.frozen = Some("it started just now".to_owned());
     desk.publish();
-    let (_, text) = refused(desk.create(&spec("march")).await);
-    assert!(text.ends_with("no node is enrolled"), "{text}");
+    let (code, text) = refused(desk.create(&spec("march")).await);
+    assert_eq!(code, Code::Unavailable);
+    let told = "the coordinator has not looked at its nodes yet: it started just now; ask again in \
+                a moment";
+    assert_eq!(text, told);
+    assert!(desk.maintenance().rollouts.list().is_empty());
 }
 
 #[tokio::test]
