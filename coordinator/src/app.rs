@@ -168,6 +168,7 @@ pub async fn start_on(
             recovery_limit: settings.certificates.recovery_limit,
             warm_up: timing.warm_up,
             beat: timing.beat,
+            health_checks: rules.health.keys().cloned().collect(),
         },
         maintenance: Arc::clone(&maintenance),
         store,

@@ -1,5 +1,6 @@
 //! What the services share.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,4 +74,6 @@ pub struct Facts {
     pub recovery_limit: Duration,
     pub warm_up: Duration,
     pub beat: Duration,
+    /// Names of the health checks that rollouts may ask for.
+    pub health_checks: BTreeSet<String>,
 }
