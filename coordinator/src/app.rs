@@ -170,7 +170,7 @@ pub async fn start_on(
             recovery_limit: settings.certificates.recovery_limit,
             warm_up: timing.warm_up,
             beat: timing.beat,
-            health_checks: Default::default(),
+            health_checks: rules.health.keys().cloned().collect(),
         },
         maintenance: Arc::clone(&maintenance),
         store,

@@ -46,8 +46,6 @@ use think::{Thought, think};
 /// Between two rounds, at least and at most.
 const LEAST: Duration = Duration::from_secs(1);
 const MOST: Duration = Duration::from_secs(5);
-/// What a call of the store may take. One that takes longer is given up, and looked for later.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the driver works with.
 #[derive(Debug)]
@@ -180,27 +178,23 @@ impl Driver {
             return;
         }
         let before = self.plans.current().clone();
-        let settled = tokio::time::timeout(PATIENCE, self.plans.settle()).await;
-        match settled {
-            Ok(Ok(())) => {
+        match self.plans.settle().await {
+            Ok(()) => {
                 let now = self.plans.current();
                 if now.parent() == Some(before.id()) {
                     // It was written after all.
                     self.say_ends(&ended(&before, now));
                 }
             }
-            Ok(Err(error)) => self.note_trouble(&error),
-            Err(_) => self.note_silence(),
+            Err(error) => self.note_trouble(&error),
         }
     }
 
     /// Reads sections that are new.
     async fn read(&mut self, nodes: &[Arc<Node>]) {
         let read = self.cache.refresh(self.parts.store.as_ref(), nodes);
-        match tokio::time::timeout(PATIENCE, read).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => self.note_trouble(&error),
-            Err(_) => self.note_silence(),
+        if let Err(error) = read.await {
+            self.note_trouble(&error);
         }
     }
 
@@ -282,15 +276,16 @@ impl Driver {
         let ends = ended(&matter.plan, &child);
         let draft = ends::draft(&ends, &child, &matter.inventory, matter.now);
         let written = self.plans.advance(child, &self.parts.audit, draft);
-        match tokio::time::timeout(PATIENCE, written).await {
-            Ok(Ok(())) => {
+        match written.await {
+            Ok(()) => {
                 self.say_ends(&ends);
-                return true;
+                true
             }
-            Ok(Err(error)) => self.note_trouble(&error),
-            Err(_) => self.note_silence(),
+            Err(error) => {
+                self.note_trouble(&error);
+                false
+            }
         }
-        false
     }
 
     fn note_trouble(&mut self, error: &(dyn std::error::Error + 'static)) {
@@ -301,12 +296,6 @@ impl Driver {
             cause = source.source();
         }
         tracing::warn!(error = words, "maintenance stands still and tries again");
-        self.trouble = Some(words);
-    }
-
-    fn note_silence(&mut self) {
-        let words = format!("the store did not answer within {} s", PATIENCE.as_secs());
-        tracing::warn!("{words}; maintenance stands still and tries again");
         self.trouble = Some(words);
     }
 

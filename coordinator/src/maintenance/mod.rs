@@ -8,6 +8,7 @@
 pub mod driver;
 mod facts;
 mod health;
+mod patience;
 pub mod plans;
 pub mod records;
 pub mod rollouts;

@@ -13,6 +13,7 @@ use h8lio_model::section::Digest;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::patience::patiently;
 use crate::audit::{AuditDraft, AuditError, AuditLog};
 use crate::registry::records::{self, BadRecord};
 use crate::store::{Compare, KeyRange, KeyValue, Op, Revision, Store, StoreError, Txn};
@@ -156,7 +157,7 @@ impl Plans {
         let mut parts = 0;
         for part in body.chunks(PART) {
             let put = Op::put(part_key(id, parts), part.to_vec());
-            self.store.txn(Txn::default().then([put])).await?;
+            patiently(self.store.txn(Txn::default().then([put]))).await?;
             parts += 1;
         }
         Ok(parts)
@@ -171,13 +172,14 @@ impl Plans {
         let same = Compare::modified_at(HEAD, self.revision);
         let put = Op::put(HEAD, head);
         let Some(draft) = ended else {
-            let done = self.store.txn(Txn::when([same]).then([put])).await?;
+            let done = patiently(self.store.txn(Txn::when([same]).then([put]))).await?;
             return match done.succeeded {
                 true => Ok(done.revision),
                 false => Err(PlansError::Overtaken),
             };
         };
-        match audit.append(draft, vec![put], vec![same]).await {
+        let recorded = audit.append(draft, vec![put], vec![same]);
+        match patiently(async { Ok(recorded.await) }).await? {
             Ok(recorded) => Ok(recorded.revision),
             Err(AuditError::Conflict { .. }) => Err(PlansError::Overtaken),
             Err(e) => Err(PlansError::Audit(e)),
@@ -202,7 +204,7 @@ impl Plans {
         let after = KeyRange::span(own.end().unwrap_or_default(), end);
         let txn = Txn::when([Compare::modified_at(HEAD, self.revision)])
             .then([Op::delete_range(before), Op::delete_range(after)]);
-        if !self.store.txn(txn).await?.succeeded {
+        if !patiently(self.store.txn(txn)).await?.succeeded {
             self.unsettled = true;
             return Err(PlansError::Overtaken);
         }
@@ -218,7 +220,7 @@ impl Plans {
         if self.since_forgotten < FORGET_AFTER {
             return;
         }
-        match self.store.compact(self.revision).await {
+        match patiently(self.store.compact(self.revision)).await {
             Ok(()) => self.since_forgotten = 0,
             Err(error) => tracing::debug!(%error, "the store's history could not be cut"),
         }
@@ -248,7 +250,7 @@ fn part_key(id: PlanId, part: usize) -> String {
 }
 
 async fn read(store: &dyn Store) -> Result<Option<(Plan, Revision)>, PlansError> {
-    let Some(kv) = store.get(HEAD).await? else {
+    let Some(kv) = patiently(store.get(HEAD)).await? else {
         return Ok(None);
     };
     let head: Head = records::read(HEAD, &kv.value)?;
@@ -262,7 +264,7 @@ async fn read_parts(store: &dyn Store, head: &Head) -> Result<Plan, PlansError> 
     let mut body = Vec::new();
     for part in 0..head.parts {
         let key = part_key(id, part);
-        let kv: Option<KeyValue> = store.get(&key).await?;
+        let kv: Option<KeyValue> = patiently(store.get(&key)).await?;
         let kv = kv.ok_or_else(|| damaged(format!("{key} is missing")))?;
         body.extend_from_slice(&kv.value);
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use h8lio_executor::Record;
 use h8lio_model::ids::NodeId;
 
+use super::patience::patiently;
 use crate::registry::RegistryError;
 use crate::registry::records;
 use crate::store::{self, KeyRange, Op, Store, StoreError, Txn};
@@ -48,7 +49,7 @@ impl Records {
     /// When the store refuses; see [`Store::txn`] for what may have happened all the same.
     pub async fn write(&self, node: NodeId, record: &Record) -> Result<(), StoreError> {
         let put = Op::put(format!("{ORDERS}{node}"), records::write(record));
-        self.store.txn(Txn::default().then([put])).await?;
+        patiently(self.store.txn(Txn::default().then([put]))).await?;
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use h8lio_model::section::{Digest, SectionKind};
 use h8lio_planner::inventory::Fact;
 use jiff::Timestamp;
 
+use super::patience::patiently;
 use crate::gather::inventory;
 use crate::registry::records::{self, section_key};
 use crate::registry::{Node, StoredSection};
@@ -153,7 +154,7 @@ async fn from_store(
     kind: SectionKind,
 ) -> Result<Option<Kept>, StoreError> {
     let key = section_key(id, kind);
-    let Some(kv) = store.get(&key).await? else {
+    let Some(kv) = patiently(store.get(&key)).await? else {
         return Ok(None);
     };
     let stored: StoredSection = match records::read(&key, &kv.value) {

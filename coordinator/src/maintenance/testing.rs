@@ -41,6 +41,8 @@ pub(crate) enum Cut {
     Unheard,
     /// All are refused.
     Full,
+    /// None is answered.
+    Stalls,
 }
 
 /// A store whose writes are cut off after so many.
@@ -113,6 +115,7 @@ impl Store for Fragile {
                 self.inner.txn(txn).await?;
                 Err(lost())
             }
+            Some((Cut::Stalls, _)) => std::future::pending().await,
             Some((Cut::Full, _)) => Err(StoreError::Full {
                 store: "a test's store".to_owned(),
             }),

@@ -9,11 +9,12 @@ use h8lio_model::order::{AttemptReport, OrderReport, Outcome};
 use h8lio_model::plan::Slot;
 use h8lio_planner::inventory::Fact;
 
-use super::{Driver, PATIENCE};
+use super::Driver;
 use crate::registry::Node;
 
 impl Driver {
-    /// Hears all nodes. Who is not connected has said nothing.
+    /// Hears all nodes, until the store gives trouble: then nothing is decided anyway. Who is not
+    /// connected has said nothing.
     pub(super) async fn hear(&mut self, nodes: &[Arc<Node>]) {
         for node in nodes {
             if node.record().value.admission != Admission::Enrolled {
@@ -21,7 +22,8 @@ impl Driver {
                 self.behind.remove(&node.id);
             }
             match self.says(node) {
-                Some(report) => self.hear_one(node, report).await,
+                Some(report) if self.trouble.is_none() => self.hear_one(node, report).await,
+                Some(_) => {}
                 None => self.unhear(node),
             }
         }
@@ -56,12 +58,10 @@ impl Driver {
             return;
         }
         if let Some(record) = &heard.record {
-            let written = tokio::time::timeout(PATIENCE, self.records.write(node.id, record)).await;
-            match written {
-                Ok(Ok(())) => self.say_unknown(node, record.end.as_ref()),
+            match self.records.write(node.id, record).await {
+                Ok(()) => self.say_unknown(node, record.end.as_ref()),
                 // It is said again in the next report, and until then it was not heard.
-                Ok(Err(error)) => return self.note_trouble(&error),
-                Err(_) => return self.note_silence(),
+                Err(error) => return self.note_trouble(&error),
             }
         }
         if let Some(known) = self.known.get_mut(&node.id) {

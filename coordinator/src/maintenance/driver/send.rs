@@ -7,8 +7,9 @@ use h8lio_executor::{Errand, activate};
 use h8lio_model::order::OrderMark;
 use h8lio_model::plan::Plan;
 
-use super::{Driver, PATIENCE};
+use super::Driver;
 use crate::session::table::Open;
+use crate::store::StoreError;
 
 /// An order is sent again when the node does not show it after this.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
@@ -31,35 +32,38 @@ impl Driver {
             Err(why) => return tracing::warn!(%why, "nothing is sent"),
         };
         for errand in activation.errands {
-            self.run_errand(errand).await;
+            match self.run_errand(errand).await {
+                Ok(()) => {}
+                // Each of the others would wait as long.
+                Err(error @ StoreError::Unavailable { .. }) => return self.note_trouble(&error),
+                Err(error) => self.note_trouble(&error),
+            }
         }
     }
 
-    async fn run_errand(&mut self, errand: Errand) {
+    async fn run_errand(&mut self, errand: Errand) -> Result<(), StoreError> {
         let Errand {
             node,
             record,
             order,
         } = errand;
         let Some(open) = self.parts.table.get(node) else {
-            return;
+            return Ok(());
         };
         let (mark, now) = (order.mark(), self.parts.clock.mono());
         if !self.is_due(node, &mark, &open, now) {
-            return;
+            return Ok(());
         }
         if let Some(record) = record {
-            match tokio::time::timeout(PATIENCE, self.records.write(node, &record)).await {
-                Ok(Ok(())) => self.known.entry(node).or_default().record = record,
-                Ok(Err(error)) => return self.note_trouble(&error),
-                Err(_) => return self.note_silence(),
-            }
+            self.records.write(node, &record).await?;
+            self.known.entry(node).or_default().record = record;
         }
         if open.order(&order) {
             let session = Arc::downgrade(&open);
             let at = now;
             self.sent.insert(node, Sent { mark, session, at });
         }
+        Ok(())
     }
 
     fn is_due(

@@ -53,6 +53,7 @@ pub(super) fn create(fleet: &Fleet<'_>, name: &str, target: &str) -> Result<()> 
         "1",
         "--reason",
         "the lab",
+        "--yes",
     ];
     fleet.ctl().ask(&words)?;
     Ok(())
