@@ -42,7 +42,8 @@ pub trait BootHost: Send + Sync {
     /// Asks for a boot, and returns before it happens.
     ///
     /// # Errors
-    /// [`BootError`]; whether it happens after all is told by the boot id alone.
+    /// [`BootError`] when it was refused. No answer is no error: whether the boot happens is told by
+    /// the boot id alone.
     fn reboot(&self, leave: MayAct) -> Result<(), BootError>;
 }
 

@@ -136,7 +136,14 @@ impl BootHost for LinuxBoot {
     }
 
     fn reboot(&self, _: MayAct) -> Result<(), BootError> {
-        act("systemctl", &Argv::of(&["--no-block", "reboot"]))
+        // Not from outside: that would be waited for, and the shutdown ends whoever waits.
+        let asked = exec::run(
+            "systemctl",
+            &Argv::of(&["--no-block", "reboot"]),
+            &[],
+            MINUTE,
+        );
+        heard(told(asked, "systemctl"))
     }
 }
 
@@ -271,6 +278,21 @@ fn act(tool: &'static str, args: &Argv) -> Result<(), BootError> {
     Ok(())
 }
 
+/// Silence is no "no": a server that shuts down ends the tool that asked for it.
+fn heard(asked: Result<String, ToolError>) -> Result<(), BootError> {
+    match asked {
+        Err(e @ ToolError::Silent { .. }) => {
+            tracing::warn!(
+                "a boot was asked for, without an answer: {}",
+                crate::chain(&e)
+            );
+            Ok(())
+        }
+        Err(refused) => Err(refused.into()),
+        Ok(_) => Ok(()),
+    }
+}
+
 /// What the tool printed, on both outputs.
 fn run(tool: &'static str, args: &Argv) -> Result<String, ToolError> {
     told(outside::run(tool, args, &[], MINUTE), tool)
@@ -300,6 +322,23 @@ mod tests {
         fs::write(dir.path().join("proc/self/mountinfo"), mount).expect("written");
         let boot = LinuxBoot::new(Root::at(dir.path()), dir.path());
         (dir, boot)
+    }
+
+    /// A shutdown ends whoever asked for it before it can say so.
+    #[test]
+    fn a_boot_that_was_asked_for_without_an_answer_may_happen_and_a_refusal_does_not() {
+        let silent = ToolError::Silent {
+            tool: "systemctl",
+            source: "killed by signal 15".into(),
+        };
+        let refused = ToolError::Refused {
+            tool: "systemctl",
+            code: 1,
+            said: "no".to_owned(),
+        };
+        assert!(heard(Err(silent)).is_ok());
+        assert!(heard(Err(refused)).is_err());
+        assert!(heard(Ok(String::new())).is_ok());
     }
 
     fn leave() -> MayAct {
