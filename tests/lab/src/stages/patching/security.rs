@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 
 use super::SAMPLE;
-use super::watch::{create, until_it_is};
+use super::watch::{create, until_it_is, until_it_waits};
 use crate::checks::Checks;
 use crate::fleet::{Fleet, Repository, Sample};
 use crate::lab::Lab;
@@ -31,7 +31,7 @@ pub(super) fn run(
         for server in lab.servers()? {
             repository.publish(lab.ssh(), server)?;
         }
-        Ok(())
+        until_it_waits(fleet, lab, SECOND.version)
     })?;
     checks.check(
         "a security rollout patches the servers one after the other",

@@ -6,8 +6,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
+use super::SAMPLE;
 use crate::clock::until;
 use crate::fleet::Fleet;
+use crate::lab::Lab;
 
 /// Three servers one after the other, each with a boot of an emulated machine.
 const ROLLOUT: Duration = Duration::from_secs(1500);
@@ -37,6 +39,31 @@ impl Seen {
             self.order.join(" ")
         )
     }
+}
+
+/// The next look of an emulated server's agent at its packages, and who manages them.
+const KNOWN: Duration = Duration::from_secs(900);
+
+/// Waits until the fleet knows that this version waits on every server, and that nobody else would
+/// bring it.
+pub(super) fn until_it_waits(fleet: &Fleet<'_>, lab: &Lab, version: &str) -> Result<()> {
+    for server in lab.servers()? {
+        let name = server.name();
+        let what = format!("the fleet knows that {version} waits on {name}");
+        until(&what, KNOWN, || {
+            let inventory = &fleet.ctl().show(&name)?["inventory"];
+            let none = Vec::new();
+            let list = |value: &Value| value.as_array().unwrap_or(&none).clone();
+            let waits = list(&inventory["packages"]["upgradable"])
+                .iter()
+                .any(|p| p["name"] == SAMPLE && p["candidate"] == version);
+            let others = list(&inventory["managers"]["managers"])
+                .iter()
+                .any(|m| m["domain"] == "patching");
+            Ok((waits && !others).then_some(()))
+        })?;
+    }
+    Ok(())
 }
 
 /// Creates a rollout of this target over all servers.

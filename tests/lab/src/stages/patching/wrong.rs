@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::security::installed;
-use super::watch::{create, until_it_is};
+use super::watch::{create, until_it_is, until_it_waits};
 use super::{Extent, SAMPLE};
 use crate::checks::Checks;
 use crate::clock::until;
@@ -60,7 +60,7 @@ fn power_cut(
         for server in lab.servers()? {
             repository.publish(lab.ssh(), server)?;
         }
-        Ok(())
+        until_it_waits(fleet, lab, CUT.version)
     })?;
     checks.check(
         "a power cut in the middle of a transaction is repaired, and the rollout goes on",
@@ -104,7 +104,7 @@ fn broken(
         for server in lab.servers()? {
             repository.publish(lab.ssh(), server)?;
         }
-        Ok(())
+        until_it_waits(fleet, lab, BROKEN.version)
     })?;
     checks.check(
         "a version that cannot be installed is taken back on one server, and nobody else is touched",
