@@ -6,6 +6,7 @@
 //! by code that knows nothing of how they are kept ([`promises`]).
 
 pub mod act;
+pub mod app;
 pub mod chance;
 pub mod coordinator;
 pub mod fuse;

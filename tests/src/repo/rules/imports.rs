@@ -35,6 +35,10 @@ const GENERATED_TYPES_IN: &[(&str, &str)] = &[
         "the generated servers are put together here",
     ),
     (
+        "coordinator/src/maintenance/testing.rs",
+        "servers that follow orders read them off the stream as an agent does",
+    ),
+    (
         "coordinator/ctl/src/connect.rs",
         "the clients that h8lctl calls with",
     ),
