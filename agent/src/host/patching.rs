@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use h8lio_model::inventory::{DomainMode, Problem};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -138,6 +139,15 @@ pub trait PatchHost: Send + Sync {
 
     /// What installing exactly `wanted` would do, on paper. Takes no lock and changes nothing.
     fn plan(&self, wanted: &[Pinned]) -> RawPlan;
+
+    /// When the package index was fetched last; `None`: never, or it cannot be told.
+    fn index_updated_at(&self) -> Option<Timestamp>;
+
+    /// Fetches the package index anew (`apt-get update`).
+    ///
+    /// # Errors
+    /// [`PatchError`]; the old index is still there.
+    fn refresh(&self, leave: MayAct) -> Result<(), PatchError>;
 
     /// Puts the archives of `wanted` into the cache, and installs nothing.
     ///

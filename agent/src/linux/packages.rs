@@ -12,6 +12,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use h8lio_model::inventory::Problem;
 
 use super::exec::{self, Argv};
@@ -118,6 +120,20 @@ impl LinuxPackages {
         }
     }
 
+    /// When apt's lists were fetched last.
+    pub(super) fn index_updated_at(&self) -> Option<Timestamp> {
+        [
+            "var/lib/apt/lists",
+            "var/lib/apt/periodic/update-success-stamp",
+        ]
+        .into_iter()
+        .filter_map(|path| {
+            let changed = fs::metadata(self.root.join(path)).ok()?.modified().ok()?;
+            changed.try_into().ok()
+        })
+        .max()
+    }
+
     fn apt(&self, raw: &mut RawPackages) {
         let lists = self.root.join("var/lib/apt/lists");
         let indexed = match entries(&lists) {
@@ -136,13 +152,7 @@ impl LinuxPackages {
             });
             return;
         }
-        raw.index_updated_at = [
-            &lists,
-            &self.root.join("var/lib/apt/periodic/update-success-stamp"),
-        ]
-        .into_iter()
-        .filter_map(|p| fs::metadata(p).ok()?.modified().ok()?.try_into().ok())
-        .max();
+        raw.index_updated_at = self.index_updated_at();
         raw.upgrade = output(
             "apt-get",
             &Argv::of(&[

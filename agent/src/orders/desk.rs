@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use h8lio_model::order::{AttemptId, LedgerId};
 
+use super::index::{self, Index};
 use super::intake::Intake;
 use super::voice::{ATTEMPT, LEDGER, Publisher, Voice};
 use super::{Setup, Signals};
@@ -38,6 +39,7 @@ pub(super) struct Desk {
     voice: Voice,
     ledger: Option<Ledger>,
     walker: Result<Walker, OnlyObserved>,
+    index: Index,
 }
 
 impl Desk {
@@ -49,6 +51,7 @@ impl Desk {
             let (server, dir) = (setup.server.clone(), &setup.state_dir);
             Walker::new(server, dir, leave, Held::Refuse, Patience::default())
         });
+        let index = Index::of(setup.node);
         Self {
             setup,
             signals,
@@ -56,6 +59,7 @@ impl Desk {
             voice,
             ledger: None,
             walker,
+            index,
         }
     }
 
@@ -76,8 +80,28 @@ impl Desk {
         };
         match next {
             Next::WhenSomethingComes if self.intake.is_behind() => Next::After(AGAIN),
+            Next::WhenSomethingComes if may_begin => self.refresh(),
             next => next,
         }
+    }
+
+    /// Nothing is to be done: a good moment to fetch an old package index anew.
+    fn refresh(&mut self) -> Next {
+        let Ok(leave) = MayAct::by(self.setup.mode) else {
+            return Next::WhenSomethingComes;
+        };
+        let host = &self.setup.server.patch;
+        if self
+            .index
+            .is_due(host.index_updated_at(), self.setup.clock.now())
+        {
+            match host.refresh(leave) {
+                Ok(()) => tracing::info!("the package index was fetched anew"),
+                // Its age is a condition of its own when it goes on.
+                Err(e) => tracing::warn!("{}", crate::chain(&e)),
+            }
+        }
+        Next::After(index::AGAIN)
     }
 
     /// Whether something new may begin: the coordinator is there, and the identity is in good

@@ -11,10 +11,13 @@
 //!    restricted: without a coordinator, servers stay as they are. One that has begun goes on to its
 //!    end, whatever becomes of the session.
 //!
+//! Between attempts it keeps the package index fresh ([`index`]).
+//!
 //! What the ledger says goes out as section `orders` each time that it changes ([`voice`]), without
 //! waiting for a round of the collectors.
 
 mod desk;
+mod index;
 mod intake;
 #[cfg(test)]
 mod tests;

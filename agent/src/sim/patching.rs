@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::changes;
@@ -69,6 +70,15 @@ impl PatchHost for SimHost {
             free: Some(10 << 30),
             problems: Vec::new(),
         }
+    }
+
+    fn index_updated_at(&self) -> Option<Timestamp> {
+        self.packages().index_updated_at
+    }
+
+    /// What waits stands in the scenario, and is always known.
+    fn refresh(&self, _: MayAct) -> Result<(), PatchError> {
+        Ok(())
     }
 
     fn download(&self, wanted: &[Pinned], _: MayAct) -> Result<(), PatchError> {

@@ -14,6 +14,7 @@ use h8lio_agent::ledger::steps::Tape;
 use h8lio_agent::walk::Tapes;
 use h8lio_model::order::AttemptId;
 use h8lio_tls::files::FileError;
+use jiff::Timestamp;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -194,6 +195,14 @@ impl PatchHost for Acting {
 
     fn plan(&self, wanted: &[Pinned]) -> RawPlan {
         self.patch.plan(wanted)
+    }
+
+    fn index_updated_at(&self) -> Option<Timestamp> {
+        self.patch.index_updated_at()
+    }
+
+    fn refresh(&self, leave: MayAct) -> Result<(), PatchError> {
+        self.patch.refresh(leave)
     }
 
     fn download(&self, wanted: &[Pinned], leave: MayAct) -> Result<(), PatchError> {

@@ -18,6 +18,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use nix::sys::statvfs::statvfs;
 use uuid::Uuid;
 
@@ -115,6 +116,15 @@ impl PatchHost for LinuxPatching {
                 .push(unreadable("room for archives", &e.into())),
         }
         out
+    }
+
+    fn index_updated_at(&self) -> Option<Timestamp> {
+        LinuxPackages::at(self.apt.root()).index_updated_at()
+    }
+
+    fn refresh(&self, _: MayAct) -> Result<(), PatchError> {
+        run(&self.apt.acting(&["update"]))?;
+        Ok(())
     }
 
     fn download(&self, wanted: &[Pinned], _: MayAct) -> Result<(), PatchError> {
