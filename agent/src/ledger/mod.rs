@@ -7,7 +7,7 @@
 //! | `steps-ATTEMPT.log` | intents and results of the running attempt ([`steps`]) | line by line, each before the next step |
 //!
 //! [`book`] is the pure half: which order is taken, what may begin, what an end latches. A ledger
-//! that is lost or cannot be read is replaced by an empty one with another id. Orders name the
+//! that is lost or damaged is replaced by an empty one with another id. Orders name the
 //! ledger that they are for, so none that was made before reaches it: until a fresh order comes,
 //! the node observes and does nothing.
 
@@ -33,7 +33,7 @@ pub const FILE: &str = "ledger.json";
 pub const LOST: &str = "ledger.lost";
 
 /// The longest ledger written. What is longer could not be read again (private files end at
-/// 1 MiB), and an unreadable ledger is a lost one.
+/// 1 MiB), and nothing is done under a ledger that cannot be read.
 const MOST: usize = 1 << 20;
 
 /// Why the ledger did not do what it was asked.
@@ -41,6 +41,8 @@ const MOST: usize = 1 << 20;
 pub enum LedgerError {
     #[error("cannot write the ledger, so nothing is done because of it")]
     Save(#[source] FileError),
+    #[error("cannot read the ledger; it stays as it is, and until it can be read nothing is done")]
+    Read(#[source] FileError),
     #[error(
         "the ledger would be {0} bytes long, and {MOST} can be read again; the order is not taken"
     )]
@@ -81,8 +83,9 @@ impl Ledger {
     /// Opens the ledger of `node`; where there is none that can be used, begins one called `fresh`.
     ///
     /// # Errors
-    /// [`LedgerError::Save`] when a new one cannot be written, and [`LedgerError::Newer`]: then
-    /// nothing may be done, and the caller only observes.
+    /// [`LedgerError::Save`] when a new one cannot be written, [`LedgerError::Read`] when there is one
+    /// that cannot be read now, and [`LedgerError::Newer`]: then nothing may be done, and the caller
+    /// only observes.
     pub fn open(
         disk: Arc<dyn Disk>,
         node: NodeId,
@@ -185,10 +188,8 @@ fn read(disk: &dyn Disk, node: NodeId) -> Result<Read, LedgerError> {
     let bytes = match disk.read(FILE) {
         Ok(None) => return Ok(Read::Nothing),
         Ok(Some(bytes)) => bytes.to_vec(),
-        Err(e) => {
-            let why = crate::chain(&e);
-            return Ok(Read::Unusable { why, bytes: vec![] });
-        }
+        // A disk that does not answer now may hold a good ledger: it is not written over.
+        Err(e) => return Err(LedgerError::Read(e)),
     };
     let unusable = |why: String| {
         Ok(Read::Unusable {

@@ -24,7 +24,8 @@ pub(super) fn start(state_dir: &Path, attempt: Uuid) -> Result<(), PatchError> {
     Ok(())
 }
 
-/// A transaction must not be what a server short of memory ends first, and a shutdown waits for it.
+/// A transaction must not be what a server short of memory ends first, and a shutdown waits for it:
+/// the signal that asks it to stop is one that stops nobody, and the next comes half an hour later.
 pub(super) fn arguments(state_dir: &Path, attempt: Uuid) -> Argv {
     Argv::of(&[
         "--collect",
@@ -33,6 +34,7 @@ pub(super) fn arguments(state_dir: &Path, attempt: Uuid) -> Argv {
         "--property=OOMScoreAdjust=-900",
         "--property=TimeoutStopSec=30min",
         "--property=KillMode=mixed",
+        "--property=KillSignal=SIGCONT",
         "--property=SendSIGHUP=no",
     ])
     .value("--unit=", format!("h8lio-transaction-{attempt}"))
