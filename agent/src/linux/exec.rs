@@ -158,6 +158,8 @@ pub enum ExecError {
     TooMuch { tool: String },
     #[error("{tool} was killed by signal {signal}")]
     Signalled { tool: String, signal: i32 },
+    #[error("{tool} did not come to an end of its own: {said}")]
+    NoEnd { tool: String, said: String },
     #[error("cannot read the output of {tool}")]
     Output {
         tool: String,

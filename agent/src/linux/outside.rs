@@ -27,15 +27,46 @@ pub(super) fn run(
     })?;
     let wrapped = wrapped(&path, args, env, deadline)?;
     // The unit is ended by its own limit; this one is for a systemd that does not answer.
-    exec::run(
+    let answer = exec::run(
         "systemd-run",
         &wrapped,
         &[],
         deadline + Duration::from_secs(30),
-    )
+    )?;
+    own_end(tool, answer)
 }
 
-/// `--wait` ends with the tool's own exit code, `--pipe` hands its output through.
+/// The unit's program: the tool, and behind all that it says how it ended. systemd-run ends with 1 when
+/// the tool did, but also when the unit was ended from outside or never started, by a limit, a
+/// shutdown or a lack of memory; that is no answer of the tool's.
+const SCRIPT: &str =
+    "\"$@\"; code=$?; printf '\\n%s %d\\n' 'h8lio: ended with' $code >&2; exit $code";
+
+/// Behind the last line that the tool said.
+const MARK: &str = "\nh8lio: ended with ";
+
+/// The shell's code for a command that was ended by a signal is above this by the signal's number.
+const BY_SIGNAL: i32 = 128;
+
+/// What the tool itself answered.
+fn own_end(tool: &'static str, mut answer: Answer) -> Result<Answer, ExecError> {
+    let told = answer.stderr.trim_end().rsplit_once(MARK);
+    let told = told.and_then(|(said, code)| Some((said.len(), code.parse::<i32>().ok()?)));
+    let Some((said, code)) = told else {
+        let tool = tool.to_owned();
+        let said = crate::words::first_line(&answer.stderr);
+        return Err(ExecError::NoEnd { tool, said });
+    };
+    if code > BY_SIGNAL {
+        let (tool, signal) = (tool.to_owned(), code - BY_SIGNAL);
+        return Err(ExecError::Signalled { tool, signal });
+    }
+    answer.code = code;
+    answer.stderr.truncate(said);
+    Ok(answer)
+}
+
+/// `--pipe` hands the tool's output through.
 fn wrapped(
     path: &Path,
     args: &Argv,
@@ -55,7 +86,8 @@ fn wrapped(
     for (name, value) in env {
         out = out.value("--setenv=", format!("{name}={value}"));
     }
-    Ok(out.and(&["--"]).operand(path)?.join(args.clone()))
+    let shell = ["--", "/bin/sh", "-c", SCRIPT, "sh"];
+    Ok(out.and(&shell).operand(path)?.join(args.clone()))
 }
 
 #[cfg(test)]
@@ -82,11 +114,55 @@ mod tests {
             "--property=RuntimeMaxSec=60",
             "--setenv=A=b c",
             "--",
+            "/bin/sh",
+            "-c",
+            SCRIPT,
+            "sh",
             "/usr/bin/efibootmgr",
             "-q",
             "-N",
         ]);
         assert_eq!(got.expect("plain"), expected);
+    }
+
+    /// The unit's program, without a unit.
+    fn played(script: &'static str) -> Result<Answer, ExecError> {
+        let args = Argv::of(&["-c", SCRIPT, "sh", "/bin/sh", "-c", script]);
+        own_end("sh", exec::run("sh", &args, &[], Duration::from_secs(60))?)
+    }
+
+    #[test]
+    fn a_tool_that_came_to_its_end_has_its_own_code_and_its_own_words() {
+        let answer = played("echo out; echo 'E: no' >&2; exit 100").expect("it ended");
+        let words = (answer.code, answer.stdout.as_slice(), answer.stderr.trim());
+        assert_eq!(words, (100, b"out\n".as_slice(), "E: no"));
+        assert_eq!(played("true").expect("it ended").stderr, "");
+    }
+
+    #[test]
+    fn a_tool_that_was_killed_has_refused_nothing() {
+        let killed = played("kill -KILL $$").expect_err("it was killed");
+        assert!(
+            matches!(killed, ExecError::Signalled { signal: 9, .. }),
+            "{killed}"
+        );
+    }
+
+    /// As systemd-run ends when the whole unit is ended, or was not started.
+    #[test]
+    fn a_unit_that_was_ended_from_outside_gave_no_answer() {
+        for stderr in [
+            "",
+            "Failed to start transient service unit: Transaction is destructive.\n",
+        ] {
+            let answer = Answer {
+                code: 1,
+                stdout: Vec::new(),
+                stderr: stderr.to_owned(),
+            };
+            let none = own_end("apt-get", answer).expect_err("nobody knows");
+            assert!(matches!(none, ExecError::NoEnd { .. }), "{none}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use h8lio_model::order::{AttemptId, LedgerId};
+use tokio::sync::watch;
 
 use super::index::{self, Index};
 use super::intake::Intake;
@@ -43,10 +44,10 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(setup: Setup, signals: Signals) -> Self {
+    pub(super) fn new(setup: Setup, signals: Signals, stopped: watch::Receiver<bool>) -> Self {
         let voice = Voice::of(&setup);
         let order = signals.order.clone();
-        let intake = Intake::new(order, Arc::clone(&setup.clock), voice.clone());
+        let intake = Intake::new(order, Arc::clone(&setup.clock), voice.clone(), stopped);
         let walker = MayAct::by(setup.mode).map(|leave| {
             let (server, dir) = (setup.server.clone(), &setup.state_dir);
             Walker::new(server, dir, leave, Held::Refuse, Patience::default())

@@ -35,6 +35,7 @@ pub(super) struct Intake {
     voice: Voice,
     /// Understood, and not written down yet.
     waits: Option<NodeOrder>,
+    stopped: watch::Receiver<bool>,
 }
 
 impl Intake {
@@ -42,6 +43,7 @@ impl Intake {
         mut come: watch::Receiver<Option<Vec<u8>>>,
         clock: SharedClock,
         voice: Voice,
+        stopped: watch::Receiver<bool>,
     ) -> Self {
         // One that came before is as new as any.
         come.mark_changed();
@@ -50,6 +52,7 @@ impl Intake {
             clock,
             voice,
             waits: None,
+            stopped,
         }
     }
 
@@ -105,6 +108,10 @@ impl Intake {
 impl Between for Intake {
     fn moment(&mut self) -> Moment {
         self.clock.now()
+    }
+
+    fn is_stopping(&self) -> bool {
+        *self.stopped.borrow()
     }
 
     fn take(&mut self, ledger: &mut Ledger) {

@@ -104,7 +104,7 @@ impl Following {
 
 async fn follow(setup: Setup, mut signals: Signals, mut stopped: watch::Receiver<bool>) {
     let voice = Voice::of(&setup);
-    let mut desk = Desk::new(setup, signals.clone());
+    let mut desk = Desk::new(setup, signals.clone(), stopped.clone());
     loop {
         // Each arm is cancel-safe: watches lose nothing.
         tokio::select! {

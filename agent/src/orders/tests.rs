@@ -101,7 +101,7 @@ impl Office {
         };
         coordinator.send_replace(Some("c1".to_owned()));
         Self {
-            desk: Desk::new(setup, signals),
+            desk: Desk::new(setup, signals, watch::channel(false).1),
             dir,
             sim,
             disk,

@@ -1,5 +1,6 @@
 //! The steps that decide what boots.
 
+use super::silence::No;
 use super::subject::Subject;
 use super::transactions::pins;
 use super::{Now, Walker};
@@ -14,26 +15,24 @@ use crate::reconcile::patching::way::machine::Event;
 use crate::words::list;
 
 impl Walker {
-    pub(super) fn secure(&mut self, subject: &Subject, old: &str) -> Event {
+    pub(super) fn secure(&mut self, subject: &Subject, old: &str, now: &Now) -> Option<Event> {
         match self.secured(subject, old) {
-            Ok(()) => Event::Secured,
-            Err(why) => {
-                self.note = why;
-                Event::NoWayBack
-            }
+            Ok(()) => Some(Event::Secured),
+            Err(no) => self.no(no, Event::NoWayBack, now),
         }
     }
 
-    pub(super) fn secured(&self, subject: &Subject, old: &str) -> Result<(), String> {
+    fn secured(&self, subject: &Subject, old: &str) -> Result<(), No> {
         let text = |e: &dyn std::error::Error| crate::chain(e);
         if subject.terms.falls_back() {
             let pins = pins(&subject.reversed());
             let missing = self.server.patch.keep_old(&pins, self.leave);
-            let missing = missing.map_err(|e| text(&e))?;
+            let missing = missing?;
             if !missing.is_empty() {
                 let names: Vec<String> = missing.iter().map(ToString::to_string).collect();
                 let names = list(&names, 5);
-                return Err(format!("no repository has what is installed now: {names}"));
+                let why = format!("no repository has what is installed now: {names}");
+                return Err(No::Said(why));
             }
         }
         if subject.terms.other_kernel {
@@ -47,7 +46,7 @@ impl Walker {
             };
             let kept = protected(old, &installed);
             let pinned = self.server.boot.pin(entry, &kept, self.leave);
-            pinned.map_err(|e| text(&e))?;
+            pinned?;
         }
         Ok(())
     }
@@ -63,40 +62,35 @@ impl Walker {
     }
 
     /// Asks for a boot, after arming it for another kernel, and waits for it.
-    pub(super) fn boot(
-        &mut self,
-        fresh: bool,
-        expected: &Expected,
-        arm: bool,
-        now: &Now,
-    ) -> Option<Event> {
+    pub(super) fn boot(&mut self, expected: &Expected, arm: bool, now: &Now) -> Option<Event> {
         if let Came::Up(found) = came(expected, now.boot_id, &now.kernel) {
             return Some(Event::NewBoot(found));
         }
-        if !fresh {
+        if self.asked {
             let late = self.waited(now) >= self.patience.boot;
             return late.then_some(Event::NotBooted);
         }
         match self.ask_for_boot(expected, arm) {
-            Ok(()) => None,
-            Err(why) => {
-                self.note = why;
-                Some(Event::NotBooted)
+            Ok(()) => {
+                self.asked = true;
+                None
             }
+            Err(no) => self.no(no, Event::NotBooted, now),
         }
     }
 
-    pub(super) fn ask_for_boot(&self, expected: &Expected, arm: bool) -> Result<(), String> {
+    fn ask_for_boot(&self, expected: &Expected, arm: bool) -> Result<(), No> {
         let host = &self.server.boot;
         if arm {
             let way = way(&Booting::read(&host.boot()), &expected.from, &expected.to)?;
-            let printed = host.arm(&way, self.leave).map_err(|e| crate::chain(&e))?;
+            let printed = host.arm(&way, self.leave)?;
             if cannot_be_cleared(&printed) {
-                host.disarm(&way).map_err(|e| crate::chain(&e))?;
-                return Err("GRUB says that it cannot take the one-shot back".to_owned());
+                host.disarm(&way)?;
+                let why = "GRUB says that it cannot take the one-shot back";
+                return Err(No::Said(why.to_owned()));
             }
         }
-        host.reboot(self.leave).map_err(|e| crate::chain(&e))
+        Ok(host.reboot(self.leave)?)
     }
 
     pub(super) fn commit(&mut self, old: &str, new: &str) -> Option<Event> {

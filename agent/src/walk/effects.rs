@@ -3,6 +3,7 @@
 use h8lio_model::ids::BootId;
 use h8lio_model::inventory::RebootRequired;
 
+use super::silence::No;
 use super::subject::Subject;
 use super::{Log, Now, Walker};
 use crate::reconcile::patching::boot::after::Expected;
@@ -16,15 +17,13 @@ use crate::reconcile::patching::way::machine::{Event, Found, State};
 use crate::words::list;
 
 impl Walker {
-    /// Does what is left of the step and says what came of it; `None`: it goes on. `fresh` is the
-    /// first look of this life.
+    /// Does what is left of the step and says what came of it; `None`: it goes on.
     pub(super) fn look(
         &mut self,
         subject: &Subject,
         log: &Log,
         state: State,
         begun_in: BootId,
-        fresh: bool,
         now: &Now,
     ) -> Option<Event> {
         let (_, old, passed) = before(log.records())?;
@@ -35,8 +34,8 @@ impl Walker {
                 true => Some(Event::Repaired),
                 false => Some(Event::NotRepaired),
             },
-            State::Downloading => Some(self.download(subject)),
-            State::Securing => Some(self.secure(subject, old)),
+            State::Downloading => self.download(subject, now),
+            State::Securing => self.secure(subject, old, now),
             State::Releasing => Some(self.release()),
             State::Applying => self.apply(subject, now),
             State::Mending => match self.repair(subject, "mend", now)? {
@@ -46,10 +45,10 @@ impl Walker {
             State::Settling | State::SettlingBack(_) => Some(self.settle(subject)),
             State::Booting => {
                 let arm = old != new;
-                self.boot(fresh, &expected(begun_in, old, new), arm, now)
+                self.boot(&expected(begun_in, old, new), arm, now)
             }
             // Every boot leads into the old kernel until the commit: there is nothing to arm.
-            State::BootingBack(_) => self.boot(fresh, &expected(begun_in, new, old), false, now),
+            State::BootingBack(_) => self.boot(&expected(begun_in, new, old), false, now),
             State::Checking(_) if now.kernel != new => {
                 Some(Event::NewBoot(found(&now.kernel, old)))
             }
@@ -61,10 +60,10 @@ impl Walker {
             State::CheckingBack(_) => {
                 let up = self.waited(now) >= self.patience.gates;
                 let seen = self.check(health(passed, &self.server.gates.answers(), up))?;
-                Some(match seen {
-                    Event::Well => self.hold(subject),
-                    other => other,
-                })
+                match seen {
+                    Event::Well => self.hold(subject, now),
+                    other => Some(other),
+                }
             }
             State::Committing if now.kernel != new => Some(Event::NewBoot(found(&now.kernel, old))),
             State::Committing => self.commit(old, new),
@@ -103,7 +102,13 @@ impl Walker {
         if sorted.ask.is_empty() {
             return Some(Event::Fit);
         }
-        match judge(&sorted.ask, &self.server.patch.plan(&sorted.ask)) {
+        let plan = self.server.patch.plan(&sorted.ask);
+        if plan.simulation.is_none() || plan.archives.is_none() {
+            let why = plan.problems.first().map(|p| p.message.clone());
+            let why = why.unwrap_or_else(|| "apt gave no answer".to_owned());
+            return self.no(No::Silent(why), Event::Refused, now);
+        }
+        match judge(&sorted.ask, &plan) {
             Ok(_) => Some(Event::Fit),
             Err(why) => {
                 self.note = why.to_string();

@@ -9,6 +9,7 @@
 mod boots;
 mod effects;
 mod gates;
+mod silence;
 #[cfg(test)]
 mod sim_tests;
 mod subject;
@@ -134,6 +135,8 @@ pub struct Walker {
     patience: Patience,
     /// The step that this life has begun, and when.
     begun: Option<(State, Duration)>,
+    /// The boot of this step was asked for in this life.
+    asked: bool,
     /// For the report, while this life remembers: why something was refused or went wrong.
     note: String,
     /// The last warning about something that is tried again.
@@ -147,6 +150,10 @@ pub trait Between {
 
     /// Takes a newer order, if one has come: the next step gives way to one.
     fn take(&mut self, ledger: &mut Ledger);
+
+    /// Whether the agent is on its way out. Tools end with it, so what they say now is not believed:
+    /// nothing is begun, and what came of a step is observed in the next life.
+    fn is_stopping(&self) -> bool;
 }
 
 /// Time stands still and no order comes.
@@ -155,6 +162,10 @@ struct Still(Moment);
 impl Between for Still {
     fn moment(&mut self) -> Moment {
         self.0
+    }
+
+    fn is_stopping(&self) -> bool {
+        false
     }
 
     fn take(&mut self, _: &mut Ledger) {}
@@ -214,6 +225,7 @@ impl Walker {
             held,
             patience,
             begun: None,
+            asked: false,
             note: String::new(),
             warned: String::new(),
         }
@@ -269,12 +281,13 @@ impl Walker {
                     if gives_way(here.state) {
                         between.take(ledger);
                     }
-                    let event = match self.step(ledger, &subject, &mut log, here.state, &now)? {
-                        Some(event) => event,
-                        None => {
-                            let step = here.state.step().map_or("", |s| s.name);
-                            return Ok(Walked::Waiting { attempt, step });
-                        }
+                    let step = here.state.step().map_or("", |s| s.name);
+                    if between.is_stopping() {
+                        return Ok(Walked::Waiting { attempt, step });
+                    }
+                    let event = self.step(ledger, &subject, &mut log, here.state, &now)?;
+                    let Some(event) = event.filter(|_| !between.is_stopping()) else {
+                        return Ok(Walked::Waiting { attempt, step });
                     };
                     self.begun = None;
                     log.write(Record::Result { event }).map_err(failed)?;
@@ -335,9 +348,10 @@ impl Walker {
         }
         if fresh {
             self.begun = Some((state, now.moment.steady));
+            self.asked = false;
         }
         let begun_in = begun_in.unwrap_or(now.boot_id);
-        Ok(self.look(subject, log, state, begun_in, fresh, now))
+        Ok(self.look(subject, log, state, begun_in, now))
     }
 
     /// Tells the ledger of the step. An agent that ended between the last step that gives way and

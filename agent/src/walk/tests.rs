@@ -1,5 +1,8 @@
 //! The whole walk over the simulated server, also with a new life of the agent at every look.
 
+#[path = "silence_tests.rs"]
+mod silence;
+
 use h8lio_model::ids::{Incarnation, NodeId};
 use h8lio_model::inventory::DomainMode;
 use h8lio_model::lifecycle::Scheduling;
@@ -489,6 +492,10 @@ struct Meanwhile {
 impl Between for Meanwhile {
     fn moment(&mut self) -> Moment {
         self.moment
+    }
+
+    fn is_stopping(&self) -> bool {
+        false
     }
 
     fn take(&mut self, ledger: &mut Ledger) {

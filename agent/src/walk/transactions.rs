@@ -51,16 +51,13 @@ impl Walker {
         }
     }
 
-    pub(super) fn download(&mut self, subject: &Subject) -> Event {
+    pub(super) fn download(&mut self, subject: &Subject, now: &Now) -> Option<Event> {
         let Some(ask) = self.installable(subject) else {
-            return Event::DownloadFailed;
+            return Some(Event::DownloadFailed);
         };
         match self.server.patch.download(&ask, self.leave) {
-            Ok(()) => Event::Downloaded,
-            Err(e) => {
-                self.note = crate::chain(&e);
-                Event::DownloadFailed
-            }
+            Ok(()) => Some(Event::Downloaded),
+            Err(e) => self.no(e.into(), Event::DownloadFailed, now),
         }
     }
 
@@ -245,15 +242,14 @@ impl Walker {
     }
 
     /// What went back stays where it is until a person lets it go.
-    pub(super) fn hold(&mut self, subject: &Subject) -> Event {
+    pub(super) fn hold(&mut self, subject: &Subject, now: &Now) -> Option<Event> {
         let names: Vec<String> = subject.changes.iter().map(|c| c.name.clone()).collect();
-        if let Err(e) = self.server.patch.hold(&names, self.leave) {
-            tracing::warn!(
-                "packages are not held after the fallback: {}",
-                crate::chain(&e)
-            );
-        }
-        Event::Well
+        let Err(e) = self.server.patch.hold(&names, self.leave) else {
+            return Some(Event::Well);
+        };
+        let well = self.no(e.into(), Event::Well, now)?;
+        tracing::warn!("packages are not held after the fallback: {}", self.note);
+        Some(well)
     }
 }
 

@@ -1,0 +1,58 @@
+//! Whom nobody answered is asked again, for a while: a tool that was ended by a stopping agent, a
+//! shutdown or a lack of memory has refused nothing, and may have done what it was asked.
+
+use super::{Now, Walker};
+use crate::host::boot::BootError;
+use crate::host::patching::PatchError;
+use crate::host::tool::ToolError;
+use crate::reconcile::patching::way::machine::Event;
+
+/// Why a step did not come about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum No {
+    /// Nobody said anything.
+    Silent(String),
+    Said(String),
+}
+
+impl From<String> for No {
+    fn from(why: String) -> Self {
+        Self::Said(why)
+    }
+}
+
+impl From<PatchError> for No {
+    fn from(e: PatchError) -> Self {
+        let why = crate::chain(&e);
+        match e {
+            PatchError::Tool(ToolError::Silent { .. }) => Self::Silent(why),
+            _ => Self::Said(why),
+        }
+    }
+}
+
+impl From<BootError> for No {
+    fn from(e: BootError) -> Self {
+        let why = crate::chain(&e);
+        match e {
+            BootError::Tool(ToolError::Silent { .. }) => Self::Silent(why),
+            _ => Self::Said(why),
+        }
+    }
+}
+
+impl Walker {
+    /// What came of a step that did not come about; `None`: it is asked again.
+    pub(super) fn no(&mut self, no: No, event: Event, now: &Now) -> Option<Event> {
+        let late = self.waited(now) >= self.patience.lock;
+        let (why, is_final) = match no {
+            No::Silent(why) => (why, late),
+            No::Said(why) => (why, true),
+        };
+        if !is_final {
+            tracing::warn!("{why}; asking again");
+        }
+        self.note = why;
+        is_final.then_some(event)
+    }
+}

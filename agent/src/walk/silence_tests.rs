@@ -1,0 +1,198 @@
+//! Tools that give no answer, and an agent that is on its way out.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+use crate::host::boot::{BootError, BootHost, RawBoot, WayBack};
+use crate::host::patching::{PatchError, Pinned, RawDatabase, RawPlan, RawTrace, Spec};
+use crate::host::tool::ToolError;
+
+/// The first calls that change or ask something end as when the agent's unit is stopped.
+struct Killed {
+    patch: Arc<dyn PatchHost>,
+    boot: Arc<dyn BootHost>,
+    left: AtomicU32,
+}
+
+impl Killed {
+    fn is_killed(&self) -> bool {
+        let left = |n: u32| n.checked_sub(1);
+        let before = self
+            .left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, left);
+        before.is_ok()
+    }
+
+    fn ask<T, E: From<ToolError>>(
+        &self,
+        tool: &'static str,
+        ask: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        match self.is_killed() {
+            true => Err(E::from(ToolError::Silent {
+                tool,
+                source: "killed by signal 15".into(),
+            })),
+            false => ask(),
+        }
+    }
+}
+
+impl PatchHost for Killed {
+    fn database(&self) -> RawDatabase {
+        self.patch.database()
+    }
+
+    fn plan(&self, wanted: &[Pinned]) -> RawPlan {
+        match self.is_killed() {
+            true => RawPlan::default(),
+            false => self.patch.plan(wanted),
+        }
+    }
+
+    fn index_updated_at(&self) -> Option<jiff::Timestamp> {
+        self.patch.index_updated_at()
+    }
+
+    fn refresh(&self, leave: MayAct) -> Result<(), PatchError> {
+        self.patch.refresh(leave)
+    }
+
+    fn download(&self, wanted: &[Pinned], leave: MayAct) -> Result<(), PatchError> {
+        self.ask("apt-get", || self.patch.download(wanted, leave))
+    }
+
+    fn keep_old(&self, old: &[Pinned], leave: MayAct) -> Result<Vec<Pinned>, PatchError> {
+        self.ask("apt-get", || self.patch.keep_old(old, leave))
+    }
+
+    fn hold(&self, names: &[String], leave: MayAct) -> Result<(), PatchError> {
+        self.ask("apt-mark", || self.patch.hold(names, leave))
+    }
+
+    fn start(&self, spec: &Spec, leave: MayAct) -> Result<(), PatchError> {
+        self.patch.start(spec, leave)
+    }
+
+    fn trace(&self, attempt: Uuid) -> RawTrace {
+        self.patch.trace(attempt)
+    }
+
+    fn withdraw(&self, attempt: Uuid) -> Result<(), PatchError> {
+        self.patch.withdraw(attempt)
+    }
+}
+
+impl BootHost for Killed {
+    fn boot(&self) -> RawBoot {
+        self.boot.boot()
+    }
+
+    fn pin(&self, entry: Option<&str>, kept: &[String], leave: MayAct) -> Result<(), BootError> {
+        self.ask("grub-set-default", || self.boot.pin(entry, kept, leave))
+    }
+
+    fn arm(&self, way: &WayBack, leave: MayAct) -> Result<String, BootError> {
+        self.ask("grub-reboot", || self.boot.arm(way, leave))
+    }
+
+    fn disarm(&self, way: &WayBack) -> Result<(), BootError> {
+        self.boot.disarm(way)
+    }
+
+    fn commit(&self, way: &WayBack, leave: MayAct) -> Result<(), BootError> {
+        self.ask("grub-set-default", || self.boot.commit(way, leave))
+    }
+
+    fn reboot(&self, leave: MayAct) -> Result<(), BootError> {
+        self.boot.reboot(leave)
+    }
+}
+
+impl Lab {
+    /// Of this life, the first `calls` give no answer.
+    fn kill(&mut self, calls: u32) {
+        let server = &mut self.walker.server;
+        let killed = Arc::new(Killed {
+            patch: Arc::clone(&server.patch),
+            boot: Arc::clone(&server.boot),
+            left: AtomicU32::new(calls),
+        });
+        server.patch = Arc::clone(&killed) as _;
+        server.boot = killed;
+    }
+}
+
+/// Each tool in turn: the plan, the download, the archives of before, the pin, the one-shot.
+#[rstest]
+fn a_tool_that_is_killed_has_refused_nothing_and_is_asked_again(
+    #[values(1, 2, 3, 4, 5, 6)] calls: u32,
+) {
+    let mut lab = Lab::new(false);
+    lab.order(&order(1, bash_and_kernel(), BACK));
+    lab.kill(calls);
+    let report = lab.walk();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    assert_eq!((lab.kernel().as_str(), lab.acts("reboot")), (NEW, 1));
+}
+
+#[test]
+fn who_never_answers_counts_as_a_no_after_the_patience_for_it() {
+    let mut lab = Lab::new(false);
+    lab.order(&order(1, bash(), BACK));
+    lab.kill(u32::MAX);
+    let mut looks = 0;
+    let report = loop {
+        looks += 1;
+        assert!(looks < 1_000, "it never ends");
+        if let Walked::Ended(report) = lab.look() {
+            break report;
+        }
+    };
+    let patience = Patience::default().lock.as_secs();
+    assert!(lab.seconds >= patience, "after {} s", lab.seconds);
+    let got = (report.outcome, report.as_before, report.reason.as_str());
+    assert_eq!(got, (Outcome::Failed, true, "Refused"), "{report:?}");
+}
+
+/// An agent that is told to stop after so many steps.
+struct Stopping {
+    moment: Moment,
+    asked: std::cell::Cell<u32>,
+    stops_at: u32,
+}
+
+impl Between for Stopping {
+    fn moment(&mut self) -> Moment {
+        self.moment
+    }
+
+    fn take(&mut self, _: &mut Ledger) {}
+
+    fn is_stopping(&self) -> bool {
+        self.asked.set(self.asked.get() + 1);
+        self.asked.get() >= self.stops_at
+    }
+}
+
+#[rstest]
+fn an_agent_that_stops_leaves_the_attempt_to_its_next_life(
+    #[values(1, 2, 3, 4, 5, 6)] stops_at: u32,
+) {
+    let mut lab = Lab::new(false);
+    lab.order(&order(1, bash(), BACK));
+    let mut between = Stopping {
+        moment: lab.moment(),
+        asked: std::cell::Cell::new(0),
+        stops_at,
+    };
+    let walked = lab.walker.walk_between(&mut lab.ledger, &mut between);
+    let walked = walked.expect("walks");
+    assert!(matches!(walked, Walked::Waiting { .. }), "{walked:?}");
+    assert_eq!(between.asked.get(), stops_at, "nothing was done after that");
+    lab.ledger = ledger(&lab.dir);
+    lab.walker = walker(&lab.dir, &lab.sim);
+    let report = lab.walk();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    assert_eq!(lab.acts("transaction "), 1);
+}
