@@ -1,7 +1,7 @@
 //! What is known of one node's orders: the durable part, and its last words.
 
-use h8lio_model::order::{AttemptId, AttemptReport, LedgerId, OrderReport, Outcome};
-use h8lio_model::plan::Slot;
+use h8lio_model::order::{AttemptId, AttemptReport, LedgerId, OrderReport, Outcome, WITHDRAWN};
+use h8lio_model::plan::{Slot, SlotPhase};
 use serde::{Deserialize, Serialize};
 
 /// The reason of an attempt whose ledger is lost.
@@ -79,9 +79,16 @@ impl Known {
         self.report = Some(report);
     }
 
-    /// What the planner may believe: the last report, with the recorded end of the slot's attempt.
+    /// What the planner may believe: the last report, with the recorded end of the slot's attempt. A
+    /// ticket that was taken back before it was sent to anybody was never begun, whatever became of the
+    /// ledger that it was made for: its record is written before it is sent.
     pub fn told(&self, slot: Option<&Slot>) -> Option<OrderReport> {
         let mut told = self.report.clone()?;
+        if let Some(slot) = slot
+            && self.was_never_sent(slot, &told)
+        {
+            told.attempts.push(never_sent(slot.attempt));
+        }
         if let (Some(end), Some(slot)) = (&self.record.end, slot)
             && end.attempt == slot.attempt
         {
@@ -89,6 +96,30 @@ impl Known {
             told.attempts.push(end.clone());
         }
         Some(told)
+    }
+}
+
+impl Known {
+    /// Nor will be: the node follows an order without it.
+    fn was_never_sent(&self, slot: &Slot, report: &OrderReport) -> bool {
+        let SlotPhase::Withdrawn { with } = slot.phase else {
+            return false;
+        };
+        let sent = self.record.given.is_some_and(|g| g.attempt == slot.attempt);
+        let follows = report.effective.is_some_and(|m| m.generation >= with);
+        !sent && follows && report.attempt(slot.attempt).is_none()
+    }
+}
+
+fn never_sent(attempt: AttemptId) -> AttemptReport {
+    AttemptReport {
+        attempt,
+        outcome: Outcome::Failed,
+        as_before: true,
+        reason: WITHDRAWN.to_owned(),
+        message: "the ticket was taken back before it was sent".to_owned(),
+        // Nothing happened.
+        at: jiff::Timestamp::UNIX_EPOCH,
     }
 }
 

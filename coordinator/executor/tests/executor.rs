@@ -7,7 +7,7 @@ use h8lio_model::ids::{BootId, Incarnation, NodeId, RolloutName};
 use h8lio_model::lifecycle::Scheduling;
 use h8lio_model::order::{
     Act, AttemptId, AttemptReport, Epoch, Generation, LedgerId, NodeOrder, OnFailure, OrderContent,
-    OrderReport, Outcome, RebootWish, Ticket,
+    OrderReport, Outcome, RebootWish, Ticket, WITHDRAWN,
 };
 use h8lio_model::plan::{
     NodeProgress, NodeState, Plan, PlanContent, PlannedOrder, RolloutProgress, Slot, SlotPhase,
@@ -211,6 +211,57 @@ fn a_ticket_is_never_given_to_a_second_ledger_and_its_end_is_unknown() {
         activation.withheld[..],
         [Withheld::GivenToAnotherLedger { given, now, .. }] if (given, now) == (ledger(1), ledger(7))
     ));
+}
+
+/// A slot of node 1 whose ticket was taken back with generation 5.
+fn taken_back() -> Slot {
+    let slot = plan(1).content().slots[&node(1)].clone();
+    let with = Generation(5);
+    Slot {
+        phase: SlotPhase::Withdrawn { with },
+        ledger: Some(ledger(1)),
+        ..slot
+    }
+}
+
+/// The report of a node that keeps another ledger and follows this generation.
+fn follows(generation: u64) -> OrderReport {
+    let order = NodeOrder {
+        node: node(1),
+        ledger: ledger(7),
+        epoch: TERM.epoch,
+        generation: Generation(generation),
+        incarnation: TERM.incarnation,
+        plan: plan(1).id(),
+        content: OrderContent::quiet(Scheduling::Active),
+    };
+    OrderReport {
+        effective: Some(order.mark()),
+        ..report(7)
+    }
+}
+
+#[test]
+fn a_ticket_that_was_taken_back_before_it_was_sent_was_never_begun_whatever_became_of_the_ledger() {
+    let slot = taken_back();
+    let mut never = Known::default();
+    hears(&mut never, follows(4));
+    let told = never.told(Some(&slot)).expect("heard");
+    assert_eq!(told.attempts, [], "its order is not followed yet");
+    hears(&mut never, follows(5));
+    let told = never.told(Some(&slot)).expect("heard");
+    let end = told.attempt(slot.attempt).expect("an end");
+    let got = (end.outcome, end.as_before, end.reason.as_str());
+    assert_eq!(got, (Outcome::Failed, true, WITHDRAWN));
+    let mut sent = given();
+    hears(&mut sent, follows(5));
+    let told = sent.told(Some(&slot)).expect("heard");
+    let end = told.attempt(slot.attempt).expect("an end");
+    assert_eq!(
+        end.outcome,
+        Outcome::Unknown,
+        "it was sent to the ledger that is lost"
+    );
 }
 
 #[test]

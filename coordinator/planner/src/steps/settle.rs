@@ -12,8 +12,7 @@ use h8lio_model::plan::{NodeState, Slot, SlotPhase, WaitingOn};
 use crate::draft::Draft;
 use crate::input::PlanningInput;
 
-/// The reason of an attempt that was taken back before it changed anything.
-pub const WITHDRAWN: &str = "Withdrawn";
+pub use h8lio_model::order::WITHDRAWN;
 
 /// Ends that a person has looked at.
 type Acknowledged = BTreeSet<(AttemptId, Outcome)>;

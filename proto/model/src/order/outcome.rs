@@ -51,6 +51,9 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// The reason of an attempt that was taken back before it changed anything.
+pub const WITHDRAWN: &str = "Withdrawn";
+
 /// An attempt's end, as the agent reports it from its ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
