@@ -128,6 +128,13 @@ fn given() -> Known {
     }
 }
 
+/// What the planner may believe of node 1 in its slot.
+fn told(known: &Known) -> OrderReport {
+    let plan = plan(1);
+    let slot = plan.content().slots.get(&node(1));
+    known.told(slot).expect("heard")
+}
+
 fn hears(known: &mut Known, report: OrderReport) -> h8lio_executor::Heard {
     let heard = known.hear(&report);
     known.take(report, &heard);
@@ -200,10 +207,7 @@ fn a_ticket_is_never_given_to_a_second_ledger_and_its_end_is_unknown() {
         (Outcome::Unknown, LEDGER_LOST)
     );
     let plan = plan(1);
-    let told = known
-        .told(plan.content().slots.get(&node(1)))
-        .expect("heard");
-    assert_eq!(told.attempt(attempt(1)), Some(&lost));
+    assert_eq!(told(&known).attempt(attempt(1)), Some(&lost));
     let nodes = BTreeMap::from([(node(1), known)]);
     let activation = activate(&TERM, &plan, &nodes).expect("not behind");
     assert_eq!(activation.errands, []);
@@ -277,11 +281,7 @@ fn an_unknown_end_gives_way_to_what_is_then_reported_and_a_terminal_one_stands()
     let heard = hears(&mut known, other);
     assert_eq!(heard.record, None);
     assert_eq!(heard.contradicted, Some(end(1, Outcome::Failed)));
-    let plan = plan(1);
-    let told = known
-        .told(plan.content().slots.get(&node(1)))
-        .expect("heard");
-    assert_eq!(told.attempts, [end(1, Outcome::Done)]);
+    assert_eq!(told(&known).attempts, [end(1, Outcome::Done)]);
 }
 
 #[test]
@@ -292,11 +292,7 @@ fn a_terminal_end_outlives_the_ledger_that_reported_it() {
     hears(&mut known, done);
     let heard = hears(&mut known, report(7));
     assert_eq!(heard.record, None);
-    let plan = plan(1);
-    let told = known
-        .told(plan.content().slots.get(&node(1)))
-        .expect("heard");
-    assert_eq!(told.attempts, [end(1, Outcome::Done)]);
+    assert_eq!(told(&known).attempts, [end(1, Outcome::Done)]);
 }
 
 #[test]

@@ -230,22 +230,10 @@ impl Coordinator {
         if let Some(facts) = life.inventory.nodes.get_mut(&says.node) {
             facts.boot = Some(Fact::new(says.boot, at.wall));
             facts.packages = Some(Fact::new(says.packages, at.wall));
-            facts
-                .release
-                .iter_mut()
-                .for_each(|f| f.observed_at = at.wall);
-            facts
-                .tenants
-                .iter_mut()
-                .for_each(|f| f.observed_at = at.wall);
-            facts
-                .managers
-                .iter_mut()
-                .for_each(|f| f.observed_at = at.wall);
-            facts
-                .way_back
-                .iter_mut()
-                .for_each(|f| f.observed_at = at.wall);
+            confirm(&mut facts.release, at);
+            confirm(&mut facts.tenants, at);
+            confirm(&mut facts.managers, at);
+            confirm(&mut facts.way_back, at);
         }
         round
     }
@@ -352,6 +340,13 @@ impl Coordinator {
                 }
             })
             .collect()
+    }
+}
+
+/// It is as it was.
+fn confirm<T>(fact: &mut Option<Fact<T>>, at: Moment) {
+    if let Some(fact) = fact {
+        fact.observed_at = at.wall;
     }
 }
 

@@ -31,10 +31,10 @@ use crate::host::patching::{
     MayAct, PatchError, PatchHost, Pinned, RawAnswer, RawDatabase, RawPlan, RawTrace, Spec,
 };
 use crate::host::tool::ToolError;
-
-const APT: &str = "apt-get";
 use apt::Apt;
 use folder::Folder;
+
+const APT: &str = "apt-get";
 
 /// How long a plan may take.
 const PLAN: Duration = Duration::from_secs(120);
@@ -96,8 +96,8 @@ impl PatchHost for LinuxPatching {
             (&mut out.archives, "--print-uris"),
         ] {
             let args = self.apt.read_only(&[mode, "--yes", "install"]);
-            let asked = with_pins(args, wanted)
-                .and_then(|args| exec::run("apt-get", &args, apt::ENV, PLAN));
+            let asked =
+                with_pins(args, wanted).and_then(|args| exec::run(APT, &args, apt::ENV, PLAN));
             match asked {
                 Ok(a) => {
                     *answer = Some(RawAnswer {
@@ -106,7 +106,7 @@ impl PatchHost for LinuxPatching {
                         stderr: a.stderr,
                     });
                 }
-                Err(e) => out.problems.push(e.problem("apt-get")),
+                Err(e) => out.problems.push(e.problem(APT)),
             }
         }
         match statvfs(&self.apt.archives()) {
