@@ -43,7 +43,7 @@ const SCRIPT: &str =
     "\"$@\"; code=$?; printf '\\n%s %d\\n' 'h8lio: ended with' $code >&2; exit $code";
 
 /// Behind the last line that the tool said.
-const MARK: &str = "\nh8lio: ended with ";
+const MARK: &str = "h8lio: ended with ";
 
 /// The shell's code for a command that was ended by a signal is above this by the signal's number.
 const BY_SIGNAL: i32 = 128;
@@ -51,8 +51,9 @@ const BY_SIGNAL: i32 = 128;
 /// What the tool itself answered.
 fn own_end(tool: &'static str, mut answer: Answer) -> Result<Answer, ExecError> {
     let told = answer.stderr.trim_end().rsplit_once(MARK);
-    let told = told.and_then(|(said, code)| Some((said.len(), code.parse::<i32>().ok()?)));
-    let Some((said, code)) = told else {
+    let told = told.filter(|(said, _)| said.is_empty() || said.ends_with('\n'));
+    let told = told.and_then(|(said, code)| Some((said.trim_end().len(), code.parse().ok()?)));
+    let Some((said, code)): Option<(usize, i32)> = told else {
         let tool = tool.to_owned();
         let said = crate::words::first_line(&answer.stderr);
         return Err(ExecError::NoEnd { tool, said });
