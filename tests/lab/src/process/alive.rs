@@ -105,14 +105,35 @@ fn inside(pid: i32) -> Option<i32> {
     line.split_whitespace().last()?.parse().ok()
 }
 
-/// Field 22 of `/proc/PID/stat` (proc(5)): start in ticks since boot. `None` for a zombie.
+/// When it was started, in ticks since boot. `None` for one that has ended. Its first thread may have
+/// ended before the others: until the last is gone, its files are open and its locks are held.
 fn started(pid: i32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let first = task(&format!("/proc/{pid}/stat"))?;
+    let runs = !first.ended || other_threads(pid).any(|thread| !thread.ended);
+    runs.then_some(first.started)
+}
+
+fn other_threads(pid: i32) -> impl Iterator<Item = Task> {
+    let folder = fs::read_dir(format!("/proc/{pid}/task"));
+    let ids = folder.into_iter().flatten().flatten();
+    let ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let ids = ids.filter(move |id: &i32| *id != pid);
+    ids.filter_map(move |id| task(&format!("/proc/{pid}/task/{id}/stat")))
+}
+
+struct Task {
+    ended: bool,
+    started: u64,
+}
+
+/// Fields 3 and 22 of a `stat` file (proc(5)): the state and the start.
+fn task(file: &str) -> Option<Task> {
+    let stat = fs::read_to_string(file).ok()?;
     // The name in parentheses may hold spaces and parentheses.
     let (_, rest) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
-    if matches!(fields.first(), Some(&("Z" | "X"))) {
-        return None;
-    }
-    fields.get(19)?.parse().ok()
+    Some(Task {
+        ended: matches!(fields.first(), Some(&("Z" | "X"))),
+        started: fields.get(19)?.parse().ok()?,
+    })
 }

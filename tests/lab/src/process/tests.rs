@@ -39,6 +39,27 @@ fn a_record_of_another_boot_is_nobodys() {
     processes.stop("sleeper").expect("it ends");
 }
 
+/// A power cut ends QEMU's threads one after the other, and one that writes to a disk last.
+#[test]
+fn a_program_whose_first_thread_has_ended_runs_until_the_last_has() {
+    const SCRIPT: &str = "import ctypes, threading, time\n\
+                          threading.Thread(target=time.sleep, args=(600,)).start()\n\
+                          exit_this_thread = {'x86_64': 60, 'aarch64': 93}\n\
+                          ctypes.CDLL(None).syscall(exit_this_thread[__import__('os').uname()[4]], 0)";
+    let (_folder, processes) = processes();
+    let mut threads = command("python3");
+    threads.args(["-c", SCRIPT]);
+    let record = processes.start("threads", &threads).expect("it starts");
+    let first_is_gone = || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", record.pid))?;
+        Ok(stat.contains(") Z ").then_some(()))
+    };
+    until("its first thread ends", END_WITHIN, first_is_gone).expect("it does");
+    assert!(processes.running("threads").expect("its record").is_some());
+    processes.kill("threads").expect("it ends");
+    assert!(!Path::new(&format!("/proc/{}", record.pid)).exists());
+}
+
 #[test]
 fn what_takes_long_ends_with_whoever_waits_for_it() {
     // A child of the child: it too would be left behind.
