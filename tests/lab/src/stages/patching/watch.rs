@@ -95,7 +95,8 @@ pub(super) fn until_it_is(fleet: &Fleet<'_>, name: &str, wanted: &[&str]) -> Res
         ROLLOUT,
         || {
             let shown = fleet.ctl().ask(&["rollout", "show", name])?;
-            let state = shown["state"].as_str().context("no state")?.to_owned();
+            // It has none before the first plan that knows it.
+            let state = shown["state"].as_str().unwrap_or_default().to_owned();
             let nodes = states(&shown)?;
             let in_slot: Vec<&String> = nodes
                 .iter()
