@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use h8lio_model::inventory::{FilesystemUsage, InterfaceCounters, Pressure, Problem, Vitals};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use procfs::net::InterfaceDeviceStatus;
+use procfs::process::MountInfo;
 use procfs::{FromRead, LoadAverage, Meminfo, Uptime};
 
 use super::parsed::parsed;
@@ -133,6 +134,7 @@ fn filesystems(
     mounts: &[PathBuf],
     problems: &mut Vec<Problem>,
 ) -> Vec<FilesystemUsage> {
+    let writing = Writing::read(root);
     let mut seen = Vec::new();
     let mut found = Vec::new();
     for mount in mounts {
@@ -145,11 +147,38 @@ fn filesystems(
         }
         seen.push(metadata.dev());
         match usage(mount.to_string_lossy().into_owned(), &path) {
-            Ok(usage) => found.push(usage),
+            Ok(own) => {
+                let read_only = writing.is_read_only(mount).unwrap_or(own.read_only);
+                found.push(FilesystemUsage { read_only, ..own });
+            }
             Err(e) => problems.push(unreadable(&format!("usage of {}", mount.display()), &e)),
         }
     }
     found
+}
+
+/// What process 1 may write to: the agent's own unit gives it a read-only view of most.
+struct Writing(Vec<(PathBuf, bool)>);
+
+impl Writing {
+    fn read(root: &Root) -> Self {
+        let text = root.text("proc/1/mountinfo").unwrap_or_default();
+        let mounts = text.lines().filter_map(|line| {
+            let mount = MountInfo::from_line(line).ok()?;
+            let read_only =
+                mount.mount_options.contains_key("ro") || mount.super_options.contains_key("ro");
+            Some((mount.mount_point, read_only))
+        });
+        Self(mounts.collect())
+    }
+
+    /// `None` when that is not known.
+    fn is_read_only(&self, path: &Path) -> Option<bool> {
+        let above = self.0.iter().filter(|(at, _)| path.starts_with(at));
+        // Of mounts at one place the last covers the others.
+        let nearest = above.max_by_key(|(at, _)| at.components().count());
+        nearest.map(|(_, read_only)| *read_only)
+    }
 }
 
 fn usage(mount: String, path: &std::path::Path) -> Result<FilesystemUsage, std::io::Error> {
@@ -205,6 +234,28 @@ fn counters(line: &str) -> Option<InterfaceCounters> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_system_is_read_only_when_it_is_for_process_1() {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir_all(dir.path().join("proc/1")).expect("made");
+        let lines = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw,errors=remount-ro\n\
+                     30 22 8:2 / /var rw,relatime shared:2 - ext4 /dev/sda2 ro,errors=remount-ro\n\
+                     31 22 8:3 / /srv ro,relatime shared:3 - ext4 /dev/sda3 rw\n\
+                     32 31 8:4 / /srv rw,relatime shared:4 - ext4 /dev/sda4 rw\n";
+        std::fs::write(dir.path().join("proc/1/mountinfo"), lines).expect("written");
+        let writing = Writing::read(&Root::at(dir.path()));
+        for (path, read_only) in [("/", false), ("/var/lib/x", true), ("/srv", false)] {
+            assert_eq!(
+                writing.is_read_only(Path::new(path)),
+                Some(read_only),
+                "{path}"
+            );
+        }
+        let empty = tempfile::tempdir().expect("a folder");
+        let unknown = Writing::read(&Root::at(empty.path()));
+        assert_eq!(unknown.is_read_only(Path::new("/")), None);
+    }
 
     #[test]
     fn sensors_that_are_not_connected_and_those_of_drives_are_left_out() {

@@ -23,6 +23,9 @@ pub const SLOW: SignedDuration = SignedDuration::from_mins(30);
 /// Six hours.
 pub const RARE: SignedDuration = SignedDuration::from_hours(6);
 
+/// After a read that failed in part: a server that is busy now may answer soon.
+pub const AGAIN: SignedDuration = SignedDuration::from_mins(1);
+
 /// At most one dear read of a kind in this time, however often the fingerprint changes: pods
 /// that come and go mount and unmount all day.
 pub const DEBOUNCE: SignedDuration = SignedDuration::from_secs(20);
