@@ -68,7 +68,12 @@ fn a_kernel_that_panics_falls_back_and_comes_to_an_end() {
 #[case::no_step_log(Sabotage::NoStepLog, 0, "", "boots")]
 #[case::no_audit(Sabotage::NoAudit, 14, "", "ends on record")]
 #[case::unknown_is_assumed(Sabotage::UnknownIsAssumed, 0, "ledgers=100", "nobody reported an end")]
-#[case::any_ledger(Sabotage::TicketsForAnyLedger, 0, "ledgers=100", "nobody reported an end")]
+#[case::any_ledger(
+    Sabotage::TicketsForAnyLedger,
+    0,
+    "ledgers=100",
+    "nobody reported an end"
+)]
 #[case::forgotten_attempts(Sabotage::LedgerForgetsAttempts, 0, "ledgers=100", "twice")]
 #[case::sent_before_written(Sabotage::SendsBeforeItWrites, 58, "", "no open slot")]
 fn a_guard_that_is_taken_away_is_missed(
