@@ -9,16 +9,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use h8lio_executor::Term;
 use h8lio_model::event::Severity;
-use h8lio_model::ids::Incarnation;
 use h8lio_model::operator::Operator;
 use h8lio_model::order::Epoch;
 use h8lio_proto::FILE_DESCRIPTOR_SET;
+use h8lio_proto::v1::backup_service_server::BackupServiceServer;
 use h8lio_proto::v1::enrollment_service_server::EnrollmentServiceServer;
 use h8lio_proto::v1::fleet_service_server::FleetServiceServer;
 use h8lio_proto::v1::node_service_server::NodeServiceServer;
 use h8lio_proto::v1::rollout_service_server::RolloutServiceServer;
 use h8lio_proto::v1::session_service_server::SessionServiceServer;
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -26,12 +25,14 @@ use crate::accept::counters::Counters as AcceptCounters;
 use crate::accept::{Acceptor, AcceptorParts, http2, listen};
 use crate::audit::patrol::Patrol;
 use crate::audit::{AuditDraft, AuditLog};
+use crate::bans::BanFile;
 use crate::clock::Clock;
 use crate::config::{Metrics, Settings};
 use crate::events::EventLog;
 use crate::feed::Feed;
 use crate::gather::ingest::Ingest;
 use crate::init::BOOTSTRAP_OPERATOR;
+use crate::life;
 use crate::local_operator::Notes;
 use crate::maintenance::driver::{Driver, Parts};
 use crate::maintenance::plans::Plans;
@@ -44,7 +45,9 @@ use crate::outage::Outages;
 use crate::pki::acknowledge;
 use crate::pki::live::LivePki;
 use crate::quarantine::Quarantine;
+use crate::recovery::{self, Recovery};
 use crate::registry::{Registry, records};
+use crate::rpc::backup::BackupServer;
 use crate::rpc::enrollment::EnrollmentServer;
 use crate::rpc::fleet::FleetServer;
 use crate::rpc::nodes::NodeServer;
@@ -58,19 +61,10 @@ use crate::session::table::{Cut, SessionTable};
 use crate::session::witness::Witnesses;
 use crate::store::health::WatchedStore;
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
-use crate::store::{Compare, Op, Store, Txn};
+use crate::store::{Compare, Op, Store};
 
 /// Events kept in the store.
 const KEEP_EVENTS: u64 = 100_000;
-const META: &str = "/h8lio/meta/coordinator";
-
-/// One life of the coordinator's data, and how often it was started.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Meta {
-    incarnation: Incarnation,
-    epoch: u64,
-}
 
 /// A coordinator that runs until it is told to stop.
 #[derive(Debug)]
@@ -80,6 +74,7 @@ pub struct Running {
     pub services: Arc<Services>,
     live: Arc<LivePki>,
     stop: watch::Sender<bool>,
+    again: watch::Receiver<bool>,
     tasks: JoinSet<anyhow::Result<()>>,
     /// Ends the observer: who stops listening must not judge those it hears no more.
     observing: tokio::task::AbortHandle,
@@ -124,9 +119,12 @@ pub async fn start_on(
     let store: Arc<dyn Store> = Arc::new(watched);
     let now = clock.now();
     let live = LivePki::open(&settings, Arc::clone(&clock))?;
-    let meta = begin_life(store.as_ref()).await?;
+    let life = life::begin(store.as_ref(), &settings.fleet).await?;
     let audit = Arc::new(AuditLog::start(Arc::clone(&store)).await?);
     import_first_operator(&settings, &store, &audit, clock.as_ref()).await?;
+    let bans = Arc::new(BanFile::beside(&settings.store));
+    let settled = recovery::settle(store.as_ref(), &audit, &bans, clock.as_ref()).await?;
+    let recovery = Arc::new(Recovery::load(Arc::clone(&store)).await?);
     let timing = settings.session.timing();
     let registry = Arc::new(Registry::load(Arc::clone(&store), now).await?);
     let feed = Feed::new(Arc::clone(&clock));
@@ -163,8 +161,8 @@ pub async fn start_on(
             fleet: settings.fleet.clone(),
             coordinator: settings.name.to_string(),
             advertise: advertised(&settings, address),
-            incarnation: meta.incarnation,
-            epoch: meta.epoch,
+            incarnation: life.incarnation,
+            epoch: life.epoch,
             started_at: now,
             node_certificate: settings.certificates.node,
             recovery_limit: settings.certificates.recovery_limit,
@@ -177,6 +175,7 @@ pub async fn start_on(
         health: Arc::clone(&health),
         registry: Arc::clone(&registry),
         audit,
+        bans,
         feed: Arc::clone(&feed),
         table,
         quarantine,
@@ -204,10 +203,11 @@ pub async fn start_on(
         feed: Arc::clone(&feed),
         clock: Arc::clone(&clock),
         maintenance,
+        recovery: Arc::clone(&recovery),
         rules,
         term: Term {
-            epoch: Epoch(meta.epoch),
-            incarnation: meta.incarnation,
+            epoch: Epoch(life.epoch),
+            incarnation: life.incarnation,
         },
     };
     let driver = Driver::new(parts, plans, orders);
@@ -229,8 +229,8 @@ pub async fn start_on(
         )),
         settings: SessionSettings {
             coordinator: settings.name.to_string(),
-            incarnation: meta.incarnation,
-            epoch: meta.epoch,
+            incarnation: life.incarnation,
+            epoch: life.epoch,
             beat: timing.beat,
             report: settings.session.report,
             max_report: settings.limits.report_bytes,
@@ -246,10 +246,17 @@ pub async fn start_on(
         clock: Arc::clone(&clock),
     });
     let mut tasks = JoinSet::new();
+    let (again, asked_again) = watch::channel(false);
+    let backups = BackupServer {
+        services: Arc::clone(&services),
+        recovery,
+        file: settings.store.clone(),
+        again,
+    };
     tasks.spawn(serve(
         settings.clone(),
         acceptor,
-        Arc::clone(&services),
+        backups,
         sessions,
         stopping,
     ));
@@ -292,20 +299,29 @@ pub async fn start_on(
                 .context("serving metrics failed")
         });
     }
+    if let Some(settled) = settled {
+        let message = format!(
+            "the store was put back from a copy: {} join tokens are void, {} bans given since are in \
+             force again; nothing is decided until an admin accepts the loss (h8lctl backup recovery)",
+            settled.voided_tokens, settled.renewed_bans
+        );
+        feed.fleet(Severity::Alert, "StoreRestored", message);
+    }
     feed.fleet(
         Severity::Info,
         "CoordinatorStarted",
         format!(
             "coordinator {} started, epoch {}",
-            settings.name, meta.epoch
+            settings.name, life.epoch
         ),
     );
-    tracing::info!(%address, fleet = %settings.fleet, epoch = meta.epoch, "the coordinator listens");
+    tracing::info!(%address, fleet = %settings.fleet, epoch = life.epoch, "the coordinator listens");
     Ok(Running {
         address,
         services,
         live,
         stop,
+        again: asked_again,
         tasks,
         observing,
         driving,
@@ -323,31 +339,6 @@ fn advertised(settings: &Settings, bound: std::net::SocketAddr) -> Vec<String> {
         return vec![bound.to_string()];
     }
     settings.addresses()
-}
-
-/// Reads the incarnation, or makes one, and counts the start.
-async fn begin_life(store: &dyn Store) -> anyhow::Result<Meta> {
-    let before = store.get(META).await?;
-    let meta = match &before {
-        Some(kv) => {
-            let old: Meta = records::read(META, &kv.value)?;
-            Meta {
-                epoch: old.epoch + 1,
-                ..old
-            }
-        }
-        None => Meta {
-            incarnation: Incarnation(uuid::Uuid::new_v4()),
-            epoch: 1,
-        },
-    };
-    let txn = Txn::when([Compare::same(META, before.as_ref())])
-        .then([Op::put(META, records::write(&meta))]);
-    anyhow::ensure!(
-        store.txn(txn).await?.succeeded,
-        "another coordinator started on this store at the same moment; stop one of them"
-    );
-    Ok(meta)
 }
 
 /// Takes over the operator that `init` made, once.
@@ -391,7 +382,7 @@ async fn import_first_operator(
 async fn serve(
     settings: Settings,
     acceptor: Acceptor,
-    services: Arc<Services>,
+    backups: BackupServer,
     sessions: Arc<Sessions>,
     mut stopping: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
@@ -407,6 +398,8 @@ async fn serve(
         .max_decoding_message_size(small);
     let most = settings.limits.message_bytes;
     let of_operators = gate::OPERATOR_REQUEST_BYTES;
+    let services = Arc::clone(&backups.services);
+    let backups = BackupServiceServer::new(backups).max_decoding_message_size(of_operators);
     let nodes = NodeServiceServer::new(NodeServer(Arc::clone(&services)))
         .max_decoding_message_size(of_operators);
     let fleet = FleetServiceServer::new(FleetServer(Arc::clone(&services)))
@@ -426,6 +419,7 @@ async fn serve(
         .add_service(ToTheEnd(nodes))
         .add_service(ToTheEnd(fleet))
         .add_service(ToTheEnd(rollouts))
+        .add_service(ToTheEnd(backups))
         .add_service(health_service)
         .add_service(reflection)
         .serve_with_incoming_shutdown(acceptor.incoming(), async move {
@@ -454,6 +448,17 @@ impl Running {
     pub fn renew_own(&self) -> anyhow::Result<()> {
         self.live.renew_own()?;
         Ok(())
+    }
+
+    /// Waits until it is to be stopped and started again: its data begin a new life.
+    pub fn again(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut again = self.again.clone();
+        async move {
+            if again.wait_for(|again| *again).await.is_err() {
+                // Nobody is left who could ask.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// Waits until a part ends by itself, which none should.

@@ -50,6 +50,14 @@ pub enum Command {
     /// Works on operators, on the coordinator's own machine.
     #[command(subcommand)]
     Operator(OperatorCommand),
+    /// Copies the store into a file, whether the coordinator runs or not.
+    Backup(BackupArgs),
+    /// Puts a copy of the store back, while the coordinator is stopped.
+    ///
+    /// What was there is kept beside it. The coordinator then starts frozen: join tokens are void, bans
+    /// given since the copy are in force, and nothing is decided until an admin accepts the loss
+    /// (`h8lctl backup recovery`, `h8lctl backup accept`).
+    Restore(RestoreArgs),
     /// Prints the version.
     Version,
     /// Writes the manual pages.
@@ -136,6 +144,29 @@ pub struct OperatorCreateArgs {
     /// Where to write the context file, which holds a private key.
     #[arg(long, value_name = "FILE")]
     pub context_out: PathBuf,
+    /// Why, for the audit log.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+/// Arguments of `backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// File to write, readable for its owner alone; must not exist.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// Arguments of `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// The copy, from `backup` or `h8lctl backup create`.
+    #[arg(long, value_name = "FILE")]
+    pub from: PathBuf,
     /// Why, for the audit log.
     #[arg(long, value_name = "TEXT")]
     pub reason: String,

@@ -6,25 +6,29 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::cli::{
-    CaCommand, Command, ConfigArgs, InitArgs, OperatorCommand, OperatorCreateArgs, PlaceArgs,
-    RotateCommand,
+    BackupArgs, CaCommand, Command, ConfigArgs, InitArgs, OperatorCommand, OperatorCreateArgs,
+    PlaceArgs, RestoreArgs, RotateCommand,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, ConfigError, Settings};
 use crate::init;
-use crate::local_operator::{self, Wish};
+use crate::life::LifeError;
+use crate::local_operator;
 use crate::pages;
 use crate::pki::acknowledge::Acknowledgements;
 use crate::pki::authority::Authority;
 use crate::pki::error::AuthorityError;
 use crate::pki::live::LiveError;
 use crate::pki::rotation::{self, RotationError, Status};
+use crate::restore::{self, Wish};
+use crate::store::sqlite::backup;
 
 /// Whether starting again cannot help, as the configuration or the authority's files are wrong
 /// (exit code 78). What depends on the time may mend itself: the clock may be set right.
 pub fn is_bad_setup(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<ConfigError>()
+            || matches!(cause.downcast_ref(), Some(LifeError::OtherFleet { .. }))
             || cause
                 .downcast_ref::<AuthorityError>()
                 .is_some_and(AuthorityError::is_permanent)
@@ -50,6 +54,8 @@ pub fn execute(command: Command, clock: &dyn Clock, out: &mut dyn Write) -> anyh
         Command::CheckConfig(args) => check_config(&args, clock, out),
         Command::Ca(CaCommand::Rotate(step)) => rotate(step, clock, out),
         Command::Operator(OperatorCommand::Create(args)) => create_operator(args, clock, out),
+        Command::Backup(args) => back_up(&args, out),
+        Command::Restore(args) => put_back(args, clock, out),
         Command::Version => {
             writeln!(out, "h8lio-coordinator {}", env!("CARGO_PKG_VERSION")).context("cannot print")
         }
@@ -91,7 +97,7 @@ fn create_operator(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let settings = settings_of(&args.place)?;
-    let wish = Wish {
+    let wish = local_operator::Wish {
         name: args.name,
         by: who(),
         reason: args.reason,
@@ -109,6 +115,52 @@ next:
         name = made.name,
         until = made.expires_at,
         context = wish.context_out.display(),
+    )
+    .context("cannot print")
+}
+
+fn back_up(args: &BackupArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let settings = settings_of(&args.place)?;
+    backup::copy(&settings.store, &args.out)?;
+    write!(
+        out,
+        "\
+the store of fleet {fleet} is copied to {file}
+the certificate authority is not in it: keep a copy of {pki}, too, with the same care
+",
+        fleet = settings.fleet,
+        file = args.out.display(),
+        pki = settings.pki.display(),
+    )
+    .context("cannot print")
+}
+
+fn put_back(args: RestoreArgs, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<()> {
+    let settings = settings_of(&args.place)?;
+    let wish = Wish {
+        from: args.from,
+        by: who(),
+        reason: args.reason,
+    };
+    let done = restore::restore(&settings, &wish, clock.now())?;
+    let aside = done.aside.map_or_else(
+        || "there was no store before".to_owned(),
+        |path| format!("what was there is kept: {}", path.display()),
+    );
+    write!(
+        out,
+        "\
+{from} is in place: fleet {fleet}, {nodes} nodes, epoch {epoch}
+{aside}
+next:
+  start the coordinator; it is frozen, and its servers go on as they are
+  h8lctl backup recovery    which servers were heard, and whether they know more
+  h8lctl backup accept      goes on above everything that servers were ordered
+",
+        from = wish.from.display(),
+        fleet = settings.fleet,
+        nodes = done.nodes,
+        epoch = done.epoch,
     )
     .context("cannot print")
 }

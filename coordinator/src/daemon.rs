@@ -34,7 +34,7 @@ async fn serve(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<()> 
     let mut terminate = signal(SignalKind::terminate()).context("cannot watch SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch SIGINT")?;
     let mut hangup = signal(SignalKind::hangup()).context("cannot watch SIGHUP")?;
-    let mut running = app::start(settings, clock).await?;
+    let mut running = app::start(settings.clone(), Arc::clone(&clock)).await?;
     notify(&[NotifyState::Ready]);
     let mut alive = tokio::time::interval(watchdog_interval());
     loop {
@@ -44,6 +44,12 @@ async fn serve(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<()> 
             _ = interrupt.recv() => break,
             _ = hangup.recv() => reload(&running),
             _ = alive.tick() => notify(&[NotifyState::Watchdog]),
+            () = running.again() => {
+                // Who asked for it hears the answer first: the end waits for calls under way.
+                running.stop().await;
+                tracing::info!("the coordinator starts again, in a new life of its data");
+                running = app::start(settings.clone(), Arc::clone(&clock)).await?;
+            }
             e = running.failed() => return Err(e),
         }
     }

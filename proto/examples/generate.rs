@@ -6,7 +6,8 @@
 use std::path::Path;
 
 /// The files of the package, in the order of their names.
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
+    "h8lio/v1/backup.proto",
     "h8lio/v1/common.proto",
     "h8lio/v1/enrollment.proto",
     "h8lio/v1/fleet.proto",

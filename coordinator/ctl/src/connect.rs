@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use h8lio_proto::v1::backup_service_client::BackupServiceClient;
 use h8lio_proto::v1::fleet_service_client::FleetServiceClient;
 use h8lio_proto::v1::node_service_client::NodeServiceClient;
 use h8lio_proto::v1::rollout_service_client::RolloutServiceClient;
@@ -110,6 +111,7 @@ pub struct Api {
     pub nodes: NodeServiceClient<Channel>,
     pub fleet: FleetServiceClient<Channel>,
     pub rollouts: RolloutServiceClient<Channel>,
+    pub backups: BackupServiceClient<Channel>,
     timeout: Duration,
 }
 
@@ -119,6 +121,7 @@ impl Api {
         Self {
             nodes: NodeServiceClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER),
             fleet: FleetServiceClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER),
+            backups: BackupServiceClient::new(channel.clone()),
             rollouts: RolloutServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER),
             timeout,
         }

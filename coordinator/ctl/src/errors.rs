@@ -31,7 +31,7 @@ pub enum Exit {
 pub const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  refused or failed; doctor and verify: something needs attention; what-if: they may not
+  1  refused or failed; doctor, verify and recovery: something needs attention; what-if: they may not
   2  wrong usage, or a context that cannot be used
   3  no such node, rollout, token, operator or context
   4  not permitted for this operator or certificate

@@ -15,7 +15,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use h8lio_executor::{Behind, Known, Record, Term, ended};
+use h8lio_executor::{Known, Record, Term, ended};
 use h8lio_model::event::Severity;
 use h8lio_model::ids::NodeId;
 use h8lio_model::order::{AttemptId, Outcome};
@@ -35,6 +35,7 @@ use crate::audit::AuditLog;
 use crate::clock::Clock;
 use crate::config::Rules;
 use crate::feed::Feed;
+use crate::recovery::Recovery;
 use crate::registry::{Node, Registry};
 use crate::session::table::SessionTable;
 use crate::store::Store;
@@ -58,6 +59,7 @@ pub struct Parts {
     pub feed: Arc<Feed>,
     pub clock: Arc<dyn Clock>,
     pub maintenance: Arc<Maintenance>,
+    pub recovery: Arc<Recovery>,
     pub rules: Rules,
     /// Part of every order.
     pub term: Term,
@@ -75,9 +77,6 @@ pub struct Driver {
     checks: Checks,
     report: Option<PlanReport>,
     sent: BTreeMap<NodeId, Sent>,
-    /// Nodes that were ordered something by a coordinator that knew more. Who was heard saying so
-    /// has not unsaid it by falling silent.
-    behind: BTreeMap<NodeId, Behind>,
     /// Contradicted ends that were told already.
     contradicted: BTreeSet<(NodeId, AttemptId, Outcome)>,
     /// The freeze that was told last.
@@ -108,7 +107,6 @@ impl Driver {
             cache: Cache::default(),
             report: None,
             sent: BTreeMap::new(),
-            behind: BTreeMap::new(),
             contradicted: BTreeSet::new(),
             frozen: None,
             flaws: Vec::new(),

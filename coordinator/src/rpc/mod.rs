@@ -4,6 +4,7 @@
 pub mod act;
 pub mod attempts;
 pub mod authz;
+pub mod backup;
 pub mod enrollment;
 pub mod fleet;
 pub mod gate;

@@ -118,17 +118,26 @@ impl NodeService for NodeServer {
             act.caller.name.to_string(),
             self.0.clock.now(),
         );
+        let ban = Ban {
+            reason: reason.clone(),
+            by: by.clone(),
+            at,
+        };
+        let may_be = {
+            let record = node.record();
+            record.value.banned.is_none() && record.value.admission != Admission::Decommissioned
+        };
+        if may_be {
+            // Before the store: a copy of it that is put back must not let the node in again.
+            self.keep(&node, Some(ban.clone())).await?;
+        }
         let (node, changed) = self
             .change(&act, node, |r| {
                 if r.admission == Admission::Decommissioned {
                     return Err(gone(r));
                 }
                 if r.banned.is_none() {
-                    r.banned = Some(Ban {
-                        reason: reason.clone(),
-                        by: by.clone(),
-                        at,
-                    });
+                    r.banned = Some(ban.clone());
                 }
                 Ok(())
             })
@@ -165,6 +174,7 @@ impl NodeService for NodeServer {
             })
             .await?;
         if changed {
+            self.keep(&node, None).await?;
             self.tell(&node, &act, Severity::Info, "NodeUnbanned", "unbanned");
         }
         Ok(Response::new(v1::UnbanNodeResponse {
@@ -369,6 +379,21 @@ impl NodeServer {
             }
         }
         Err(last)
+    }
+
+    /// Notes a ban, or its end, outside the store.
+    async fn keep(&self, node: &Node, ban: Option<Ban>) -> Result<(), Status> {
+        let (bans, now) = (Arc::clone(&self.0.bans), self.0.clock.now());
+        let (id, name) = (node.id, node.record().value.name.clone());
+        let noted = tokio::task::spawn_blocking(move || match ban {
+            Some(ban) => bans.ban(id, &name, &ban),
+            None => bans.unban(id, &name, now),
+        });
+        match noted.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(e)) => Err(Status::unavailable(status::chain(&e))),
+            Err(e) => Err(Status::internal(e.to_string())),
+        }
     }
 
     fn tell(&self, node: &Node, act: &Act, severity: Severity, reason: &str, done: &str) {

@@ -45,6 +45,17 @@ pub const CALLS: &[Call] = &[
     read("RolloutService/GetRollout"),
     read("RolloutService/Explain"),
     read("RolloutService/WhatIf"),
+    read("BackupService/GetRecovery"),
+    change(
+        "BackupService/CreateBackup",
+        "backup.create",
+        OperatorRole::Admin,
+    ),
+    change(
+        "BackupService/AcceptRecovery",
+        "backup.accept",
+        OperatorRole::Admin,
+    ),
     change(
         "FleetService/CreateToken",
         "token.create",

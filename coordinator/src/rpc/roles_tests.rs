@@ -4,6 +4,10 @@ use super::*;
 
 const PROTOCOL: &[(&str, &str)] = &[
     (
+        "BackupService",
+        include_str!("../../../proto/h8lio/v1/backup.proto"),
+    ),
+    (
         "FleetService",
         include_str!("../../../proto/h8lio/v1/fleet.proto"),
     ),

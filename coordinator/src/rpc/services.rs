@@ -12,6 +12,7 @@ use tonic::{Request, Status};
 
 use super::authz::{self, OperatorCaller};
 use crate::audit::AuditLog;
+use crate::bans::BanFile;
 use crate::clock::Clock;
 use crate::events::EventLog;
 use crate::feed::Feed;
@@ -33,6 +34,7 @@ pub struct Services {
     pub registry: Arc<Registry>,
     pub operators: Arc<Operators>,
     pub audit: Arc<AuditLog>,
+    pub bans: Arc<BanFile>,
     pub events: EventLog,
     pub feed: Arc<Feed>,
     pub table: Arc<SessionTable>,

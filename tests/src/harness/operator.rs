@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use h8lio_model::event::Severity;
 use h8lio_proto::v1;
+use h8lio_proto::v1::backup_service_client::BackupServiceClient;
 use h8lio_proto::v1::fleet_service_client::FleetServiceClient;
 use h8lio_proto::v1::node_service_client::NodeServiceClient;
 use h8lio_proto::v1::rollout_service_client::RolloutServiceClient;
@@ -65,6 +66,11 @@ impl Operator {
     /// The calls on rollouts.
     pub async fn rollouts(&self) -> RolloutServiceClient<Channel> {
         RolloutServiceClient::new(self.channel().await)
+    }
+
+    /// The calls on copies of the store.
+    pub async fn backups(&self) -> BackupServiceClient<Channel> {
+        BackupServiceClient::new(self.channel().await)
     }
 
     /// The state of the coordinator.

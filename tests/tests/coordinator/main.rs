@@ -4,6 +4,7 @@ mod abuse;
 mod agents;
 mod audit;
 mod availability;
+mod backup;
 mod ban;
 mod clone;
 mod enrollment;

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub mod audit;
+pub mod backup;
 pub mod completion;
 pub mod context;
 pub mod event;
@@ -44,6 +45,9 @@ pub enum Command {
     /// Read and verify the log of who changed what
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Copy what the coordinator knows, and go on after a loss
+    #[command(subcommand)]
+    Backup(backup::Command),
     /// Give and take operators' access
     #[command(subcommand)]
     Operator(operator::Command),
@@ -73,6 +77,7 @@ pub async fn run(ctl: &mut Ctl<'_>, command: Command) -> Result<Exit, CtlError> 
         Command::WhatIf(args) => what_if::run(ctl, &args).await,
         Command::Event(c) => event::run(ctl, c).await,
         Command::Audit(c) => audit::run(ctl, c).await,
+        Command::Backup(c) => backup::run(ctl, c).await,
         Command::Operator(c) => operator::run(ctl, c).await,
         Command::Context(c) => context::run(ctl, c),
         Command::Completion(args) => completion::run(ctl, &args),

@@ -20,18 +20,19 @@ pub(crate) struct Chapter<'a> {
     pub(crate) outlook: Outlook,
 }
 
-/// A report of nothing but why nothing is planned.
+/// Why nothing is planned, and how everything stood before.
 pub(crate) fn frozen(input: &PlanningInput<'_>, because: &str) -> PlanReport {
     let on = WaitingOn::FrozenCoordinator {
         because: because.to_owned(),
     };
     let before = input.previous.map(|p| p.waiting.as_slice());
+    let stands = input.previous.filter(|p| p.plan == input.parent.id());
     PlanReport {
         plan: input.parent.id(),
         at: input.now,
         waiting: vec![aged(on, before.unwrap_or_default(), input.now)],
-        rollouts: BTreeMap::new(),
-        nodes: BTreeMap::new(),
+        rollouts: stands.map(|p| p.rollouts.clone()).unwrap_or_default(),
+        nodes: stands.map(|p| p.nodes.clone()).unwrap_or_default(),
     }
 }
 

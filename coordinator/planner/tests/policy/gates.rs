@@ -337,6 +337,9 @@ fn a_frozen_coordinator_plans_nothing_and_leaves_what_is() {
         report.waiting[0].on,
         WaitingOn::FrozenCoordinator { because }
     );
+    // Who looks at a rollout meanwhile sees how it stood.
+    assert!(report.rollouts.contains_key(&name("march")));
+    assert!(!report.nodes.is_empty());
 }
 
 #[test]

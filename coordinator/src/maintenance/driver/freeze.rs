@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use h8lio_executor::Behind;
 use h8lio_model::event::Severity;
 use h8lio_model::lifecycle::{Admission, Availability};
 
 use super::Driver;
+use crate::recovery::Lost;
 use crate::registry::Node;
 
 /// Why nothing is decided and nothing sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Frozen {
     #[error("{0}")]
-    Behind(Behind),
+    Lost(Lost),
     #[error("the store cannot be relied on: {0}")]
     Store(String),
     #[error(
@@ -30,7 +30,7 @@ impl Frozen {
 
     const fn severity(&self) -> Severity {
         match self {
-            Self::Behind(_) => Severity::Alert,
+            Self::Lost(_) => Severity::Alert,
             Self::Store(_) | Self::CutOff { .. } => Severity::Warning,
         }
     }
@@ -39,7 +39,7 @@ impl Frozen {
 impl Driver {
     /// The first reason there is.
     pub(super) fn freeze(&self, nodes: &[Arc<Node>]) -> Option<Frozen> {
-        let behind = self.behind.values().next().cloned().map(Frozen::Behind);
+        let lost = self.parts.recovery.lost().map(Frozen::Lost);
         let store = || {
             let watched = self.parts.health.trouble(self.parts.clock.mono());
             let own = self.trouble.clone();
@@ -49,7 +49,7 @@ impl Driver {
             };
             own.or(watched).or_else(unsettled).map(Frozen::Store)
         };
-        behind.or_else(store).or_else(|| self.cut_off(nodes))
+        lost.or_else(store).or_else(|| self.cut_off(nodes))
     }
 
     /// Fewer than half of the servers are heard. Those with a slot are meant to be away.

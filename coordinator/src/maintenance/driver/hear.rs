@@ -19,7 +19,9 @@ impl Driver {
         for node in nodes {
             if node.record().value.admission != Admission::Enrolled {
                 // What it once said is about a server that is no part of the fleet.
-                self.behind.remove(&node.id);
+                if let Err(error) = self.parts.recovery.forget(node.id).await {
+                    self.note_trouble(&error);
+                }
             }
             match self.says(node) {
                 Some(report) if self.trouble.is_none() => self.hear_one(node, report).await,
@@ -46,10 +48,15 @@ impl Driver {
     }
 
     async fn hear_one(&mut self, node: &Node, report: OrderReport) {
-        match behind(&self.parts.term, self.plans.current(), node.id, &report) {
-            Ok(()) => self.behind.remove(&node.id),
-            Err(why) => self.behind.insert(node.id, why),
-        };
+        let recovery = Arc::clone(&self.parts.recovery);
+        recovery.hear(node.id, &report);
+        if let Err(why) = behind(&self.parts.term, self.plans.current(), node.id, &report)
+            && let Err(error) = recovery
+                .note(&node.record().value.name, &why, self.parts.clock.now())
+                .await
+        {
+            self.note_trouble(&error);
+        }
         let heard = self.known.entry(node.id).or_default().hear(&report);
         if let Some(other) = &heard.contradicted {
             self.say_contradicted(node, other);

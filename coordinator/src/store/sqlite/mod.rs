@@ -14,6 +14,7 @@
 //! so that the store recovers by itself.
 
 mod apply;
+pub mod backup;
 mod fault;
 mod lock;
 mod open;

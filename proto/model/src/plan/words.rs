@@ -168,7 +168,9 @@ impl WaitingOn {
     pub fn unblocked_by(&self) -> String {
         match self {
             Self::FrozenCoordinator { .. } => {
-                "accept the restored state, or restore a newer backup".into()
+                "it decides again by itself once that is over; what was lost with an old backup an \
+                 admin accepts (h8lctl backup accept)"
+                    .into()
             }
             Self::Paused { .. } => "resume the rollout".into(),
             Self::Cancelled { .. } => "nothing; create a new rollout".into(),

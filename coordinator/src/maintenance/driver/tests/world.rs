@@ -200,7 +200,11 @@ pub(super) async fn live(fragile: &Arc<Fragile>, clock: &Arc<ManualClock>, epoch
     let table = Arc::new(SessionTable::default());
     let feed = Feed::new(as_clock());
     let audit = AuditLog::start(Arc::clone(&store)).await.expect("starts");
+    let recovery = crate::recovery::Recovery::load(Arc::clone(&store))
+        .await
+        .expect("read");
     let parts = Parts {
+        recovery: Arc::new(recovery),
         store,
         health,
         registry: Arc::clone(&registry),

@@ -188,6 +188,9 @@ async fn services(store: Arc<dyn Store>, clock: Arc<ManualClock>) -> Services {
     let rollouts = Rollouts::load(Arc::clone(&store)).await.expect("rollouts");
     let operators = Operators::load(Arc::clone(&store)).await;
     Services {
+        bans: Arc::new(crate::bans::BanFile::beside(std::path::Path::new(
+            "/nowhere/store",
+        ))),
         health: watched.health(),
         operators: Arc::new(operators.expect("operators")),
         events: EventLog::new(Arc::clone(&store), 1_000),
