@@ -13,6 +13,9 @@ use crate::ssh::Ssh;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// Packing a kernel, on an emulated processor.
+const MAKING: Duration = Duration::from_secs(180);
+
 /// Where it lies on the server.
 const THERE: &str = "/var/lib/lab-repository";
 
@@ -85,6 +88,19 @@ impl Repository {
     pub fn publish(&self, ssh: &Ssh, server: Server<'_>) -> Result<()> {
         server.run(&format!("rm -rf {THERE}"))?;
         ssh.copy_to(server.number(), &self.folder, THERE, LIMIT)?;
+        server.run(&index())?;
+        Ok(())
+    }
+
+    /// As [`Repository::publish`], with what a shell script makes in the repository's folder on the
+    /// server beside it.
+    ///
+    /// # Errors
+    /// As [`Repository::publish`]; also when the script fails.
+    pub fn publish_with(&self, ssh: &Ssh, server: Server<'_>, script: &str) -> Result<()> {
+        server.run(&format!("rm -rf {THERE}"))?;
+        ssh.copy_to(server.number(), &self.folder, THERE, LIMIT)?;
+        server.run_within(&format!("set -e; cd {THERE}; {script}"), MAKING)?;
         server.run(&index())?;
         Ok(())
     }

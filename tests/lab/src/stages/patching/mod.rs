@@ -1,6 +1,7 @@
 //! Real servers are patched and booted by rollouts, one after the other, and come back from what
 //! goes wrong.
 
+mod kernel;
 mod prepare;
 mod security;
 mod watch;
@@ -27,5 +28,10 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, extent: Extent) -> Result<()> 
     let repository = Repository::new(&lab.folder().join("fleet/repository"))?;
     prepare::run(checks, lab, &ansible, &repository)?;
     security::run(checks, lab, &fleet, &repository)?;
-    wrong::run(checks, lab, &fleet, &repository, extent)
+    wrong::power_cut(checks, lab, &fleet, &repository)?;
+    kernel::run(checks, lab, &fleet, &repository)?;
+    if extent == Extent::Whole {
+        wrong::broken(checks, lab, &fleet, &repository)?;
+    }
+    Ok(())
 }

@@ -47,6 +47,16 @@ const KNOWN: Duration = Duration::from_secs(900);
 /// Waits until the fleet knows that this version waits on every server, and that nobody else would
 /// bring it.
 pub(super) fn until_it_waits(fleet: &Fleet<'_>, lab: &Lab, version: &str) -> Result<()> {
+    until_waits(fleet, lab, SAMPLE, version)
+}
+
+/// As [`until_it_waits`], for a package of this name.
+pub(super) fn until_waits(
+    fleet: &Fleet<'_>,
+    lab: &Lab,
+    package: &str,
+    version: &str,
+) -> Result<()> {
     for server in lab.servers()? {
         let name = server.name();
         let what = format!("the fleet knows that {version} waits on {name}");
@@ -56,7 +66,7 @@ pub(super) fn until_it_waits(fleet: &Fleet<'_>, lab: &Lab, version: &str) -> Res
             let list = |value: &Value| value.as_array().unwrap_or(&none).clone();
             let waits = list(&inventory["packages"]["upgradable"])
                 .iter()
-                .any(|p| p["name"] == SAMPLE && p["candidate"] == version);
+                .any(|p| p["name"] == package && p["candidate"] == version);
             let others = list(&inventory["managers"]["managers"])
                 .iter()
                 .any(|m| m["domain"] == "patching");

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
+use super::SAMPLE;
 use super::security::installed;
 use super::watch::{create, until_it_is, until_it_waits};
-use super::{Extent, SAMPLE};
 use crate::checks::Checks;
 use crate::clock::until;
 use crate::fleet::{Fleet, Repository, Sample};
@@ -35,21 +35,7 @@ const BROKEN: Sample<'_> = Sample {
 /// Until the agent of an emulated server has come so far as to run a transaction.
 const BEGUN: Duration = Duration::from_secs(300);
 
-pub(super) fn run(
-    checks: &mut Checks,
-    lab: &Lab,
-    fleet: &Fleet<'_>,
-    repository: &Repository,
-    extent: Extent,
-) -> Result<()> {
-    power_cut(checks, lab, fleet, repository)?;
-    if extent == Extent::Whole {
-        broken(checks, lab, fleet, repository)?;
-    }
-    Ok(())
-}
-
-fn power_cut(
+pub(super) fn power_cut(
     checks: &mut Checks,
     lab: &Lab,
     fleet: &Fleet<'_>,
@@ -93,7 +79,7 @@ fn power_cut(
     Ok(())
 }
 
-fn broken(
+pub(super) fn broken(
     checks: &mut Checks,
     lab: &Lab,
     fleet: &Fleet<'_>,

@@ -7,12 +7,19 @@ use super::traces::Traces;
 use crate::checks::Checks;
 use crate::fleet::{Ansible, Fleet};
 use crate::lab::Lab;
+use crate::stages::Extent;
 
 /// How the distribution's timers are, on one line.
 pub(super) const TIMERS: &str = "for unit in apt-daily.timer apt-daily-upgrade.timer; do \
      echo $unit $(systemctl is-enabled $unit) $(systemctl is-active $unit); done | paste -sd,";
 
-pub(super) fn run(checks: &mut Checks, lab: &Lab, fleet: &Fleet<'_>, ansible: &Ansible<'_>) {
+pub(super) fn run(
+    checks: &mut Checks,
+    lab: &Lab,
+    fleet: &Fleet<'_>,
+    ansible: &Ansible<'_>,
+    extent: Extent,
+) {
     checks.check(
         "while h8lio is there the distribution's timers are off",
         || {
@@ -22,18 +29,11 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, fleet: &Fleet<'_>, ansible: &A
             )
         },
     );
-    checks.check("a dry run of the uninstall changes nothing", || {
-        let before = Traces::now(lab, fleet)?;
-        let recap = ansible.playbook("h8lio.fleet.uninstall", &["--check"])?;
-        for server in lab.servers()? {
-            if recap.count(&server.name(), "changed") == 0 {
-                bail!("{} would not be changed", server.name());
-            }
-        }
-        before.are_still(lab, fleet)?;
-        let states = fleet.ctl().availability()?;
-        same("the number of nodes", &states.len().to_string(), "3")
-    });
+    if extent == Extent::Whole {
+        checks.check("a dry run of the uninstall changes nothing", || {
+            dry_run(lab, fleet, ansible)
+        });
+    }
     checks.check(
         "the uninstall ends all memberships and removes all packages",
         || {
@@ -66,13 +66,28 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, fleet: &Fleet<'_>, ansible: &A
             Ok(String::new())
         },
     );
-    checks.check("a second uninstall changes nothing", || {
-        let recap = ansible.playbook("h8lio.fleet.uninstall", &[])?;
-        if recap.total("changed") != 0 {
-            bail!("{recap:?}");
+    if extent == Extent::Whole {
+        checks.check("a second uninstall changes nothing", || {
+            let recap = ansible.playbook("h8lio.fleet.uninstall", &[])?;
+            if recap.total("changed") != 0 {
+                bail!("{recap:?}");
+            }
+            Ok(format!("{} tasks", recap.total("ok")))
+        });
+    }
+}
+
+fn dry_run(lab: &Lab, fleet: &Fleet<'_>, ansible: &Ansible<'_>) -> Result<String> {
+    let before = Traces::now(lab, fleet)?;
+    let recap = ansible.playbook("h8lio.fleet.uninstall", &["--check"])?;
+    for server in lab.servers()? {
+        if recap.count(&server.name(), "changed") == 0 {
+            bail!("{} would not be changed", server.name());
         }
-        Ok(format!("{} tasks", recap.total("ok")))
-    });
+    }
+    before.are_still(lab, fleet)?;
+    let states = fleet.ctl().availability()?;
+    same("the number of nodes", &states.len().to_string(), "3")
 }
 
 fn each(lab: &Lab, wanted: &str) -> Result<String> {

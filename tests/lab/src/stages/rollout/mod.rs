@@ -33,13 +33,13 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, extent: Extent) -> Result<()> 
         fleet.ansible(AnsibleCore::Oldest)
     })?;
     facts::prepare(checks, lab)?;
-    install::run(checks, lab, &fleet, &ansible)?;
+    install::run(checks, lab, &fleet, &ansible, extent)?;
     facts::run(checks, lab, &fleet, &ansible, &cluster);
     loss::run(checks, lab, &fleet, extent)?;
     if extent == Extent::Whole {
         packages::run(checks, lab, &fleet, &ansible)?;
     }
-    end::run(checks, lab, &fleet, &ansible);
+    end::run(checks, lab, &fleet, &ansible, extent);
     if extent == Extent::Whole {
         packages::coordinator_goes(checks, lab, &ansible)?;
     }

@@ -1,0 +1,86 @@
+//! A kernel that panics: the server is back with the old one by itself, and nobody else is touched.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::watch::{create, until_it_is, until_waits};
+use crate::checks::Checks;
+use crate::fleet::{Fleet, Repository};
+use crate::lab::Lab;
+
+/// The package that brings the newest kernel, and what it brings.
+const META: &str = "linux-image-amd64";
+const RELEASE: &str = "6.1.0-999-amd64";
+const VERSION: &str = "6.1.999-1";
+
+/// How a server looks that runs another kernel than before, or the same.
+const RUNS: &str = "uname -r";
+
+/// In words of its own the ABI bump that Debian's archive brings: the package of the new kernel is new,
+/// and the one that was installed before stays. The kernel is the one that runs; its initrd is empty,
+/// so it finds no root file system and panics.
+fn script() -> String {
+    format!(
+        "old=$(uname -r); for part in image meta; do rm -rf tree; mkdir -p tree/DEBIAN; \
+         if [ $part = image ]; then \
+            mkdir -p tree/boot tree/lib/modules/{RELEASE}; \
+            cp /boot/vmlinuz-$old tree/boot/vmlinuz-{RELEASE}; \
+            cp /boot/config-$old tree/boot/config-{RELEASE}; \
+            : >tree/lib/modules/{RELEASE}/modules.dep; \
+            : | cpio --quiet -o -H newc >tree/boot/initrd.img-{RELEASE}; \
+            printf '#!/bin/sh\\nset -e\\nupdate-grub 2>/dev/null\\nsync\\n' >tree/DEBIAN/postinst; \
+            chmod 755 tree/DEBIAN/postinst; \
+            printf '%s\\n' 'Package: linux-image-{RELEASE}' 'Version: {VERSION}' \
+                'Architecture: amd64' 'Section: kernel' 'Maintainer: the lab <lab@localhost>' \
+                'Description: a kernel without an initrd' >tree/DEBIAN/control; \
+         else \
+            printf '%s\\n' 'Package: {META}' 'Version: {VERSION}' 'Architecture: amd64' \
+                'Section: kernel' 'Depends: linux-image-{RELEASE} (= {VERSION})' \
+                'Maintainer: the lab <lab@localhost>' 'Description: the newest kernel' \
+                >tree/DEBIAN/control; \
+         fi; \
+         dpkg-deb --root-owner-group -Znone --build tree $part.deb >/dev/null; done; rm -rf tree"
+    )
+}
+
+/// Menus are read for kernels anew in the transaction.
+const LOOK: Duration = Duration::from_secs(60);
+
+pub(super) fn run(
+    checks: &mut Checks,
+    lab: &Lab,
+    fleet: &Fleet<'_>,
+    repository: &Repository,
+) -> Result<()> {
+    checks.need("a newer kernel waits on each server", || {
+        for server in lab.servers()? {
+            repository.publish_with(lab.ssh(), server, &script())?;
+        }
+        until_waits(fleet, lab, META, VERSION)
+    })?;
+    checks.check(
+        "a kernel that panics gives way to the old one, and the rollout stops at that server",
+        || {
+            let before = lab.server("s1")?.run(RUNS)?;
+            create(fleet, "kernel", "kernel")?;
+            let seen = until_it_is(fleet, "kernel", &["finished", "halted"])?;
+            ensure!(seen.state == "halted", "{}", seen.tell());
+            ensure!(seen.order.len() == 1, "{}", seen.tell());
+            let tried = lab.server(&seen.order[0])?;
+            ensure!(
+                tried.console_text().contains("Kernel panic"),
+                "the console of {} knows no panic",
+                tried.name()
+            );
+            for server in lab.servers()? {
+                let runs = server.run_within(RUNS, LOOK)?;
+                ensure!(runs == before, "{} runs {runs}", server.name());
+            }
+            let audit = tried.run("dpkg --audit")?;
+            ensure!(audit.is_empty(), "{audit}");
+            Ok(seen.tell())
+        },
+    );
+    Ok(())
+}
