@@ -43,7 +43,8 @@ async fn a_node_that_is_ahead_is_known_after_a_restart_and_highest_counts() {
     assert_eq!(recovery.lost(), None);
     for (n, epoch) in [(1, 5), (2, 9)] {
         let why = behind(n, epoch);
-        let noted = recovery.note(&name(), &why, Timestamp::UNIX_EPOCH);
+        let named = name();
+        let noted = recovery.note(&named, &why, Timestamp::UNIX_EPOCH);
         noted.await.expect("stored");
     }
     let after = load(&store).await;
