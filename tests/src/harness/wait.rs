@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Longer than anything here takes on a busy machine; only a failing test waits so long.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often a state is looked at.
 const LOOK: Duration = Duration::from_millis(20);
