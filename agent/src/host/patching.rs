@@ -168,10 +168,11 @@ pub trait PatchHost: Send + Sync {
     /// [`PatchError`].
     fn hold(&self, names: &[String], leave: MayAct) -> Result<(), PatchError>;
 
-    /// Starts `spec` in a unit of its own. The same attempt is never started twice.
+    /// Starts `spec` in a unit of its own; as often as it is asked for, the same attempt begins once.
     ///
     /// # Errors
-    /// [`PatchError`]; whether it was started after all is to be observed.
+    /// [`PatchError`]; whether it was started after all is to be observed. [`PatchError::Known`] and
+    /// [`PatchError::Begun`] where there is nothing to start.
     fn start(&self, spec: &Spec, leave: MayAct) -> Result<(), PatchError>;
 
     /// What the attempt has left so far.
@@ -277,6 +278,8 @@ pub struct RawAnswer {
 pub struct RawTrace {
     /// It was asked for.
     pub specified: bool,
+    /// It has not begun and never will.
+    pub withdrawn: bool,
     /// It took its lock and wrote so.
     pub begun: bool,
     /// It holds its lock now. `None`: cannot be told.
@@ -307,7 +310,9 @@ pub enum PatchError {
         #[source]
         source: h8lio_tls::files::FileError,
     },
-    #[error("transaction {attempt} was asked for before; only a new attempt may try again")]
+    #[error(
+        "transaction {attempt} began before or was withdrawn; only a new attempt may try again"
+    )]
     Known { attempt: Uuid },
     #[error("transaction {attempt} has begun; wait for its end")]
     Begun { attempt: Uuid },

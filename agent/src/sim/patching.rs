@@ -106,12 +106,8 @@ impl PatchHost for SimHost {
 
     fn start(&self, spec: &Spec, _: MayAct) -> Result<(), PatchError> {
         let attempt = spec.attempt;
-        if self
-            .read("packages")
-            .changes_made
-            .transactions
-            .contains_key(&attempt)
-        {
+        let trace = self.trace(attempt);
+        if trace.begun || trace.withdrawn {
             return Err(PatchError::Known { attempt });
         }
         self.act(&changes::line(attempt, &spec.action))
@@ -128,7 +124,8 @@ impl PatchHost for SimHost {
         };
         let result = known.and_then(Option::as_ref).map(written);
         RawTrace {
-            specified: known.is_some(),
+            specified: state.changes_made.specified.contains(&attempt),
+            withdrawn: state.changes_made.withdrawn.contains(&attempt),
             begun: known.is_some(),
             running: Some(known.is_some_and(Option::is_none)),
             result: result.and_then(|w| serde_json::to_vec(&w).ok()),
@@ -137,14 +134,11 @@ impl PatchHost for SimHost {
     }
 
     fn withdraw(&self, attempt: Uuid) -> Result<(), PatchError> {
-        match self
-            .read("packages")
-            .changes_made
-            .transactions
-            .contains_key(&attempt)
-        {
+        match self.trace(attempt).begun {
             true => Err(PatchError::Begun { attempt }),
-            false => Ok(()),
+            false => self
+                .act(&format!("transaction.withdrawn {attempt}"))
+                .map_err(|source| PatchError::Write { attempt, source }),
         }
     }
 }

@@ -7,6 +7,7 @@
 //! there is no walker.
 
 mod boots;
+mod carry;
 mod effects;
 mod gates;
 mod silence;
@@ -137,6 +138,8 @@ pub struct Walker {
     begun: Option<(State, Duration)>,
     /// The boot of this step was asked for in this life.
     asked: bool,
+    /// The transaction that this life asked for last.
+    asked_for: Option<carry::Asked>,
     /// For the report, while this life remembers: why something was refused or went wrong.
     note: String,
     /// The last warning about something that is tried again.
@@ -226,6 +229,7 @@ impl Walker {
             patience,
             begun: None,
             asked: false,
+            asked_for: None,
             note: String::new(),
             warned: String::new(),
         }

@@ -1,5 +1,7 @@
 //! The whole walk over the simulated server, also with a new life of the agent at every look.
 
+#[path = "carry_tests.rs"]
+mod carry;
 #[path = "silence_tests.rs"]
 mod silence;
 

@@ -295,12 +295,69 @@ fn a_transaction_is_carried_out_once_and_only_if_it_was_not_withdrawn() {
     );
     lab.host.withdraw(attempt).expect("not begun");
     lab.host.withdraw(attempt).expect("again");
+    let trace = lab.host.trace(attempt);
+    assert!(trace.withdrawn && !trace.specified, "{trace:?}");
     let gone = lab.carry_out(attempt);
     assert!(matches!(gone, Err(WorkError::Withdrawn { .. })), "{gone:?}");
     assert_eq!(lab.version().as_deref(), Some("1:1.0"));
-    lab.host
-        .withdraw(Uuid::from_u128(77))
-        .expect("nobody knows it");
+}
+
+/// The agent died, power was cut or the disk was full between the folder, the spec and the unit.
+#[test]
+fn a_transaction_that_was_written_down_and_not_started_is_written_down_again_and_begins_once() {
+    let lab = Lab::new();
+    well(&lab.install(1, "1:1.0"));
+    let packages = vec![pin("labone=1:2.0")];
+    let install = Action::Install { packages };
+    let folder = lab
+        .at("state/transactions")
+        .join(Uuid::from_u128(2).to_string());
+    fs::create_dir(&folder).expect("made");
+    let early = lab.carry_out(Uuid::from_u128(2));
+    assert!(
+        matches!(early, Err(WorkError::Withdrawn { .. })),
+        "{early:?}"
+    );
+    let attempt = lab.specify(2, install.clone());
+    assert_eq!(
+        lab.specify(2, install.clone()),
+        attempt,
+        "as often as it takes"
+    );
+
+    // The unit of a life before was on its way all the same: both units work on it at once.
+    let units: Vec<_> = (0..2)
+        .map(|_| {
+            let (apt, state_dir) = (lab.host.apt.clone(), lab.host.state_dir.clone());
+            thread::spawn(move || carry_out_with(&apt, &state_dir, attempt))
+        })
+        .collect();
+    let ends = units.into_iter().map(|u| u.join().expect("no panic"));
+    let (done, not): (Vec<_>, Vec<_>) = ends.partition(Result::is_ok);
+    assert_eq!((done.len(), not.len()), (1, 1), "{done:?} {not:?}");
+    assert!(
+        matches!(not[0], Err(WorkError::BegunBefore { .. })),
+        "{not:?}"
+    );
+    assert_eq!(lab.version().as_deref(), Some("1:2.0"));
+    let log = fs::read_to_string(lab.at("var/log/apt/history.log")).expect("apt keeps one");
+    assert_eq!(log.matches("Start-Date:").count(), 2, "{log}");
+}
+
+#[test]
+fn what_was_withdrawn_before_anybody_asked_for_it_is_never_begun() {
+    let lab = Lab::new();
+    let attempt = Uuid::from_u128(77);
+    lab.host.withdraw(attempt).expect("nobody knows it");
+    let spec = Spec {
+        attempt,
+        action: Action::FixBroken,
+        deadline_seconds: 1,
+    };
+    let known = lab.host.folder(attempt).specify(&spec);
+    assert!(matches!(known, Err(PatchError::Known { .. })), "{known:?}");
+    let gone = lab.carry_out(attempt);
+    assert!(matches!(gone, Err(WorkError::Withdrawn { .. })), "{gone:?}");
 }
 
 /// Until `ready` says so; a test that waits longer is ended by its runner.
