@@ -12,6 +12,8 @@ struct Killed {
     patch: Arc<dyn PatchHost>,
     boot: Arc<dyn BootHost>,
     left: AtomicU32,
+    /// They end because of somebody else's lock instead.
+    busy: bool,
 }
 
 impl Killed {
@@ -29,6 +31,10 @@ impl Killed {
         ask: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
         match self.is_killed() {
+            true if self.busy => Err(E::from(ToolError::Busy {
+                tool,
+                said: "E: Could not get lock. It is held by process 7 (apt-get)".to_owned(),
+            })),
             true => Err(E::from(ToolError::Silent {
                 tool,
                 source: "killed by signal 15".into(),
@@ -44,7 +50,8 @@ impl PatchHost for Killed {
     }
 
     fn plan(&self, wanted: &[Pinned]) -> RawPlan {
-        match self.is_killed() {
+        // On paper, no lock is asked for.
+        match !self.busy && self.is_killed() {
             true => RawPlan::default(),
             false => self.patch.plan(wanted),
         }
@@ -112,11 +119,16 @@ impl BootHost for Killed {
 impl Lab {
     /// Of this life, the first `calls` give no answer.
     fn kill(&mut self, calls: u32) {
+        self.keep_out(calls, false);
+    }
+
+    fn keep_out(&mut self, calls: u32, busy: bool) {
         let server = &mut self.walker.server;
         let killed = Arc::new(Killed {
             patch: Arc::clone(&server.patch),
             boot: Arc::clone(&server.boot),
             left: AtomicU32::new(calls),
+            busy,
         });
         server.patch = Arc::clone(&killed) as _;
         server.boot = killed;
@@ -153,6 +165,29 @@ fn who_never_answers_counts_as_a_no_after_the_patience_for_it() {
     assert!(lab.seconds >= patience, "after {} s", lab.seconds);
     let got = (report.outcome, report.as_before, report.reason.as_str());
     assert_eq!(got, (Outcome::Failed, true, "Refused"), "{report:?}");
+}
+
+/// The agent's own download of a life before may still be at work.
+#[rstest]
+fn a_download_that_meets_a_lock_waits_for_it(#[values(1, 5, 50)] calls: u32) {
+    let mut lab = Lab::new(false);
+    lab.order(&order(1, bash(), BACK));
+    lab.keep_out(calls, true);
+    let report = lab.walk();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+}
+
+#[test]
+fn a_lock_that_a_download_waited_for_in_vain_is_told_with_its_holder() {
+    let mut lab = Lab::new(false);
+    lab.walker.patience.lock = Duration::from_secs(60);
+    lab.order(&order(1, bash(), BACK));
+    lab.keep_out(u32::MAX, true);
+    let report = lab.walk();
+    assert_eq!(report.reason, "DownloadFailed", "{report:?}");
+    assert!(report.as_before && lab.seconds >= 60);
+    let says = "It is held by process 7 (apt-get)";
+    assert!(report.message.contains(says), "{}", report.message);
 }
 
 /// An agent that is told to stop after so many steps.

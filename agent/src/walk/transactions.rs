@@ -57,6 +57,9 @@ impl Walker {
         let Some(ask) = self.installable(subject) else {
             return Some(Event::DownloadFailed);
         };
+        if !ask.is_empty() && self.is_kept_waiting(now) {
+            return None;
+        }
         match self.server.patch.download(&ask, self.leave) {
             Ok(()) => Some(Event::Downloaded),
             Err(e) => self.no(e.into(), Event::DownloadFailed, now),
@@ -88,8 +91,10 @@ impl Walker {
         if stands == Stands::Never {
             return Some(Event::NothingApplied);
         }
-        let spec = self.spec(subject, "apply", Action::Install { packages });
-        self.ask_for(&spec, now);
+        if !self.is_kept_waiting(now) {
+            let spec = self.spec(subject, "apply", Action::Install { packages });
+            self.ask_for(&spec, now);
+        }
         None
     }
 
@@ -215,7 +220,9 @@ impl Walker {
                 self.server.patch.withdraw(spec.attempt).ok()?;
             }
             Stands::NotBegun => {
-                self.ask_for(&spec, now);
+                if !self.is_kept_waiting(now) {
+                    self.ask_for(&spec, now);
+                }
                 return None;
             }
             Stands::Over | Stands::Never => {}

@@ -154,8 +154,7 @@ impl PatchHost for LinuxPatching {
         for name in names {
             args = args.operand(name).map_err(|e| e.silent(TOOL))?;
         }
-        let answer = outside::run(TOOL, &args, apt::ENV, PLAN).map_err(|e| e.silent(TOOL))?;
-        answer.done(TOOL)?;
+        ended(TOOL, outside::run(TOOL, &args, apt::ENV, PLAN))?;
         Ok(())
     }
 
@@ -226,6 +225,17 @@ fn with_pins(mut args: Argv, wanted: &[Pinned]) -> Result<Argv, ExecError> {
 }
 
 fn run(args: &Argv) -> Result<exec::Answer, ToolError> {
-    let answer = outside::run(APT, args, apt::ENV, DOWNLOAD).map_err(|e| e.silent(APT))?;
-    answer.done(APT)
+    ended(APT, outside::run(APT, args, apt::ENV, DOWNLOAD))
+}
+
+/// Whom somebody else's lock kept out has refused nothing.
+fn ended(
+    tool: &'static str,
+    answer: Result<exec::Answer, ExecError>,
+) -> Result<exec::Answer, ToolError> {
+    let answer = answer.map_err(|e| e.silent(tool))?;
+    match locks::complaint(&answer.stderr) {
+        Some(said) if answer.code != 0 => Err(ToolError::Busy { tool, said }),
+        _ => answer.done(tool),
+    }
 }

@@ -409,11 +409,9 @@ fn a_transaction_that_hangs_is_seen_at_work_with_its_locks_and_ended_at_its_dead
     assert!(matches!(got, Outcome::NothingDone(_)), "{got:?}");
 }
 
-#[test]
-fn a_lock_without_a_visible_process_is_still_a_lock() {
-    let lab = Lab::new();
-    assert_eq!(lab.host.database().locks, Some(vec![]));
-    let file = fs::File::create(lab.at("var/lib/apt/lists/lock")).expect("made");
+/// Holds the lock of this file until it is dropped.
+fn locked(path: &Path) -> fs::File {
+    let file = fs::File::create(path).expect("made");
     let lock = libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
@@ -422,6 +420,40 @@ fn a_lock_without_a_visible_process_is_still_a_lock() {
         l_pid: 0,
     };
     fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&lock)).expect("locked");
+    file
+}
+
+/// As the tools of a life before, which an agent that ended left behind.
+#[test]
+fn somebody_elses_lock_on_archives_is_no_refusal() {
+    let lab = Lab::new();
+    well(&lab.install(1, "1:1.0"));
+    let busy = |answer: Result<_, PatchError>| match answer {
+        Err(PatchError::Tool(ToolError::Busy { said, .. })) => said,
+        Err(other) => panic!("{other}"),
+        Ok(()) => panic!("nobody was in the way"),
+    };
+    let ask = [pin("labone=1:2.0")];
+    let archives = lab.at("var/cache/apt/archives/lock");
+    let lock = locked(&archives);
+    let said = busy(lab.host.download(&ask, leave()));
+    assert!(said.contains(&archives.display().to_string()), "{said}");
+    drop(lock);
+    lab.host.download(&ask, leave()).expect("fetched");
+
+    let old = [pin("labone=1:1.0")];
+    fs::create_dir_all(lab.at("state/way-back/partial")).expect("made");
+    let lock = locked(&lab.at("state/way-back/lock"));
+    busy(lab.host.keep_old(&old, leave()).map(drop));
+    drop(lock);
+    assert_eq!(lab.host.keep_old(&old, leave()).expect("asked"), []);
+}
+
+#[test]
+fn a_lock_without_a_visible_process_is_still_a_lock() {
+    let lab = Lab::new();
+    assert_eq!(lab.host.database().locks, Some(vec![]));
+    let file = locked(&lab.at("var/lib/apt/lists/lock"));
     let holders = lab.host.database().locks.expect("asked");
     assert_eq!(holders.len(), 1);
     assert_eq!(
