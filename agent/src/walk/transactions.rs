@@ -139,11 +139,27 @@ impl Walker {
     }
 
     /// Asked once, when all is applied: needrestart takes seconds.
-    fn boot_after(&self, subject: &Subject) -> Boot {
-        match self.after(subject).reboot.is_empty() && subject.wish.is_none() {
-            true => Boot::NotNeeded,
-            false => Boot::Needed,
+    fn boot_after(&mut self, subject: &Subject) -> Boot {
+        if subject.wish.is_some() {
+            return Boot::Needed;
         }
+        let due = !self.after(subject).reboot.is_empty();
+        match due && self.gets_leave(subject) {
+            true => Boot::Needed,
+            false => Boot::NotNeeded,
+        }
+    }
+
+    /// Whether the server may be booted because of something that asks for it; a no is told.
+    fn gets_leave(&mut self, subject: &Subject) -> bool {
+        if !subject.may_boot() {
+            let no = "a boot is due that was not ordered, so there is no way back from it yet";
+            self.note = match self.note.as_str() {
+                "" => no.to_owned(),
+                before => format!("{before}; {no}"),
+            };
+        }
+        subject.may_boot()
     }
 
     pub(super) fn after(&self, subject: &Subject) -> After {
@@ -243,7 +259,7 @@ impl Walker {
                         Why::Class(Class::Kernel) | Why::Said(RebootReason::Kernel { .. })
                     )
                 };
-                match reasons.reboot.iter().any(other) {
+                match reasons.reboot.iter().any(other) && self.gets_leave(subject) {
                     true => Some(Event::PutBack(Boot::Needed)),
                     false => Some(Event::PutBack(Boot::NotNeeded)),
                 }
