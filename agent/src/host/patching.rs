@@ -162,6 +162,13 @@ pub trait PatchHost: Send + Sync {
     /// [`PatchError`].
     fn keep_old(&self, installed: &[Pinned], leave: MayAct) -> Result<Vec<Pinned>, PatchError>;
 
+    /// Removes what no way back needs any more: of archives that were put aside all but `old`, of those
+    /// in the cache other versions of `new`, and what transactions left, but for the last few.
+    ///
+    /// # Errors
+    /// [`PatchError`]; what could not be removed stays until the next time.
+    fn clean(&self, old: &[Pinned], new: &[Pinned], leave: MayAct) -> Result<(), PatchError>;
+
     /// Keeps packages at their version until a person lets them go (`apt-mark hold`).
     ///
     /// # Errors
@@ -261,7 +268,27 @@ pub struct RawPlan {
     pub archives: Option<RawAnswer>,
     /// Bytes free where archives are kept.
     pub free: Option<u64>,
+    pub room: Option<RawRoom>,
     pub problems: Vec<Problem>,
+}
+
+/// What is free on the server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RawRoom {
+    pub rooms: Vec<Room>,
+    /// Bytes that the running kernel's files take in `/boot`; 0: it has none there.
+    pub kernel: u64,
+}
+
+/// One place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// `/`, `/boot` or `/var`.
+    pub place: &'static str,
+    /// Places of the same number share what is free.
+    pub device: u64,
+    /// Bytes.
+    pub free: u64,
 }
 
 /// A tool's answer.
@@ -301,6 +328,12 @@ pub enum PatchError {
     #[error("the archive of {package} cannot be kept for the way back")]
     Keep {
         package: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("what is not needed any more cannot be removed from {folder}")]
+    Clean {
+        folder: String,
         #[source]
         source: std::io::Error,
     },

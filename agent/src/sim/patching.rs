@@ -11,7 +11,7 @@ use super::state::State;
 use crate::host::packages::PackagesHost as _;
 use crate::host::patching::{
     Ended, LockHolder, MayAct, PatchError, PatchHost, Pinned, RawAnswer, RawDatabase, RawPlan,
-    RawTrace, Spec, Written,
+    RawRoom, RawTrace, Room, Spec, Written,
 };
 use crate::host::services::{RestartError, ServicesHost};
 use crate::host::tool::ToolError;
@@ -68,6 +68,7 @@ impl PatchHost for SimHost {
             simulation: answer(simulation),
             archives: answer(archives),
             free: Some(10 << 30),
+            room: Some(room(&state)),
             problems: Vec::new(),
         }
     }
@@ -94,6 +95,11 @@ impl PatchHost for SimHost {
 
     fn keep_old(&self, _: &[Pinned], _: MayAct) -> Result<Vec<Pinned>, PatchError> {
         Ok(Vec::new())
+    }
+
+    /// Archives take no room here.
+    fn clean(&self, _: &[Pinned], _: &[Pinned], _: MayAct) -> Result<(), PatchError> {
+        Ok(())
     }
 
     fn hold(&self, names: &[String], _: MayAct) -> Result<(), PatchError> {
@@ -150,6 +156,24 @@ impl ServicesHost for SimHost {
                 unit: unit.to_owned(),
                 said: crate::chain(&e),
             })
+    }
+}
+
+/// What is free: `/var` fills by a fault, and holds 100 GB.
+fn room(state: &State) -> RawRoom {
+    let left = 100_u64.saturating_sub(state.server.os.var_used_percent);
+    let of = |place, device, free| Room {
+        place,
+        device,
+        free,
+    };
+    RawRoom {
+        rooms: vec![
+            of("/", 1, 10_000_000_000),
+            of("/boot", 2, 1_000_000_000),
+            of("/var", 3, left * 1_000_000_000),
+        ],
+        kernel: 80_000_000,
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod boots;
 mod carry;
+mod clean;
 mod effects;
 mod gates;
 mod silence;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use h8lio_model::ids::BootId;
 use h8lio_model::order::{AttemptId, AttemptReport, Outcome, SafePoint};
+use h8lio_tls::files::FileError;
 
 use crate::clock::Moment;
 use crate::host::boot::BootHost;
@@ -180,6 +182,12 @@ type Log = StepLog<Record, Box<dyn Tape>>;
 pub trait Tapes: Send + Sync + std::fmt::Debug {
     /// The log of one attempt, whether there is one yet or not.
     fn tape(&self, attempt: AttemptId) -> Box<dyn Tape>;
+
+    /// Removes logs of attempts that ended, but for the last few and the one of `last`.
+    ///
+    /// # Errors
+    /// [`FileError`]; what could not be removed stays.
+    fn prune(&self, last: AttemptId) -> Result<(), FileError>;
 }
 
 /// Private files in a folder.
@@ -189,6 +197,10 @@ struct Folder(PathBuf);
 impl Tapes for Folder {
     fn tape(&self, attempt: AttemptId) -> Box<dyn Tape> {
         Box::new(FileTape::new(&self.0, attempt))
+    }
+
+    fn prune(&self, last: AttemptId) -> Result<(), FileError> {
+        clean::prune(&self.0, last)
     }
 }
 
@@ -411,7 +423,11 @@ impl Walker {
             message: message(end, &self.note),
             at: moment.wall,
         };
-        self.latch(ledger, report)
+        let walked = self.latch(ledger, report)?;
+        if end.outcome == Outcome::Done {
+            self.clean(subject);
+        }
+        Ok(walked)
     }
 
     fn unknown(

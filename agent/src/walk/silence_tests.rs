@@ -12,6 +12,8 @@ struct Killed {
     patch: Arc<dyn PatchHost>,
     boot: Arc<dyn BootHost>,
     left: AtomicU32,
+    /// What was asked to be cleaned: kept for the way back, and installed.
+    cleaned: std::sync::Mutex<Vec<(Vec<Pinned>, Vec<Pinned>)>>,
     /// They end because of somebody else's lock instead.
     busy: bool,
 }
@@ -73,6 +75,12 @@ impl PatchHost for Killed {
         self.ask("apt-get", || self.patch.keep_old(old, leave))
     }
 
+    fn clean(&self, old: &[Pinned], new: &[Pinned], leave: MayAct) -> Result<(), PatchError> {
+        let asked = (old.to_vec(), new.to_vec());
+        self.cleaned.lock().expect("nobody panicked").push(asked);
+        self.patch.clean(old, new, leave)
+    }
+
     fn hold(&self, names: &[String], leave: MayAct) -> Result<(), PatchError> {
         self.ask("apt-mark", || self.patch.hold(names, leave))
     }
@@ -122,16 +130,18 @@ impl Lab {
         self.keep_out(calls, false);
     }
 
-    fn keep_out(&mut self, calls: u32, busy: bool) {
+    fn keep_out(&mut self, calls: u32, busy: bool) -> Arc<Killed> {
         let server = &mut self.walker.server;
         let killed = Arc::new(Killed {
             patch: Arc::clone(&server.patch),
             boot: Arc::clone(&server.boot),
             left: AtomicU32::new(calls),
             busy,
+            cleaned: Default::default(),
         });
         server.patch = Arc::clone(&killed) as _;
-        server.boot = killed;
+        server.boot = Arc::clone(&killed) as _;
+        killed
     }
 }
 
@@ -165,6 +175,30 @@ fn who_never_answers_counts_as_a_no_after_the_patience_for_it() {
     assert!(lab.seconds >= patience, "after {} s", lab.seconds);
     let got = (report.outcome, report.as_before, report.reason.as_str());
     assert_eq!(got, (Outcome::Failed, true, "Refused"), "{report:?}");
+}
+
+#[rstest]
+#[case::committed("", &[("bash=1.0", "bash=2.0")])]
+#[case::not_committed("transaction.next nothing", &[])]
+fn archives_are_cleaned_when_an_attempt_is_committed(
+    #[case] fate: &str,
+    #[case] expected: &[(&str, &str)],
+) {
+    let mut lab = Lab::new(false);
+    if !fate.is_empty() {
+        lab.fault(fate);
+    }
+    let server = lab.keep_out(0, false);
+    lab.order(&order(1, bash(), BACK));
+    lab.walk();
+    let cleaned = server.cleaned.lock().expect("nobody panicked");
+    let text = |pins: &[Pinned]| pins.iter().map(ToString::to_string).collect::<String>();
+    let got: Vec<_> = cleaned.iter().map(|(o, n)| (text(o), text(n))).collect();
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(o, n)| (o.to_string(), n.to_string()))
+        .collect();
+    assert_eq!(got, expected);
 }
 
 /// The agent's own download of a life before may still be at work.

@@ -2,6 +2,8 @@
 
 #[path = "carry_tests.rs"]
 mod carry;
+#[path = "clean_tests.rs"]
+mod clean;
 #[path = "silence_tests.rs"]
 mod silence;
 

@@ -29,6 +29,8 @@ use uuid::Uuid;
 use crate::host::patching::{PatchError, RawTrace, Spec, Written};
 use crate::linux::unreadable;
 
+pub(super) const TRANSACTIONS: &str = "transactions";
+
 const SPEC: &str = "spec.json";
 const LOCK: &str = "lock";
 const WITHDRAWN: &str = "withdrawn";
@@ -53,7 +55,22 @@ pub(super) struct Folder(PathBuf);
 
 impl Folder {
     pub(super) fn of(state_dir: &Path, attempt: Uuid) -> Self {
-        Self(state_dir.join("transactions").join(attempt.to_string()))
+        Self(state_dir.join(TRANSACTIONS).join(attempt.to_string()))
+    }
+
+    pub(super) const fn at(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// Removes it, unless the transaction is at work. The spec goes first: without it nothing is begun.
+    pub(super) fn forget(&self) -> io::Result<()> {
+        let Some(_lock) = self.try_lock()? else {
+            return Ok(());
+        };
+        match fs::remove_file(self.0.join(SPEC)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => fs::remove_dir_all(&self.0),
+        }
     }
 
     /// Writes down what is to be done, as often as it is asked for until it has begun or was

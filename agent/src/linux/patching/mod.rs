@@ -7,6 +7,7 @@
 //! * needrestart only ever lists (`NEEDRESTART_MODE=l`), and nobody is asked anything.
 
 mod apt;
+mod clean;
 mod folder;
 mod locks;
 #[cfg(test)]
@@ -38,6 +39,9 @@ const APT: &str = "apt-get";
 
 /// How long a plan may take.
 const PLAN: Duration = Duration::from_secs(120);
+
+/// So many files are removed by one command.
+const AT_ONCE: usize = 100;
 
 /// How long archives may take to come.
 const DOWNLOAD: Duration = Duration::from_secs(1800);
@@ -115,6 +119,12 @@ impl PatchHost for LinuxPatching {
                 .problems
                 .push(unreadable("room for archives", &e.into())),
         }
+        match clean::room(self.apt.root()) {
+            Ok(room) => out.room = Some(room),
+            Err(e) => out
+                .problems
+                .push(unreadable("room on the file systems", &e)),
+        }
         out
     }
 
@@ -146,6 +156,24 @@ impl PatchHost for LinuxPatching {
         }
         let gone = |pin: &&Pinned| apt::archive_of(&kept, pin).is_none();
         Ok(installed.iter().filter(gone).cloned().collect())
+    }
+
+    fn clean(&self, old: &[Pinned], new: &[Pinned], _: MayAct) -> Result<(), PatchError> {
+        let failed = |folder: &Path| {
+            let folder = folder.display().to_string();
+            move |source| PatchError::Clean { folder, source }
+        };
+        let kept = self.kept();
+        let stale = clean::put_aside(&kept, old).map_err(failed(&kept))?;
+        let mut stale = stale.iter();
+        stale
+            .try_for_each(std::fs::remove_file)
+            .map_err(failed(&kept))?;
+        let traces = self.state_dir.join(folder::TRANSACTIONS);
+        clean::traces(&traces).map_err(failed(&traces))?;
+        let cache = self.apt.archives();
+        let stale = clean::cached(&cache, new).map_err(failed(&cache))?;
+        stale.chunks(AT_ONCE).try_for_each(remove)
     }
 
     fn hold(&self, names: &[String], _: MayAct) -> Result<(), PatchError> {
@@ -195,6 +223,17 @@ impl LinuxPatching {
         }
         Ok(())
     }
+}
+
+/// Files that are not the agent's own.
+fn remove(files: &[PathBuf]) -> Result<(), PatchError> {
+    const TOOL: &str = "rm";
+    let mut args = Argv::of(&["-f", "--"]);
+    for file in files {
+        args = args.operand(file).map_err(|e| e.silent(TOOL))?;
+    }
+    ended(TOOL, outside::run(TOOL, &args, &[], PLAN))?;
+    Ok(())
 }
 
 fn copy(archive: &Path, folder: &Path) -> Result<(), PatchError> {

@@ -409,6 +409,98 @@ fn a_transaction_that_hangs_is_seen_at_work_with_its_locks_and_ended_at_its_dead
     assert!(matches!(got, Outcome::NothingDone(_)), "{got:?}");
 }
 
+#[test]
+fn after_a_commit_only_what_leads_back_from_it_stays() {
+    let lab = Lab::new();
+    let touch = |path: &str| fs::write(lab.at(path), "an archive").expect("written");
+    let names = |path: &str| {
+        let entries = fs::read_dir(lab.at(path)).expect("there");
+        let mut names: Vec<String> = entries
+            .map(|e| e.expect("read").file_name().into_string().expect("text"))
+            .filter(|name| name.ends_with(".deb"))
+            .collect();
+        names.sort();
+        names
+    };
+    fs::create_dir_all(lab.at("state/way-back/partial")).expect("made");
+    for file in [
+        "labone_1%3a0.9_all.deb",
+        "labone_1%3a1.0_all.deb",
+        "other_1_amd64.deb",
+    ] {
+        touch(&format!("state/way-back/{file}"));
+        touch(&format!("var/cache/apt/archives/{file}"));
+    }
+    touch("state/way-back/partial/cut_1_all.deb");
+    touch("var/cache/apt/archives/labone_1%3a2.0_all.deb");
+    touch("var/cache/apt/archives/labone_1%3a1.0_arm64.deb");
+    touch("var/cache/apt/archives/labone-doc_1%3a1.0_all.deb");
+    let attempts: Vec<Uuid> = (1..=20)
+        .map(|n| lab.specify(n, Action::FixBroken))
+        .collect();
+    // The oldest one is at work.
+    let works = lab.host.folder(attempts[0]).lock().expect("locked");
+
+    let (old, new) = ([pin("labone=1:1.0")], [pin("labone=1:2.0")]);
+    lab.host.clean(&old, &new, leave()).expect("cleaned");
+    assert_eq!(names("state/way-back"), ["labone_1%3a1.0_all.deb"]);
+    assert_eq!(names("state/way-back/partial"), [""; 0]);
+    let left = [
+        "labone-doc_1%3a1.0_all.deb",
+        "labone_1%3a1.0_arm64.deb",
+        "labone_1%3a2.0_all.deb",
+        "other_1_amd64.deb",
+    ];
+    assert_eq!(names("var/cache/apt/archives"), left);
+    let left = |n: usize| lab.host.trace(attempts[n]).specified;
+    assert_eq!(
+        attempts
+            .iter()
+            .filter(|a| lab.host.trace(**a).specified)
+            .count(),
+        17
+    );
+    assert!(
+        left(0) && !left(1) && left(19),
+        "one at work, and the last sixteen"
+    );
+    drop(works);
+    lab.host.clean(&old, &new, leave()).expect("again");
+    assert!(!left(0));
+
+    // The archive of what is installed now is what the next change goes back to.
+    let nothing = [pin("labone=1:3.0")];
+    lab.host
+        .clean(&nothing, &nothing, leave())
+        .expect("cleaned");
+    assert_eq!(names("state/way-back"), [""; 0]);
+    assert!(
+        lab.at("var/cache/apt/archives/labone_1%3a2.0_all.deb")
+            .exists()
+    );
+}
+
+#[test]
+fn the_room_of_each_place_is_read_with_what_the_running_kernel_takes() {
+    let lab = Lab::new();
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("a kernel runs");
+    let release = release.trim();
+    fs::create_dir(lab.at("boot")).expect("made");
+    for (file, size) in [("vmlinuz", 300), ("initrd.img", 500)] {
+        fs::write(lab.at(&format!("boot/{file}-{release}")), vec![0; size]).expect("written");
+        fs::write(lab.at(&format!("boot/{file}-0.1")), vec![0; size]).expect("written");
+    }
+    let room = lab.host.plan(&[pin("labone=1:1.0")]).room.expect("read");
+    let places: Vec<&str> = room.rooms.iter().map(|r| r.place).collect();
+    assert_eq!(places, ["/", "/boot", "/var"]);
+    assert!(
+        room.rooms
+            .iter()
+            .all(|r| r.free > 0 && r.device == room.rooms[0].device)
+    );
+    assert_eq!(room.kernel, 800);
+}
+
 /// Holds the lock of this file until it is dropped.
 fn locked(path: &Path) -> fs::File {
     let file = fs::File::create(path).expect("made");
