@@ -271,6 +271,9 @@ impl World {
         let paused = self.paused.get(&id).is_some_and(|until| *until > self.now);
         let dies = self.strikes(self.shape.faults.agent_dies);
         let fate = self.strikes(self.shape.faults.packages);
+        let unstarted = self.strikes(self.shape.faults.unstarted);
+        let silent = self.strikes(self.shape.faults.silence);
+        let stops = self.strikes(self.shape.faults.stops);
         let Some(node) = self.nodes.get_mut(&id) else {
             return Ok(());
         };
@@ -283,10 +286,23 @@ impl World {
             let word = ["nothing", "half", "damage"][self.chance.below(3) as usize];
             node.suffers(&format!("transaction.next {word}"));
         }
+        if unstarted && subject.is_some() {
+            node.suffers("transaction.next unstarted");
+        }
         if dies {
             node.fuse.arm(&mut self.chance);
         }
-        let walked = node.look(moment(self.now));
+        let at = moment(self.now);
+        let walked = if stops {
+            node.tools.stop(&mut self.chance);
+            node.look_and_stop(at)
+        } else {
+            if silent {
+                node.tools.fall_silent(&mut self.chance);
+            }
+            node.look(at)
+        };
+        node.tools.calm();
         node.fuse.disarm();
         if subject.is_some() {
             self.workflow += 1;
