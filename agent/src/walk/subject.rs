@@ -60,7 +60,7 @@ impl Subject {
         }
     }
 
-    /// Whether a boot is a part of what was ordered, so that its way back was put in place first. What
+    /// Whether a boot is a part of what was ordered, so that its way back is put in place first. What
     /// else on the server asks for one (a sentinel, a kernel that somebody installed) waits for an
     /// order of its own.
     pub(super) const fn may_boot(&self) -> bool {
