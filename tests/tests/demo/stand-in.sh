@@ -62,7 +62,7 @@ case "${0##*/} ${1:-} ${2:-}" in
     [[ $fault != enroll ]] || { echo "the CA's pin differs" >&2; exit 1; }
     ;;
 "h8lio-agent run "*)
-    [[ $fault != dies || $(option --config "$@") != *r3-* ]] || { echo "out of luck" >&2; exit 1; }
+    [[ $fault != dies || $(option --config "$@") != *r3-a* ]] || { echo "out of luck" >&2; exit 1; }
     work
     ;;
 "h8lctl status "*) [[ -e $fleet/../ready ]] ;;
