@@ -73,7 +73,12 @@ fn a_kernel_that_panics_falls_back_and_comes_to_an_end() {
 #[case::no_step_log(Sabotage::NoStepLog, 0, "", "boots")]
 #[case::no_audit(Sabotage::NoAudit, 14, "", "ends on record")]
 #[case::unknown_is_assumed(Sabotage::UnknownIsAssumed, 0, "ledgers=100", "nobody reported an end")]
-#[case::any_ledger(Sabotage::TicketsForAnyLedger, 0, "ledgers=100", "nobody reported an end")]
+#[case::any_ledger(
+    Sabotage::TicketsForAnyLedger,
+    0,
+    "ledgers=100",
+    "nobody reported an end"
+)]
 #[case::forgotten_attempts(Sabotage::LedgerForgetsAttempts, 0, "ledgers=100", "twice")]
 #[case::started_once(Sabotage::StartsOnce, 0, "unstarted=500", "nothing was in its way")]
 #[case::silence_is_a_no(Sabotage::SilenceIsRefusal, 0, "silence=300", "nothing was in its way")]

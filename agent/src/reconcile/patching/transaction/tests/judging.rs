@@ -92,7 +92,7 @@ fn what_cannot_be_read_or_does_not_fit_says_no() {
         kernel: 0,
     });
     let error = judge(&all_three(), &small).expect_err("it is full");
-    let says = "/var has 1 MB free, the change needs about 100 MB: make room";
+    let says = "/var has 1 MB free, the change needs about 250 MB: make room";
     assert!(error.to_string().starts_with(says), "{error}");
 }
 
