@@ -87,3 +87,31 @@ fn a_transaction_that_never_begins_is_taken_back_and_ends_the_attempt(
     }
     panic!("it never ends: {:?}", lab.ledger.report());
 }
+
+#[test]
+fn an_order_that_does_not_fit_any_more_before_its_install_has_begun_is_given_up() {
+    let mut lab = Lab::new(false);
+    lab.fault("transaction.next unstarted");
+    lab.order(&order(1, bash(), BACK));
+    until(&mut lab, 1);
+    lab.fault("package.upgrade bash 1.5 2.0");
+    let report = lab.walk();
+    let got = (report.as_before, report.reason.as_str());
+    assert_eq!(got, (true, "NothingApplied"), "{report:?}");
+    let says = "somebody else changed it";
+    assert!(report.message.contains(says), "{}", report.message);
+    assert_eq!(lab.version("bash").as_deref(), Some("1.5"));
+    assert_eq!(lab.acts("transaction.withdrawn "), 1);
+}
+
+#[test]
+fn an_install_that_somebody_else_made_meanwhile_is_withdrawn_and_done() {
+    let mut lab = Lab::new(false);
+    lab.fault("transaction.next unstarted");
+    lab.order(&order(1, bash(), BACK));
+    until(&mut lab, 1);
+    lab.fault("transaction 00000000-0000-0000-0000-00000000ffff install bash=2.0");
+    let report = lab.walk();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    assert!(lab.acts("transaction.withdrawn ") > 0);
+}
