@@ -70,7 +70,7 @@ fn a_kernel_that_panics_falls_back_and_comes_to_an_end() {
 #[rstest]
 #[case::slots_end_by_time(Sabotage::SlotsEndByTime, 0, "", "nobody reported an end")]
 #[case::no_budget(Sabotage::NoBudget, 5, "", "budget")]
-#[case::no_step_log(Sabotage::NoStepLog, 0, "", "boots")]
+#[case::no_step_log(Sabotage::NoStepLog, 3, "", "boots")]
 #[case::no_audit(Sabotage::NoAudit, 14, "", "ends on record")]
 #[case::unknown_is_assumed(Sabotage::UnknownIsAssumed, 0, "ledgers=100", "nobody reported an end")]
 #[case::any_ledger(
@@ -79,11 +79,11 @@ fn a_kernel_that_panics_falls_back_and_comes_to_an_end() {
     "ledgers=100",
     "nobody reported an end"
 )]
-#[case::forgotten_attempts(Sabotage::LedgerForgetsAttempts, 0, "ledgers=100", "twice")]
+#[case::forgotten_attempts(Sabotage::LedgerForgetsAttempts, 3, "ledgers=100", "twice")]
 #[case::started_once(Sabotage::StartsOnce, 0, "unstarted=500", "nothing was in its way")]
 #[case::silence_is_a_no(Sabotage::SilenceIsRefusal, 0, "silence=300", "nothing was in its way")]
 #[case::stops_are_not_heard(Sabotage::StopsUnheard, 0, "stops=300", "nothing was in its way")]
-#[case::sent_before_written(Sabotage::SendsBeforeItWrites, 58, "", "no open slot")]
+#[case::sent_before_written(Sabotage::SendsBeforeItWrites, 10, "", "no open slot")]
 fn a_guard_that_is_taken_away_is_missed(
     #[case] sabotage: Sabotage,
     #[case] seed: u64,
