@@ -256,12 +256,16 @@ async fn run(settings: &Settings, server: &Server, stop: &mut Stop) -> anyhow::R
         member.fleet
     );
     let collectors = collectors(&machine.hosts, &settings.modes, &shared);
-    let following = follow_orders(settings, &machine, &context, member.id, publish);
+    let mut following = follow_orders(settings, &machine, &context, member.id, publish);
     let (leave, left) = watch::channel(None);
     let session = tokio::spawn(supervisor::run(Arc::clone(&context), left));
     notify::ready();
     let exit = tokio::select! {
         () = stop.asked() => Exit::Stopped,
+        // systemd starts the agent anew; what was at work is observed in its next life.
+        () = following.died() => anyhow::bail!(
+            "following orders failed inside the agent; report the panic in its log"
+        ),
         down = sim::faults(machine.sim.as_ref()) => Exit::Rebooted(down),
         () = reporter.run(collectors) => Exit::Stopped,
         () = keeping.run() => Exit::Stopped,

@@ -162,16 +162,24 @@ pub trait PatchHost: Send + Sync {
     /// [`PatchError`].
     fn keep_old(&self, installed: &[Pinned], leave: MayAct) -> Result<Vec<Pinned>, PatchError>;
 
+    /// Removes what no way back needs any more: of archives that were put aside all but `old`, of those
+    /// in the cache other versions of `new`, and what transactions left, but for the last few.
+    ///
+    /// # Errors
+    /// [`PatchError`]; what could not be removed stays until the next time.
+    fn clean(&self, old: &[Pinned], new: &[Pinned], leave: MayAct) -> Result<(), PatchError>;
+
     /// Keeps packages at their version until a person lets them go (`apt-mark hold`).
     ///
     /// # Errors
     /// [`PatchError`].
     fn hold(&self, names: &[String], leave: MayAct) -> Result<(), PatchError>;
 
-    /// Starts `spec` in a unit of its own. The same attempt is never started twice.
+    /// Starts `spec` in a unit of its own; as often as it is asked for, the same attempt begins once.
     ///
     /// # Errors
-    /// [`PatchError`]; whether it was started after all is to be observed.
+    /// [`PatchError`]; whether it was started after all is to be observed. [`PatchError::Known`] and
+    /// [`PatchError::Begun`] where there is nothing to start.
     fn start(&self, spec: &Spec, leave: MayAct) -> Result<(), PatchError>;
 
     /// What the attempt has left so far.
@@ -260,7 +268,27 @@ pub struct RawPlan {
     pub archives: Option<RawAnswer>,
     /// Bytes free where archives are kept.
     pub free: Option<u64>,
+    pub room: Option<RawRoom>,
     pub problems: Vec<Problem>,
+}
+
+/// What is free on the server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RawRoom {
+    pub rooms: Vec<Room>,
+    /// Bytes that the running kernel's files take in `/boot`; 0: it has none there.
+    pub kernel: u64,
+}
+
+/// One place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// `/`, `/boot` or `/var`.
+    pub place: &'static str,
+    /// Places of the same number share what is free.
+    pub device: u64,
+    /// Bytes.
+    pub free: u64,
 }
 
 /// A tool's answer.
@@ -277,6 +305,8 @@ pub struct RawAnswer {
 pub struct RawTrace {
     /// It was asked for.
     pub specified: bool,
+    /// It has not begun and never will.
+    pub withdrawn: bool,
     /// It took its lock and wrote so.
     pub begun: bool,
     /// It holds its lock now. `None`: cannot be told.
@@ -301,13 +331,21 @@ pub enum PatchError {
         #[source]
         source: std::io::Error,
     },
+    #[error("what is not needed any more cannot be removed from {folder}")]
+    Clean {
+        folder: String,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("transaction {attempt} cannot be written down, so it is not started")]
     Write {
         attempt: Uuid,
         #[source]
         source: h8lio_tls::files::FileError,
     },
-    #[error("transaction {attempt} was asked for before; only a new attempt may try again")]
+    #[error(
+        "transaction {attempt} began before or was withdrawn; only a new attempt may try again"
+    )]
     Known { attempt: Uuid },
     #[error("transaction {attempt} has begun; wait for its end")]
     Begun { attempt: Uuid },

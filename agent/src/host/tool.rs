@@ -9,6 +9,8 @@ pub enum ToolError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    #[error("{tool} could not have a lock: {said}")]
+    Busy { tool: &'static str, said: String },
     #[error("{tool} ended with code {code}: {said}")]
     Refused {
         tool: &'static str,

@@ -1,6 +1,7 @@
 //! GRUB's tools, efibootmgr and systemctl.
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -192,12 +193,25 @@ impl LinuxBoot {
                 .map_err(|e| e.silent("rm"))?;
             return act("rm", &args);
         }
-        run("cp", &pair(&["--"], &mine, &beside)?)?;
+        // Readable by everybody, since apt also reads as others; what others made private stays so.
+        let kept = path.metadata().ok().filter(|_| path.ends_with(CUSTOM));
+        let mode = kept.map_or(0o644, |m| m.mode() & 0o777);
+        run(
+            "install",
+            &installed(mode).join(pair(&["--"], &mine, &beside)?),
+        )?;
         // A power cut must not leave the name with nothing behind it.
         let sync = Argv::of(&["--"]).operand(&beside);
         run("sync", &sync.map_err(|e| e.silent("sync"))?)?;
         act("mv", &pair(&["-T", "--"], &beside, &path)?)
     }
+}
+
+/// For `install`: with this mode, whatever the agent's own umask made of the file.
+fn installed(mode: u32) -> Argv {
+    Argv::default()
+        .value("--mode=", format!("{mode:04o}"))
+        .and(&["--no-target-directory"])
 }
 
 /// The lines of others.
@@ -339,6 +353,23 @@ mod tests {
         assert!(heard(Err(silent)).is_ok());
         assert!(heard(Err(refused)).is_err());
         assert!(heard(Ok(String::new())).is_ok());
+    }
+
+    #[test]
+    fn a_file_of_the_agent_is_readable_by_others_once_it_is_installed() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().expect("a folder");
+        let (mine, theirs) = (dir.path().join("mine"), dir.path().join("theirs"));
+        fs::write(&mine, "text").expect("written");
+        fs::set_permissions(&mine, fs::Permissions::from_mode(0o600)).expect("as under UMask=0077");
+        for mode in [0o644, 0o600] {
+            let args = installed(mode)
+                .operand(&mine)
+                .and_then(|a| a.operand(&theirs));
+            run("install", &args.expect("plain")).expect("installed");
+            let got = theirs.metadata().expect("there").mode() & 0o7777;
+            assert_eq!(got, mode);
+        }
     }
 
     fn leave() -> MayAct {

@@ -39,7 +39,6 @@ use crate::report::board::Board;
 use crate::session::outbox::Sections;
 use crate::walk;
 use desk::{Desk, Next};
-use voice::Voice;
 
 /// How long a stopping agent waits for the step that it is in. One that takes longer is cut off, as
 /// by a crash, and observed in the next life.
@@ -90,6 +89,12 @@ pub fn start(setup: Setup, signals: Signals) -> Following {
 }
 
 impl Following {
+    /// Waits for what only a defect of the agent's brings: it has ended and was not asked to. Nothing
+    /// else may be asked of it then.
+    pub async fn died(&mut self) {
+        let _ = (&mut self.task).await;
+    }
+
     /// Ends it, and waits a little for the step that it is in.
     pub async fn stop(self) {
         let _ = tokio::time::timeout(STOP_WITHIN, self.settle()).await;
@@ -103,7 +108,6 @@ impl Following {
 }
 
 async fn follow(setup: Setup, mut signals: Signals, mut stopped: watch::Receiver<bool>) {
-    let voice = Voice::of(&setup);
     let mut desk = Desk::new(setup, signals.clone(), stopped.clone());
     loop {
         // Each arm is cancel-safe: watches lose nothing.
@@ -120,8 +124,7 @@ async fn follow(setup: Setup, mut signals: Signals, mut stopped: watch::Receiver
                 desk = back;
                 next
             }
-            Err(e) if e.is_panic() => return voice.died(),
-            // The runtime shuts down.
+            // A panic, which was logged, or the runtime shuts down.
             Err(_) => return,
         };
         tokio::select! {

@@ -213,29 +213,48 @@ impl crate::entropy::Entropy for Broken {
 }
 
 #[tokio::test]
-async fn a_defect_ends_the_following_of_orders_and_nothing_else_and_is_told() {
+async fn a_defect_ends_the_following_of_orders_and_whoever_started_it_hears_of_it() {
     let dir = tempfile::tempdir().expect("a folder");
     std::fs::write(dir.path().join("s1.toml"), SERVER).expect("written");
     let sim = SimServer::load(&dir.path().join("s1.toml"), dir.path()).expect("a server");
     let board = Arc::new(Board::default());
-    let mut changes = board.watch();
     let setup = Setup {
         entropy: Arc::new(Broken),
         ..setup(&dir, &sim, &board, watch::Sender::default())
     };
+    let coordinator = watch::Sender::new(None);
     let signals = Signals {
         order: watch::Sender::default().subscribe(),
-        coordinator: watch::Sender::default().subscribe(),
+        coordinator: coordinator.subscribe(),
         restricted: watch::Sender::default().subscribe(),
         frozen: sim.frozen(),
     };
-    let following = start(setup, signals);
-    let told = tokio::time::timeout(Duration::from_secs(20), changes.changed()).await;
-    told.expect("in time").expect("the board lives");
-    let said = board.standing();
-    assert_eq!(said[0].subject, ATTEMPT);
-    assert!(said[0].message.contains("only observes now"), "{said:?}");
-    following.stop().await;
+    let mut following = start(setup, signals);
+    let told = tokio::time::timeout(Duration::from_secs(20), following.died()).await;
+    told.expect("in time");
+}
+
+#[tokio::test]
+async fn nobody_hears_of_a_defect_while_there_is_none() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("s1.toml"), SERVER).expect("written");
+    let sim = SimServer::load(&dir.path().join("s1.toml"), dir.path()).expect("a server");
+    let board = Arc::new(Board::default());
+    let (publish, mut sections) = watch::channel(Sections::default());
+    let (order, coordinator) = (watch::Sender::new(None), watch::Sender::new(None));
+    let restricted = watch::Sender::new(None);
+    let signals = Signals {
+        order: order.subscribe(),
+        coordinator: coordinator.subscribe(),
+        restricted: restricted.subscribe(),
+        frozen: sim.frozen(),
+    };
+    let mut following = start(setup(&dir, &sim, &board, publish), signals);
+    tokio::select! {
+        () = following.died() => panic!("it has ended"),
+        changed = sections.changed() => changed.expect("the ledger was opened and reported"),
+    }
+    following.settle().await;
 }
 
 fn bash() -> PackageChange {

@@ -51,13 +51,6 @@ impl Voice {
     pub(super) fn clear(&self, subject: &str) {
         self.board.clear(ConditionType::ProbeFailed, subject);
     }
-
-    /// A defect: the server is observed on.
-    pub(super) fn died(&self) {
-        let message = "following orders failed inside the agent, which only observes now; restart \
-                       h8lio-agent and report its log";
-        self.complain(ATTEMPT, "Failed", message.to_owned());
-    }
 }
 
 /// Publishes what the ledger says.

@@ -13,6 +13,8 @@ use crate::host::patching::{Action, Ended, Pinned};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
     Transaction(Uuid, Action),
+    /// It is never begun, unless it has.
+    Withdrawn(Uuid),
     /// What becomes of the next transaction.
     Fate(Fate),
     /// Every boot leads into this kernel.
@@ -38,6 +40,8 @@ pub enum Fate {
     Damage,
     /// It never ends.
     Hang,
+    /// It is written down, and its unit is not started.
+    Unstarted,
 }
 
 /// All of it.
@@ -47,6 +51,9 @@ pub(super) struct Changes {
     pub(super) versions: BTreeMap<String, String>,
     /// `None`: still at work.
     pub(super) transactions: BTreeMap<Uuid, Option<Ended>>,
+    /// Written down, begun or not.
+    pub(super) specified: BTreeSet<Uuid>,
+    pub(super) withdrawn: BTreeSet<Uuid>,
     /// Kernels besides the running and the newest one.
     pub(super) kernels: BTreeSet<String>,
     pub(super) held: BTreeSet<String>,
@@ -60,6 +67,12 @@ impl Changes {
     pub(super) fn apply(&mut self, act: &Act, server: &mut Scenario) {
         match act {
             Act::Transaction(attempt, action) => self.transaction(*attempt, action, server),
+            Act::Withdrawn(attempt) => {
+                if !self.transactions.contains_key(attempt) {
+                    self.specified.remove(attempt);
+                    self.withdrawn.insert(*attempt);
+                }
+            }
             Act::Fate(fate) => self.fate = Some(*fate),
             Act::BootDefault(kernel) => self.boot_default = Some(kernel.clone()),
             Act::BootOnce(kernel) => self.boot_once = Some(kernel.clone()),
@@ -75,7 +88,12 @@ impl Changes {
     }
 
     fn transaction(&mut self, attempt: Uuid, action: &Action, server: &mut Scenario) {
-        if self.transactions.contains_key(&attempt) {
+        if self.transactions.contains_key(&attempt) || self.withdrawn.contains(&attempt) {
+            return;
+        }
+        self.specified.insert(attempt);
+        if self.fate == Some(Fate::Unstarted) {
+            self.fate = None;
             return;
         }
         let failed = |code, complaint: &str| Ended::Exited {
@@ -109,7 +127,7 @@ impl Changes {
                         why: "the simulated power failed".to_owned(),
                     })
                 }
-                Some(Fate::Hang) => None,
+                Some(Fate::Hang | Fate::Unstarted) => None,
             },
         };
         self.transactions.insert(attempt, ended);
@@ -153,17 +171,20 @@ impl FromStr for Act {
         let own = |s: &str| s.to_owned();
         Ok(match words[..] {
             ["transaction", attempt, action, ref pins @ ..] => {
-                let attempt = attempt
-                    .parse()
-                    .map_err(|_| format!("{attempt:?} is no attempt"))?;
-                Self::Transaction(attempt, transaction(action, pins)?)
+                Self::Transaction(id(attempt)?, transaction(action, pins)?)
             }
+            ["transaction.withdrawn", attempt] => Self::Withdrawn(id(attempt)?),
             ["transaction.next", fate] => Self::Fate(match fate {
                 "nothing" => Fate::Nothing,
                 "half" => Fate::Half,
                 "damage" => Fate::Damage,
                 "hang" => Fate::Hang,
-                _ => return Err(format!("{fate:?} is none of nothing, half, damage, hang")),
+                "unstarted" => Fate::Unstarted,
+                _ => {
+                    return Err(format!(
+                        "{fate:?} is none of nothing, half, damage, hang, unstarted"
+                    ));
+                }
             }),
             ["boot.default", kernel] => Self::BootDefault(own(kernel)),
             ["boot.once", kernel] => Self::BootOnce(own(kernel)),
@@ -174,6 +195,12 @@ impl FromStr for Act {
             _ => return Err(format!("no such fault: {line:?}")),
         })
     }
+}
+
+fn id(attempt: &str) -> Result<Uuid, String> {
+    attempt
+        .parse()
+        .map_err(|_| format!("{attempt:?} is no attempt"))
 }
 
 fn transaction(action: &str, pins: &[&str]) -> Result<Action, String> {

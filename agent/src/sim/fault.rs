@@ -15,7 +15,7 @@
 //! | `package.break NAME`, `package.repair NAME` | dpkg is interrupted, repaired |
 //! | `kernel.install RELEASE` | a newer kernel is installed; it runs after `reboot` |
 //! | `kernel.panics RELEASE` | that kernel panics at boot, and GRUB goes back |
-//! | `transaction.next FATE` | the next package transaction does `nothing`, `half`, `damage` or `hang`s |
+//! | `transaction.next FATE` | the next package transaction does `nothing`, `half`, `damage` or `hang`s, or is written down and `unstarted` |
 //! | `unit.start NAME`, `unit.stop NAME` | a unit of another manager |
 //! | `var.fill PERCENT` | `/var` fills |
 //! | `beat.stop SPAN` | the agent freezes: no beats, connection open |
@@ -24,7 +24,7 @@
 //! | `statedir.full`, `statedir.free` | the state directory's disk |
 //! | `reboot SPAN` | power is cut; the server is back after SPAN with a new boot id |
 //!
-//! What the agent itself does (`transaction …`, `boot.…`) is written into the same file, so that it is
+//! What the agent itself does (`transaction …`, `transaction.withdrawn …`, `boot.…`) is written into the same file, so that it is
 //! done again in its place when the agent starts anew.
 //!
 //! DISK is a device (`sdc`), `wwn=…` or `serial=…`. SPAN is written like `10s`, `1h`, `1d`.

@@ -11,7 +11,7 @@ use super::state::State;
 use crate::host::packages::PackagesHost as _;
 use crate::host::patching::{
     Ended, LockHolder, MayAct, PatchError, PatchHost, Pinned, RawAnswer, RawDatabase, RawPlan,
-    RawTrace, Spec, Written,
+    RawRoom, RawTrace, Room, Spec, Written,
 };
 use crate::host::services::{RestartError, ServicesHost};
 use crate::host::tool::ToolError;
@@ -68,6 +68,7 @@ impl PatchHost for SimHost {
             simulation: answer(simulation),
             archives: answer(archives),
             free: Some(10 << 30),
+            room: Some(room(&state)),
             problems: Vec::new(),
         }
     }
@@ -96,6 +97,11 @@ impl PatchHost for SimHost {
         Ok(Vec::new())
     }
 
+    /// Archives take no room here.
+    fn clean(&self, _: &[Pinned], _: &[Pinned], _: MayAct) -> Result<(), PatchError> {
+        Ok(())
+    }
+
     fn hold(&self, names: &[String], _: MayAct) -> Result<(), PatchError> {
         let attempt = Uuid::nil();
         names.iter().try_for_each(|name| {
@@ -106,12 +112,8 @@ impl PatchHost for SimHost {
 
     fn start(&self, spec: &Spec, _: MayAct) -> Result<(), PatchError> {
         let attempt = spec.attempt;
-        if self
-            .read("packages")
-            .changes_made
-            .transactions
-            .contains_key(&attempt)
-        {
+        let trace = self.trace(attempt);
+        if trace.begun || trace.withdrawn {
             return Err(PatchError::Known { attempt });
         }
         self.act(&changes::line(attempt, &spec.action))
@@ -128,7 +130,8 @@ impl PatchHost for SimHost {
         };
         let result = known.and_then(Option::as_ref).map(written);
         RawTrace {
-            specified: known.is_some(),
+            specified: state.changes_made.specified.contains(&attempt),
+            withdrawn: state.changes_made.withdrawn.contains(&attempt),
             begun: known.is_some(),
             running: Some(known.is_some_and(Option::is_none)),
             result: result.and_then(|w| serde_json::to_vec(&w).ok()),
@@ -137,14 +140,11 @@ impl PatchHost for SimHost {
     }
 
     fn withdraw(&self, attempt: Uuid) -> Result<(), PatchError> {
-        match self
-            .read("packages")
-            .changes_made
-            .transactions
-            .contains_key(&attempt)
-        {
+        match self.trace(attempt).begun {
             true => Err(PatchError::Begun { attempt }),
-            false => Ok(()),
+            false => self
+                .act(&format!("transaction.withdrawn {attempt}"))
+                .map_err(|source| PatchError::Write { attempt, source }),
         }
     }
 }
@@ -156,6 +156,24 @@ impl ServicesHost for SimHost {
                 unit: unit.to_owned(),
                 said: crate::chain(&e),
             })
+    }
+}
+
+/// What is free: `/var` fills by a fault, and holds 100 GB.
+fn room(state: &State) -> RawRoom {
+    let left = 100_u64.saturating_sub(state.server.os.var_used_percent);
+    let of = |place, device, free| Room {
+        place,
+        device,
+        free,
+    };
+    RawRoom {
+        rooms: vec![
+            of("/", 1, 10_000_000_000),
+            of("/boot", 2, 1_000_000_000),
+            of("/var", 3, left * 1_000_000_000),
+        ],
+        kernel: 80_000_000,
     }
 }
 

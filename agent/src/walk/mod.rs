@@ -7,6 +7,8 @@
 //! there is no walker.
 
 mod boots;
+mod carry;
+mod clean;
 mod effects;
 mod gates;
 mod silence;
@@ -23,6 +25,7 @@ use std::time::Duration;
 
 use h8lio_model::ids::BootId;
 use h8lio_model::order::{AttemptId, AttemptReport, Outcome, SafePoint};
+use h8lio_tls::files::FileError;
 
 use crate::clock::Moment;
 use crate::host::boot::BootHost;
@@ -137,6 +140,8 @@ pub struct Walker {
     begun: Option<(State, Duration)>,
     /// The boot of this step was asked for in this life.
     asked: bool,
+    /// The transaction that this life asked for last.
+    asked_for: Option<carry::Asked>,
     /// For the report, while this life remembers: why something was refused or went wrong.
     note: String,
     /// The last warning about something that is tried again.
@@ -177,6 +182,12 @@ type Log = StepLog<Record, Box<dyn Tape>>;
 pub trait Tapes: Send + Sync + std::fmt::Debug {
     /// The log of one attempt, whether there is one yet or not.
     fn tape(&self, attempt: AttemptId) -> Box<dyn Tape>;
+
+    /// Removes logs of attempts that ended, but for the last few and the one of `last`.
+    ///
+    /// # Errors
+    /// [`FileError`]; what could not be removed stays.
+    fn prune(&self, last: AttemptId) -> Result<(), FileError>;
 }
 
 /// Private files in a folder.
@@ -186,6 +197,10 @@ struct Folder(PathBuf);
 impl Tapes for Folder {
     fn tape(&self, attempt: AttemptId) -> Box<dyn Tape> {
         Box::new(FileTape::new(&self.0, attempt))
+    }
+
+    fn prune(&self, last: AttemptId) -> Result<(), FileError> {
+        clean::prune(&self.0, last)
     }
 }
 
@@ -226,6 +241,7 @@ impl Walker {
             patience,
             begun: None,
             asked: false,
+            asked_for: None,
             note: String::new(),
             warned: String::new(),
         }
@@ -407,7 +423,11 @@ impl Walker {
             message: message(end, &self.note),
             at: moment.wall,
         };
-        self.latch(ledger, report)
+        let walked = self.latch(ledger, report)?;
+        if end.outcome == Outcome::Done {
+            self.clean(subject);
+        }
+        Ok(walked)
     }
 
     fn unknown(

@@ -1,10 +1,12 @@
 //! Whom nobody answered is asked again, for a while: a tool that was ended by a stopping agent, a
-//! shutdown or a lack of memory has refused nothing, and may have done what it was asked.
+//! shutdown or a lack of memory has refused nothing, and may have done what it was asked. So is one
+//! that could not have a lock: the agent's own download of a life before may hold it.
 
 use super::{Now, Walker};
 use crate::host::boot::BootError;
 use crate::host::patching::PatchError;
 use crate::host::tool::ToolError;
+use crate::reconcile::patching::transaction::database::Diagnosis;
 use crate::reconcile::patching::way::machine::Event;
 
 /// Why a step did not come about.
@@ -12,6 +14,8 @@ use crate::reconcile::patching::way::machine::Event;
 pub(super) enum No {
     /// Nobody said anything.
     Silent(String),
+    /// Somebody is in the package manager.
+    Busy(String),
     Said(String),
 }
 
@@ -26,6 +30,7 @@ impl From<PatchError> for No {
         let why = crate::chain(&e);
         match e {
             PatchError::Tool(ToolError::Silent { .. }) => Self::Silent(why),
+            PatchError::Tool(ToolError::Busy { .. }) => Self::Busy(why),
             _ => Self::Said(why),
         }
     }
@@ -46,13 +51,25 @@ impl Walker {
     pub(super) fn no(&mut self, no: No, event: Event, now: &Now) -> Option<Event> {
         let late = self.waited(now) >= self.patience.lock;
         let (why, is_final) = match no {
-            No::Silent(why) => (why, late),
+            No::Silent(why) | No::Busy(why) => (why, late),
             No::Said(why) => (why, true),
         };
         if !is_final {
-            tracing::warn!("{why}; asking again");
+            self.warn_once(format!("{why}; asking again"));
+            return None;
         }
         self.note = why;
-        is_final.then_some(event)
+        Some(event)
+    }
+
+    /// Whether somebody else is in the package manager who is still worth waiting for. What would meet
+    /// him would fail, and not because of itself.
+    pub(super) fn is_kept_waiting(&mut self, now: &Now) -> bool {
+        let Some(Diagnosis::Busy(holders)) = self.database().map(|d| d.diagnose()) else {
+            return false;
+        };
+        let holder = holders.first().map(ToString::to_string);
+        self.warn_once(format!("waiting: {}", holder.unwrap_or_default()));
+        self.waited(now) < self.patience.lock
     }
 }

@@ -12,6 +12,10 @@ struct Killed {
     patch: Arc<dyn PatchHost>,
     boot: Arc<dyn BootHost>,
     left: AtomicU32,
+    /// What was asked to be cleaned: kept for the way back, and installed.
+    cleaned: std::sync::Mutex<Vec<(Vec<Pinned>, Vec<Pinned>)>>,
+    /// They end because of somebody else's lock instead.
+    busy: bool,
 }
 
 impl Killed {
@@ -29,6 +33,10 @@ impl Killed {
         ask: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
         match self.is_killed() {
+            true if self.busy => Err(E::from(ToolError::Busy {
+                tool,
+                said: "E: Could not get lock. It is held by process 7 (apt-get)".to_owned(),
+            })),
             true => Err(E::from(ToolError::Silent {
                 tool,
                 source: "killed by signal 15".into(),
@@ -44,7 +52,8 @@ impl PatchHost for Killed {
     }
 
     fn plan(&self, wanted: &[Pinned]) -> RawPlan {
-        match self.is_killed() {
+        // On paper, no lock is asked for.
+        match !self.busy && self.is_killed() {
             true => RawPlan::default(),
             false => self.patch.plan(wanted),
         }
@@ -64,6 +73,12 @@ impl PatchHost for Killed {
 
     fn keep_old(&self, old: &[Pinned], leave: MayAct) -> Result<Vec<Pinned>, PatchError> {
         self.ask("apt-get", || self.patch.keep_old(old, leave))
+    }
+
+    fn clean(&self, old: &[Pinned], new: &[Pinned], leave: MayAct) -> Result<(), PatchError> {
+        let asked = (old.to_vec(), new.to_vec());
+        self.cleaned.lock().expect("nobody panicked").push(asked);
+        self.patch.clean(old, new, leave)
     }
 
     fn hold(&self, names: &[String], leave: MayAct) -> Result<(), PatchError> {
@@ -112,14 +127,21 @@ impl BootHost for Killed {
 impl Lab {
     /// Of this life, the first `calls` give no answer.
     fn kill(&mut self, calls: u32) {
+        self.keep_out(calls, false);
+    }
+
+    fn keep_out(&mut self, calls: u32, busy: bool) -> Arc<Killed> {
         let server = &mut self.walker.server;
         let killed = Arc::new(Killed {
             patch: Arc::clone(&server.patch),
             boot: Arc::clone(&server.boot),
             left: AtomicU32::new(calls),
+            busy,
+            cleaned: Default::default(),
         });
         server.patch = Arc::clone(&killed) as _;
-        server.boot = killed;
+        server.boot = Arc::clone(&killed) as _;
+        killed
     }
 }
 
@@ -153,6 +175,53 @@ fn who_never_answers_counts_as_a_no_after_the_patience_for_it() {
     assert!(lab.seconds >= patience, "after {} s", lab.seconds);
     let got = (report.outcome, report.as_before, report.reason.as_str());
     assert_eq!(got, (Outcome::Failed, true, "Refused"), "{report:?}");
+}
+
+#[rstest]
+#[case::committed("", &[("bash=1.0", "bash=2.0")])]
+#[case::not_committed("transaction.next nothing", &[])]
+fn archives_are_cleaned_when_an_attempt_is_committed(
+    #[case] fate: &str,
+    #[case] expected: &[(&str, &str)],
+) {
+    let mut lab = Lab::new(false);
+    if !fate.is_empty() {
+        lab.fault(fate);
+    }
+    let server = lab.keep_out(0, false);
+    lab.order(&order(1, bash(), BACK));
+    lab.walk();
+    let cleaned = server.cleaned.lock().expect("nobody panicked");
+    let text = |pins: &[Pinned]| pins.iter().map(ToString::to_string).collect::<String>();
+    let got: Vec<_> = cleaned.iter().map(|(o, n)| (text(o), text(n))).collect();
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(o, n)| (o.to_string(), n.to_string()))
+        .collect();
+    assert_eq!(got, expected);
+}
+
+/// The agent's own download of a life before may still be at work.
+#[rstest]
+fn a_download_that_meets_a_lock_waits_for_it(#[values(1, 5, 50)] calls: u32) {
+    let mut lab = Lab::new(false);
+    lab.order(&order(1, bash(), BACK));
+    lab.keep_out(calls, true);
+    let report = lab.walk();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+}
+
+#[test]
+fn a_lock_that_a_download_waited_for_in_vain_is_told_with_its_holder() {
+    let mut lab = Lab::new(false);
+    lab.walker.patience.lock = Duration::from_secs(60);
+    lab.order(&order(1, bash(), BACK));
+    lab.keep_out(u32::MAX, true);
+    let report = lab.walk();
+    assert_eq!(report.reason, "DownloadFailed", "{report:?}");
+    assert!(report.as_before && lab.seconds >= 60);
+    let says = "It is held by process 7 (apt-get)";
+    assert!(report.message.contains(says), "{}", report.message);
 }
 
 /// An agent that is told to stop after so many steps.

@@ -60,6 +60,13 @@ impl Subject {
         }
     }
 
+    /// Whether a boot is a part of what was ordered, so that its way back is put in place first. What
+    /// else on the server asks for one (a sentinel, a kernel that somebody installed) waits for an
+    /// order of its own.
+    pub(super) const fn may_boot(&self) -> bool {
+        self.wish.is_some() || self.terms.other_kernel
+    }
+
     /// The way back of the changes: those that were not there before stay.
     pub(super) fn reversed(&self) -> Vec<Change> {
         let back = self.changes.iter().filter_map(|c| {

@@ -1,5 +1,9 @@
 //! The whole walk over the simulated server, also with a new life of the agent at every look.
 
+#[path = "carry_tests.rs"]
+mod carry;
+#[path = "clean_tests.rs"]
+mod clean;
 #[path = "silence_tests.rs"]
 mod silence;
 
@@ -412,6 +416,21 @@ fn a_lock_that_is_never_let_go_is_told_with_its_holder() {
     assert_eq!(report.reason, "Refused");
     let says = "apt-get (pid 4242) holds /var/lib/dpkg/lock-frontend; nothing was changed";
     assert_eq!(report.message, says);
+}
+
+/// Somebody else's new kernel waits for a boot: where that leads has no way back.
+#[rstest]
+fn a_boot_that_something_else_asks_for_waits_for_an_order(#[values(false, true)] reborn: bool) {
+    let mut lab = Lab::new(reborn);
+    lab.fault(&format!("kernel.install {NEW}"));
+    lab.order(&order(1, bash(), BACK));
+    let report = lab.walk();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    assert_eq!((lab.acts("reboot"), lab.kernel().as_str()), (0, OLD));
+    if !reborn {
+        let says = "a boot is due that was not ordered";
+        assert!(report.message.contains(says), "{}", report.message);
+    }
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! The steps in which the package manager works: each is started once and then observed.
 
 use h8lio_model::inventory::RebootReason;
+use uuid::Uuid;
 
+use super::carry::Stands;
 use super::subject::Subject;
 use super::{Now, Walker};
-use crate::host::patching::{Action, PatchError, Pinned, Spec};
+use crate::host::patching::{Action, Pinned, Spec};
 use crate::reconcile::patching::facts;
 use crate::reconcile::patching::transaction::after::{After, Why, after};
 use crate::reconcile::patching::transaction::class::Class;
@@ -55,6 +57,9 @@ impl Walker {
         let Some(ask) = self.installable(subject) else {
             return Some(Event::DownloadFailed);
         };
+        if !ask.is_empty() && self.is_kept_waiting(now) {
+            return None;
+        }
         match self.server.patch.download(&ask, self.leave) {
             Ok(()) => Some(Event::Downloaded),
             Err(e) => self.no(e.into(), Event::DownloadFailed, now),
@@ -70,48 +75,44 @@ impl Walker {
     }
 
     pub(super) fn apply(&mut self, subject: &Subject, now: &Now) -> Option<Event> {
-        let trace = self.server.patch.trace(subject.transaction("apply"));
-        if trace.specified {
-            return self.applied(subject).or_else(|| self.give_up(subject, now));
-        }
-        let packages = self.installable(subject)?;
-        if packages.is_empty() {
+        let attempt = subject.transaction("apply");
+        let stands = self.stands(attempt);
+        if matches!(stands, Stands::AtWork | Stands::Over) {
             return self.applied(subject);
         }
-        let spec = self.spec(subject, "apply", Action::Install { packages });
-        self.start(&spec);
+        let Some(packages) = self.installable(subject) else {
+            return self.give_up(attempt, now);
+        };
+        if packages.is_empty() {
+            // Somebody brought them meanwhile: what was asked for must not begin later.
+            self.server.patch.withdraw(attempt).ok()?;
+            return self.applied(subject);
+        }
+        if stands == Stands::Never {
+            return Some(Event::NothingApplied);
+        }
+        if !self.is_kept_waiting(now) {
+            let spec = self.spec(subject, "apply", Action::Install { packages });
+            self.ask_for(&spec, now);
+        }
         None
     }
 
-    /// A transaction that was asked for and does not begin is withdrawn, and only then is it known
-    /// that it has done nothing.
-    pub(super) fn give_up(&mut self, subject: &Subject, now: &Now) -> Option<Event> {
-        let attempt = subject.transaction("apply");
-        let begun = self.server.patch.trace(attempt).begun;
-        if begun || self.waited(now) < self.patience.boot {
-            return None;
-        }
-        self.server.patch.withdraw(attempt).ok()?;
-        self.note = "the transaction's unit did not start".to_owned();
-        Some(Event::NothingApplied)
-    }
-
-    pub(super) fn start(&mut self, spec: &Spec) {
-        match self.server.patch.start(spec, self.leave) {
-            Ok(()) | Err(PatchError::Known { .. }) => {}
-            // Whether it was started after all is looked at next time.
-            Err(e) => self.note = crate::chain(&e),
-        }
+    /// What the order cannot be applied to for so long is left as it is: only when it is withdrawn is
+    /// it known that nothing of it will happen.
+    fn give_up(&self, transaction: Uuid, now: &Now) -> Option<Event> {
+        let late = self.waited(now) >= self.patience.boot;
+        let withdrawn = late && self.server.patch.withdraw(transaction).is_ok();
+        withdrawn.then_some(Event::NothingApplied)
     }
 
     /// What the transaction has become, seen in the database.
     pub(super) fn applied(&mut self, subject: &Subject) -> Option<Event> {
         let database = self.database()?;
         let mut trace = self.server.patch.trace(subject.transaction("apply"));
-        if !trace.specified {
+        if trace.running == Some(false) && (trace.withdrawn || !trace.specified) {
             // Everything had its version already.
             trace.begun = true;
-            trace.running = Some(false);
         }
         Some(match outcome(&subject.changes, &trace, &database) {
             Outcome::NotBegun | Outcome::Running(_) | Outcome::Unknown { .. } => return None,
@@ -138,11 +139,27 @@ impl Walker {
     }
 
     /// Asked once, when all is applied: needrestart takes seconds.
-    fn boot_after(&self, subject: &Subject) -> Boot {
-        match self.after(subject).reboot.is_empty() && subject.wish.is_none() {
-            true => Boot::NotNeeded,
-            false => Boot::Needed,
+    fn boot_after(&mut self, subject: &Subject) -> Boot {
+        if subject.wish.is_some() {
+            return Boot::Needed;
         }
+        let due = !self.after(subject).reboot.is_empty();
+        match due && self.gets_leave(subject) {
+            true => Boot::Needed,
+            false => Boot::NotNeeded,
+        }
+    }
+
+    /// Whether the server may be booted because of something that asks for it; a no is told.
+    fn gets_leave(&mut self, subject: &Subject) -> bool {
+        if !subject.may_boot() {
+            let no = "a boot is due that was not ordered, so there is no way back from it yet";
+            self.note = match self.note.as_str() {
+                "" => no.to_owned(),
+                before => format!("{before}; {no}"),
+            };
+        }
+        subject.may_boot()
     }
 
     pub(super) fn after(&self, subject: &Subject) -> After {
@@ -168,8 +185,8 @@ impl Walker {
             .iter()
             .map(|(step, _)| *step)
             .take_while(|step| {
-                let trace = self.server.patch.trace(subject.transaction(&id(*step)));
-                trace.begun && trace.running == Some(false)
+                let attempt = subject.transaction(&id(*step));
+                self.stands(attempt) == Stands::Over
             })
             .collect();
         let database = self.database()?;
@@ -181,16 +198,22 @@ impl Walker {
             }
             Repair::Wait(_) => None,
             Repair::Run(step) => {
-                if done.is_empty() {
-                    self.note = told(&database.broken);
-                    tracing::warn!("{}", self.note);
-                }
                 let action = steps
                     .into_iter()
                     .find(|(s, _)| *s == step)
                     .map(|(_, a)| a)?;
                 let spec = self.spec(subject, &id(step), action);
-                self.start(&spec);
+                match self.stands(spec.attempt) {
+                    Stands::Never => return Some(false),
+                    Stands::AtWork | Stands::Over => return None,
+                    Stands::NotBegun => {}
+                }
+                if done.is_empty() {
+                    let told = told(&database.broken);
+                    self.warn_once(told.clone());
+                    self.note = told;
+                }
+                self.ask_for(&spec, now);
                 None
             }
         }
@@ -204,17 +227,21 @@ impl Walker {
         {
             return Some(Event::NotPutBack);
         }
-        let attempt = subject.transaction("put-back");
-        let trace = self.server.patch.trace(attempt);
         let there = |c: &Change| database.package(&c.name).is_some_and(|k| k.version == c.to);
-        if !trace.specified && !reversed.iter().all(there) {
-            let packages = pins(&reversed);
-            let spec = self.spec(subject, "put-back", Action::PutBack { packages });
-            self.start(&spec);
-            return None;
-        }
-        if trace.running == Some(true) || (trace.specified && !trace.begun) {
-            return None;
+        let packages = pins(&reversed);
+        let spec = self.spec(subject, "put-back", Action::PutBack { packages });
+        match self.stands(spec.attempt) {
+            Stands::AtWork => return None,
+            Stands::NotBegun if reversed.iter().all(there) => {
+                self.server.patch.withdraw(spec.attempt).ok()?;
+            }
+            Stands::NotBegun => {
+                if !self.is_kept_waiting(now) {
+                    self.ask_for(&spec, now);
+                }
+                return None;
+            }
+            Stands::Over | Stands::Never => {}
         }
         // Whatever ended it: what counts is what is there.
         match (database.diagnose(), reversed.iter().all(there)) {
@@ -232,7 +259,7 @@ impl Walker {
                         Why::Class(Class::Kernel) | Why::Said(RebootReason::Kernel { .. })
                     )
                 };
-                match reasons.reboot.iter().any(other) {
+                match reasons.reboot.iter().any(other) && self.gets_leave(subject) {
                     true => Some(Event::PutBack(Boot::Needed)),
                     false => Some(Event::PutBack(Boot::NotNeeded)),
                 }

@@ -4,11 +4,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
+/// What had become of a transaction when it was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Had {
+    NotBegun,
+    Begun,
+}
+
 /// Something that cannot be taken back by not having said it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
-    /// A package transaction was started.
-    Install(Uuid),
+    /// A package transaction was started, and whether it had begun before.
+    Install(Uuid, Had),
     /// One that repairs, or puts back.
     Mend(Uuid),
     /// What boots was changed.

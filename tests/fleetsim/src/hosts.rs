@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use h8lio_agent::host::boot::{BootError, BootHost, RawBoot, WayBack};
 use h8lio_agent::host::patching::{
-    Action, MayAct, PatchError, PatchHost, Pinned, RawDatabase, RawPlan, RawTrace, Spec,
+    Action, MayAct, PatchError, PatchHost, Pinned, RawAnswer, RawDatabase, RawPlan, RawTrace, Spec,
 };
 use h8lio_agent::host::services::{RestartError, ServicesHost};
+use h8lio_agent::host::tool::ToolError;
 use h8lio_agent::identity::Disk;
 use h8lio_agent::ledger::steps::Tape;
 use h8lio_agent::walk::Tapes;
@@ -18,8 +19,10 @@ use jiff::Timestamp;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::act::{Act, Acts};
+use crate::act::{Act, Acts, Had};
 use crate::fuse::{Fuse, Verdict};
+use crate::sabotage::Sabotage;
+use crate::tools::{Heard, Tools};
 
 fn died() -> FileError {
     FileError::Write {
@@ -89,6 +92,17 @@ impl Tapes for Written {
             written: self.clone(),
         })
     }
+
+    /// All others: nobody may need one again.
+    fn prune(&self, last: AttemptId) -> Result<(), FileError> {
+        let own = format!("steps-{last}.log");
+        let prune = || {
+            let is_old = |name: &str| name.starts_with("steps-") && name != own;
+            self.files.lock().retain(|name, _| !is_old(name));
+            Ok(())
+        };
+        self.fuse.guard(prune, died)
+    }
 }
 
 #[derive(Debug)]
@@ -142,7 +156,9 @@ pub struct Acting {
     pub boot: Arc<dyn BootHost>,
     pub services: Arc<dyn ServicesHost>,
     pub fuse: Arc<Fuse>,
+    pub tools: Arc<Tools>,
     pub acts: Acts,
+    pub sabotage: Option<Sabotage>,
 }
 
 impl std::fmt::Debug for Acting {
@@ -167,7 +183,7 @@ impl Acting {
             act.into_iter().for_each(|act| self.acts.add(act));
             Ok(done)
         };
-        self.fuse.guard(effect, dead)
+        self.runs(|| self.fuse.guard(effect, dead))
     }
 
     fn boots<T>(
@@ -184,7 +200,36 @@ impl Acting {
             self.acts.add(act);
             Ok(done)
         };
-        self.fuse.guard(effect, dead)
+        self.runs(|| self.fuse.guard(effect, dead))
+    }
+
+    /// Runs a tool.
+    fn runs<T, E: From<ToolError>>(&self, run: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        match self.tools.ask() {
+            Heard::Answer => run(),
+            Heard::NothingButDone => run().and_then(|_| Err(self.silent().into())),
+            Heard::Nothing => Err(self.silent().into()),
+            Heard::Ended => Err(refused().into()),
+        }
+    }
+
+    fn silent(&self) -> ToolError {
+        match self.sabotage {
+            Some(Sabotage::SilenceIsRefusal) => refused(),
+            _ => ToolError::Silent {
+                tool: "a tool",
+                source: "killed by signal 9".into(),
+            },
+        }
+    }
+}
+
+/// As a tool that was ended may say it itself.
+fn refused() -> ToolError {
+    ToolError::Refused {
+        tool: "a tool",
+        code: 100,
+        said: "it was ended".to_owned(),
     }
 }
 
@@ -194,7 +239,24 @@ impl PatchHost for Acting {
     }
 
     fn plan(&self, wanted: &[Pinned]) -> RawPlan {
-        self.patch.plan(wanted)
+        let heard = self.tools.ask();
+        let refusal = self.sabotage == Some(Sabotage::SilenceIsRefusal);
+        match heard {
+            Heard::Answer => self.patch.plan(wanted),
+            Heard::Nothing | Heard::NothingButDone if !refusal => RawPlan::default(),
+            _ => {
+                let answer = Some(RawAnswer {
+                    code: 100,
+                    stdout: Vec::new(),
+                    stderr: "E: it was ended\n".to_owned(),
+                });
+                RawPlan {
+                    simulation: answer.clone(),
+                    archives: answer,
+                    ..RawPlan::default()
+                }
+            }
+        }
     }
 
     fn index_updated_at(&self) -> Option<Timestamp> {
@@ -213,6 +275,10 @@ impl PatchHost for Acting {
         self.patches(Uuid::nil(), None, || self.patch.keep_old(installed, leave))
     }
 
+    fn clean(&self, old: &[Pinned], new: &[Pinned], leave: MayAct) -> Result<(), PatchError> {
+        self.patches(Uuid::nil(), None, || self.patch.clean(old, new, leave))
+    }
+
     fn hold(&self, names: &[String], leave: MayAct) -> Result<(), PatchError> {
         self.patches(Uuid::nil(), Some(Act::Hold), || {
             self.patch.hold(names, leave)
@@ -220,8 +286,17 @@ impl PatchHost for Acting {
     }
 
     fn start(&self, spec: &Spec, leave: MayAct) -> Result<(), PatchError> {
+        let before = self.patch.trace(spec.attempt);
+        if before.specified && self.sabotage == Some(Sabotage::StartsOnce) {
+            let attempt = spec.attempt;
+            return Err(PatchError::Known { attempt });
+        }
+        let had = match before.begun {
+            true => Had::Begun,
+            false => Had::NotBegun,
+        };
         let act = match spec.action {
-            Action::Install { .. } => Act::Install(spec.attempt),
+            Action::Install { .. } => Act::Install(spec.attempt, had),
             Action::PutBack { .. } | Action::ConfigureAll | Action::FixBroken => {
                 Act::Mend(spec.attempt)
             }
@@ -234,7 +309,12 @@ impl PatchHost for Acting {
     }
 
     fn withdraw(&self, attempt: Uuid) -> Result<(), PatchError> {
-        self.patches(attempt, None, || self.patch.withdraw(attempt))
+        // No tool: files of its own.
+        let dead = || PatchError::Write {
+            attempt,
+            source: died(),
+        };
+        self.fuse.guard(|| self.patch.withdraw(attempt), dead)
     }
 }
 
@@ -260,7 +340,17 @@ impl BootHost for Acting {
     }
 
     fn reboot(&self, leave: MayAct) -> Result<(), BootError> {
-        self.boots(Act::Reboot, || self.boot.reboot(leave))
+        // Silence is no news here: the agent takes it for a boot that may come.
+        let dead = || BootError::Write {
+            file: "(the process died)",
+            source: died(),
+        };
+        let reboot = || {
+            self.boot.reboot(leave)?;
+            self.acts.add(Act::Reboot);
+            Ok(())
+        };
+        self.fuse.guard(reboot, dead)
     }
 }
 

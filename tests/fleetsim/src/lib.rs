@@ -16,6 +16,7 @@ pub mod promises;
 mod queue;
 pub mod sabotage;
 pub mod shape;
+pub mod tools;
 pub mod trace;
 pub mod world;
 

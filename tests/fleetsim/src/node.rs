@@ -12,7 +12,7 @@ use h8lio_agent::ledger::{FILE, Ledger};
 use h8lio_agent::reconcile::patching::facts;
 use h8lio_agent::reconcile::patching::transaction::judge::Held;
 use h8lio_agent::sim::SimServer;
-use h8lio_agent::walk::{Patience, Server, Walked, Walker};
+use h8lio_agent::walk::{Between, Patience, Server, Walked, Walker};
 use h8lio_model::ids::{BootId, NodeId};
 use h8lio_model::inventory::{DomainMode, PackageFacts};
 use h8lio_model::order::{AttemptId, LedgerId, NodeOrder, OrderReport};
@@ -22,6 +22,7 @@ use crate::chance::Chance;
 use crate::fuse::Fuse;
 use crate::hosts::{Acting, Files, Written};
 use crate::sabotage::Sabotage;
+use crate::tools::Tools;
 
 /// The kernel that an order brings.
 pub const NEW_KERNEL: &str = "6.1.0-41-amd64";
@@ -49,6 +50,7 @@ pub struct Node {
     scenario: PathBuf,
     files: Files,
     pub fuse: Arc<Fuse>,
+    pub tools: Arc<Tools>,
     pub acts: Acts,
     server: SimServer,
     pub boot: BootId,
@@ -86,6 +88,7 @@ impl Node {
             scenario,
             files: Files::default(),
             fuse: Arc::default(),
+            tools: Arc::default(),
             acts: Acts::default(),
             server,
             boot,
@@ -122,7 +125,9 @@ impl Node {
             boot: self.server.booting(),
             services: self.server.services(),
             fuse: Arc::clone(&self.fuse),
+            tools: Arc::clone(&self.tools),
             acts: self.acts.clone(),
+            sabotage: self.sabotage,
         });
         let server = Server {
             patch: Arc::clone(&acting) as _,
@@ -182,6 +187,19 @@ impl Node {
         Some(walked)
     }
 
+    /// As [`Node::look`], in a life that somebody ends meanwhile.
+    pub fn look_and_stop(&mut self, at: Moment) -> Option<Result<Walked, String>> {
+        let life = self.life.as_mut()?;
+        let mut leaving = Leaving {
+            at,
+            tools: Arc::clone(&self.tools),
+            hears: self.sabotage != Some(Sabotage::StopsUnheard),
+        };
+        let walked = life.walker.walk_between(&mut life.ledger, &mut leaving);
+        self.life = None;
+        Some(walked.map_err(|e| e.to_string()))
+    }
+
     /// Who died at an effect is dead.
     fn bury(&mut self) {
         if self.fuse.is_blown() {
@@ -227,6 +245,25 @@ impl Node {
         self.server = loaded.expect("the simulated server's folder");
         self.is_on = true;
         self.off_since = None;
+    }
+}
+
+/// The rest of an agent that is being stopped.
+struct Leaving {
+    at: Moment,
+    tools: Arc<Tools>,
+    hears: bool,
+}
+
+impl Between for Leaving {
+    fn moment(&mut self) -> Moment {
+        self.at
+    }
+
+    fn take(&mut self, _: &mut Ledger) {}
+
+    fn is_stopping(&self) -> bool {
+        self.hears && self.tools.is_stopping()
     }
 }
 

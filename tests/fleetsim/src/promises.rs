@@ -11,7 +11,7 @@ use h8lio_model::plan::{NodeState, Plan, Slot, SlotPhase};
 use h8lio_model::section::Digest;
 use uuid::Uuid;
 
-use crate::act::Act;
+use crate::act::{Act, Had};
 use crate::coordinator::Stored;
 use crate::node::Node;
 use crate::shape::{Budget, Shape};
@@ -66,6 +66,12 @@ pub enum Broken {
         before: Outcome,
         now: Outcome,
     },
+    #[error("{node} says that attempt {attempt} failed ({why}), and nothing was in its way")]
+    FailedForNothing {
+        node: NodeId,
+        attempt: AttemptId,
+        why: String,
+    },
     #[error("the slot of {node} ended, and nobody reported an end of attempt {attempt}")]
     SlotReleased { node: NodeId, attempt: AttemptId },
     #[error("{node} counts as done and lacks {lacks:?}")]
@@ -92,8 +98,7 @@ struct Seen {
     running: Option<AttemptId>,
     begun: BTreeSet<AttemptId>,
     ended: BTreeMap<AttemptId, Outcome>,
-    installs: BTreeSet<Uuid>,
-    installed_for: BTreeMap<AttemptId, u32>,
+    installed_for: BTreeMap<AttemptId, Uuid>,
     boots: BTreeMap<AttemptId, BTreeSet<BootId>>,
     highest: BTreeMap<LedgerId, OrderNumber>,
     sent: BTreeMap<OrderNumber, Digest>,
@@ -187,10 +192,10 @@ impl Promises {
             });
         }
         match act {
-            Act::Install(transaction) => {
-                let count = seen.installed_for.entry(attempt).or_default();
-                *count += 1;
-                if !seen.installs.insert(transaction) || *count > 1 {
+            Act::Install(transaction, had) => {
+                // Until it has begun it may be started as often as it takes.
+                let before = seen.installed_for.insert(attempt, transaction);
+                if had == Had::Begun || before.is_some_and(|b| b != transaction) {
                     return Err(Broken::TransactionTwice { node: id, attempt });
                 }
             }
@@ -217,6 +222,7 @@ impl Promises {
             return Ok(());
         };
         let report = ledger.report();
+        let spoilt = self.shape.faults.spoil();
         let seen = self.seen(node);
         if let Some(mark) = report.highest() {
             let now = mark.number();
@@ -241,6 +247,10 @@ impl Promises {
                 });
             }
             seen.begun.insert(attempt);
+            if !spoilt && now != Outcome::Done && end.reason != "Withdrawn" {
+                let why = format!("{}: {}", end.reason, end.message);
+                return Err(Broken::FailedForNothing { node, attempt, why });
+            }
         }
         let running = report.running.map(|r| r.attempt);
         if let Some(attempt) = running

@@ -19,4 +19,10 @@ pub enum Sabotage {
     SendsBeforeItWrites,
     /// The coordinator's ends of attempts are not written with the plan.
     NoAudit,
+    /// A transaction that was written down is never started again.
+    StartsOnce,
+    /// A tool that gave no answer counts as one that refused.
+    SilenceIsRefusal,
+    /// An agent that is being stopped believes what its ended tools say.
+    StopsUnheard,
 }

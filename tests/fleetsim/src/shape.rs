@@ -31,6 +31,12 @@ pub struct Faults {
     pub ledgers: u32,
     /// An operator cancels the rollout on the way.
     pub cancels: u32,
+    /// A transaction is written down, and its unit is not started.
+    pub unstarted: u32,
+    /// A tool gives no answer.
+    pub silence: u32,
+    /// An agent is stopped in the middle of a step.
+    pub stops: u32,
 }
 
 /// A fault's rate, as it is given on the command line: `ledgers=300`.
@@ -63,7 +69,7 @@ impl FromStr for Rate {
 }
 
 impl Faults {
-    const NAMES: [&'static str; 13] = [
+    const NAMES: [&'static str; 16] = [
         "agent-dies",
         "coordinator-dies",
         "lost",
@@ -77,6 +83,9 @@ impl Faults {
         "links",
         "ledgers",
         "cancels",
+        "unstarted",
+        "silence",
+        "stops",
     ];
 
     fn place(&mut self, name: &str) -> Option<&mut u32> {
@@ -94,6 +103,9 @@ impl Faults {
             "links" => &mut self.links,
             "ledgers" => &mut self.ledgers,
             "cancels" => &mut self.cancels,
+            "unstarted" => &mut self.unstarted,
+            "silence" => &mut self.silence,
+            "stops" => &mut self.stops,
             _ => return None,
         })
     }
@@ -103,6 +115,11 @@ impl Faults {
         if let Some(place) = self.place(&rate.name) {
             *place = rate.permille;
         }
+    }
+
+    /// Whether something may come over a server because of which an attempt must fail.
+    pub const fn spoil(&self) -> bool {
+        self.power + self.packages + self.kernels + self.links + self.ledgers + self.cancels > 0
     }
 
     /// Each kind is there or not.
@@ -126,6 +143,9 @@ impl Faults {
             links: some(10),
             ledgers: some(6),
             cancels: some(2),
+            unstarted: some(200),
+            silence: some(150),
+            stops: some(100),
         }
     }
 }

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use h8lio_agent::clock::Moment;
 use h8lio_agent::ledger::Ledger;
 use h8lio_model::ids::NodeId;
-use h8lio_model::order::{NodeOrder, OrderReport, Outcome};
+use h8lio_model::order::{AttemptId, NodeOrder, OrderReport, Outcome};
 use h8lio_model::plan::NodeState;
 use h8lio_model::section::Digest;
 use h8lio_planner::Wish;
@@ -34,6 +34,9 @@ const TAIL: Duration = Duration::from_secs(5 * 60);
 
 /// By then everything must have come to its end.
 const LIMIT: Duration = Duration::from_secs(14 * 60 * 60);
+
+/// So often at most a unit of one attempt is not started.
+const UNSTARTED: u32 = 5;
 
 /// What a run came to.
 #[derive(Debug)]
@@ -64,6 +67,8 @@ struct World {
     busy_until: Duration,
     paused: BTreeMap<NodeId, Duration>,
     said: BTreeMap<NodeId, (OrderReport, Duration)>,
+    /// How often a unit was not started, by attempt.
+    unstarted: BTreeMap<AttemptId, u32>,
     promises: Promises,
     trace: Trace,
     steps: u64,
@@ -136,6 +141,7 @@ impl World {
             busy_until: Duration::ZERO,
             paused: BTreeMap::new(),
             said: BTreeMap::new(),
+            unstarted: BTreeMap::new(),
             trace: Trace::new(keep),
             steps: 0,
             workflow: 0,
@@ -253,11 +259,7 @@ impl World {
     }
 
     /// The promises about one node.
-    fn watch(
-        &mut self,
-        id: NodeId,
-        subject: Option<h8lio_model::order::AttemptId>,
-    ) -> Result<(), Broken> {
+    fn watch(&mut self, id: NodeId, subject: Option<AttemptId>) -> Result<(), Broken> {
         let node = &self.nodes[&id];
         let acts = node.acts.take();
         if !acts.is_empty() {
@@ -271,6 +273,9 @@ impl World {
         let paused = self.paused.get(&id).is_some_and(|until| *until > self.now);
         let dies = self.strikes(self.shape.faults.agent_dies);
         let fate = self.strikes(self.shape.faults.packages);
+        let unstarted = self.strikes(self.shape.faults.unstarted);
+        let silent = self.strikes(self.shape.faults.silence);
+        let stops = self.strikes(self.shape.faults.stops);
         let Some(node) = self.nodes.get_mut(&id) else {
             return Ok(());
         };
@@ -283,10 +288,26 @@ impl World {
             let word = ["nothing", "half", "damage"][self.chance.below(3) as usize];
             node.suffers(&format!("transaction.next {word}"));
         }
+        // One that is never started is taken back in the end.
+        let times = subject.map(|attempt| self.unstarted.entry(attempt).or_default());
+        if let Some(times) = times.filter(|n| unstarted && **n < UNSTARTED) {
+            *times += 1;
+            node.suffers("transaction.next unstarted");
+        }
         if dies {
             node.fuse.arm(&mut self.chance);
         }
-        let walked = node.look(moment(self.now));
+        let at = moment(self.now);
+        let walked = if stops {
+            node.tools.stop(&mut self.chance);
+            node.look_and_stop(at)
+        } else {
+            if silent {
+                node.tools.fall_silent(&mut self.chance);
+            }
+            node.look(at)
+        };
+        node.tools.calm();
         node.fuse.disarm();
         if subject.is_some() {
             self.workflow += 1;

@@ -39,6 +39,11 @@ fn faults(edit: impl FnOnce(&mut Faults)) -> Shape {
 #[case::power_is_cut(faults(|f| f.power = 50))]
 #[case::packages_fail(faults(|f| f.packages = 500))]
 #[case::ledgers_are_lost(faults(|f| f.ledgers = 50))]
+#[case::units_are_not_started(faults(|f| f.unstarted = 500))]
+#[case::units_are_not_started_and_agents_die(faults(|f| (f.unstarted, f.agent_dies) = (500, 200)))]
+#[case::repairs_are_not_started(faults(|f| (f.unstarted, f.packages) = (300, 500)))]
+#[case::tools_give_no_answer(faults(|f| f.silence = 500))]
+#[case::agents_are_stopped(faults(|f| f.stops = 300))]
 fn one_kind_of_fault_breaks_no_promise(#[case] shape: Shape) {
     for seed in 0..2 {
         let run = play(seed, Some(shape.clone()), None);
@@ -65,7 +70,7 @@ fn a_kernel_that_panics_falls_back_and_comes_to_an_end() {
 #[rstest]
 #[case::slots_end_by_time(Sabotage::SlotsEndByTime, 0, "", "nobody reported an end")]
 #[case::no_budget(Sabotage::NoBudget, 5, "", "budget")]
-#[case::no_step_log(Sabotage::NoStepLog, 0, "", "boots")]
+#[case::no_step_log(Sabotage::NoStepLog, 3, "", "boots")]
 #[case::no_audit(Sabotage::NoAudit, 14, "", "ends on record")]
 #[case::unknown_is_assumed(Sabotage::UnknownIsAssumed, 0, "ledgers=100", "nobody reported an end")]
 #[case::any_ledger(
@@ -74,14 +79,23 @@ fn a_kernel_that_panics_falls_back_and_comes_to_an_end() {
     "ledgers=100",
     "nobody reported an end"
 )]
-#[case::forgotten_attempts(Sabotage::LedgerForgetsAttempts, 0, "ledgers=100", "twice")]
-#[case::sent_before_written(Sabotage::SendsBeforeItWrites, 58, "", "no open slot")]
+#[case::forgotten_attempts(Sabotage::LedgerForgetsAttempts, 3, "ledgers=100", "twice")]
+#[case::started_once(Sabotage::StartsOnce, 0, "unstarted=500", "nothing was in its way")]
+#[case::silence_is_a_no(Sabotage::SilenceIsRefusal, 0, "silence=300", "nothing was in its way")]
+#[case::stops_are_not_heard(Sabotage::StopsUnheard, 0, "stops=300", "nothing was in its way")]
+#[case::sent_before_written(Sabotage::SendsBeforeItWrites, 10, "", "no open slot")]
 fn a_guard_that_is_taken_away_is_missed(
     #[case] sabotage: Sabotage,
     #[case] seed: u64,
     #[case] rates: &str,
     #[case] words: &str,
 ) {
+    // What an attempt fails at for nothing shows where nothing else makes it fail.
+    let calm = "power=0 packages=0 kernels=0 links=0 ledgers=0 cancels=0 ";
+    let rates = match words {
+        "nothing was in its way" => calm.to_owned() + rates,
+        _ => rates.to_owned(),
+    };
     let rates = rates.split_whitespace().map(str::parse);
     let rates: Result<Vec<Rate>, _> = rates.collect();
     let shape = Shape::of_seed(seed, &rates.expect("rates"));

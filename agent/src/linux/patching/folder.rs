@@ -4,12 +4,15 @@
 //! |---|---|---|
 //! | `spec.json` | what is to be done | the agent, before the unit is started |
 //! | `lock` | nothing; locked for as long as the transaction works | – |
+//! | `withdrawn` | nothing; there: it is never begun | the agent |
 //! | `begun.json` | the boot that it began in | the transaction, first |
 //! | `status`, `log` | apt's status stream and complaints; what it printed | apt |
 //! | `result.json` | how it ended | the transaction, last, durably |
 //!
 //! The lock decides races: whoever holds it may begin the transaction or withdraw it. The kernel
-//! drops it with the process, so whether a transaction runs needs nobody's word.
+//! drops it with the process, so whether a transaction runs needs nobody's word. Until then it may be
+//! specified and its unit started as often as an agent that dies in between needs to: the first unit
+//! that holds the lock begins it, and none after it does.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -26,8 +29,11 @@ use uuid::Uuid;
 use crate::host::patching::{PatchError, RawTrace, Spec, Written};
 use crate::linux::unreadable;
 
+pub(super) const TRANSACTIONS: &str = "transactions";
+
 const SPEC: &str = "spec.json";
 const LOCK: &str = "lock";
+const WITHDRAWN: &str = "withdrawn";
 const BEGUN: &str = "begun.json";
 const STATUS: &str = "status";
 const LOG: &str = "log";
@@ -49,33 +55,53 @@ pub(super) struct Folder(PathBuf);
 
 impl Folder {
     pub(super) fn of(state_dir: &Path, attempt: Uuid) -> Self {
-        Self(state_dir.join("transactions").join(attempt.to_string()))
+        Self(state_dir.join(TRANSACTIONS).join(attempt.to_string()))
     }
 
-    /// Writes down what is to be done; an attempt that was written down before is refused, whatever
-    /// became of it.
+    pub(super) const fn at(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// Removes it, unless the transaction is at work. The spec goes first: without it nothing is begun.
+    pub(super) fn forget(&self) -> io::Result<()> {
+        let Some(_lock) = self.try_lock()? else {
+            return Ok(());
+        };
+        match fs::remove_file(self.0.join(SPEC)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => fs::remove_dir_all(&self.0),
+        }
+    }
+
+    /// Writes down what is to be done, as often as it is asked for until it has begun or was
+    /// withdrawn.
     pub(super) fn specify(&self, spec: &Spec) -> Result<(), PatchError> {
         let attempt = spec.attempt;
-        let failed = |source| PatchError::Write { attempt, source };
-        let io = |source| {
-            failed(FileError::Write {
-                path: self.0.clone(),
-                source,
-            })
+        self.make().map_err(|e| self.unwritten(attempt, e))?;
+        let Some(_lock) = self.try_lock().map_err(|e| self.unwritten(attempt, e))? else {
+            return Err(PatchError::Begun { attempt });
         };
-        if let Some(above) = self.0.parent() {
-            private().recursive(true).create(above).map_err(io)?;
+        if self.has_begun() || self.is_withdrawn() {
+            return Err(PatchError::Known { attempt });
         }
+        write_private(&self.0.join(SPEC), &json(spec))
+            .map_err(|source| PatchError::Write { attempt, source })
+    }
+
+    /// Makes the folder, durably, where there is none.
+    fn make(&self) -> io::Result<()> {
+        let above = self.0.parent().unwrap_or(&self.0);
+        private().recursive(true).create(above)?;
         match private().create(&self.0) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(PatchError::Known { attempt });
-            }
-            other => other.map_err(io)?,
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            other => other.and_then(|()| File::open(above)?.sync_all()),
         }
-        if let Some(above) = self.0.parent() {
-            File::open(above).and_then(|f| f.sync_all()).map_err(io)?;
-        }
-        write_private(&self.0.join(SPEC), &json(spec)).map_err(failed)
+    }
+
+    fn unwritten(&self, attempt: Uuid, source: io::Error) -> PatchError {
+        let path = self.0.clone();
+        let source = FileError::Write { path, source };
+        PatchError::Write { attempt, source }
     }
 
     /// What is to be done; `None` when it was withdrawn or never written.
@@ -96,6 +122,10 @@ impl Folder {
         self.0.join(BEGUN).exists()
     }
 
+    pub(super) fn is_withdrawn(&self) -> bool {
+        self.0.join(WITHDRAWN).exists()
+    }
+
     pub(super) fn begin(&self, boot_id: BootId) -> Result<(), FileError> {
         write_private(&self.0.join(BEGUN), &json(&Begun { boot_id }))
     }
@@ -114,38 +144,29 @@ impl Folder {
         write_private(&self.0.join(RESULT), &json(written))
     }
 
-    /// Removes the spec of a transaction that has not begun, under its lock.
+    /// Writes down, under its lock, that a transaction which has not begun never will, and removes
+    /// its spec.
     pub(super) fn withdraw(&self, attempt: Uuid) -> Result<(), PatchError> {
-        let failed = |source| PatchError::Write {
-            attempt,
-            source: FileError::Write {
-                path: self.0.clone(),
-                source,
-            },
-        };
-        if !self.0.exists() {
-            return Ok(());
-        }
-        let file = self.lock_file().map_err(failed)?;
-        let _lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => lock,
-            Err((_, Errno::EWOULDBLOCK)) => return Err(PatchError::Begun { attempt }),
-            Err((_, e)) => return Err(failed(e.into())),
+        let failed = |e| self.unwritten(attempt, e);
+        self.make().map_err(failed)?;
+        let Some(_lock) = self.try_lock().map_err(failed)? else {
+            return Err(PatchError::Begun { attempt });
         };
         if self.has_begun() {
             return Err(PatchError::Begun { attempt });
         }
+        write_private(&self.0.join(WITHDRAWN), b"")
+            .map_err(|source| PatchError::Write { attempt, source })?;
         match fs::remove_file(self.0.join(SPEC)) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed(e)),
-            _ => File::open(&self.0)
-                .and_then(|f| f.sync_all())
-                .map_err(failed),
+            _ => Ok(()),
         }
     }
 
     pub(super) fn trace(&self) -> RawTrace {
         let mut out = RawTrace {
             specified: self.0.join(SPEC).exists(),
+            withdrawn: self.is_withdrawn(),
             begun: self.has_begun(),
             ..RawTrace::default()
         };
@@ -176,6 +197,15 @@ impl Folder {
         match Flock::lock(file, FlockArg::LockSharedNonblock) {
             Ok(_) => Ok(false),
             Err((_, Errno::EWOULDBLOCK)) => Ok(true),
+            Err((_, e)) => Err(e.into()),
+        }
+    }
+
+    /// The lock, or `None` where somebody else has it.
+    fn try_lock(&self) -> io::Result<Option<Flock<File>>> {
+        match Flock::lock(self.lock_file()?, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Some(lock)),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
             Err((_, e)) => Err(e.into()),
         }
     }

@@ -18,6 +18,20 @@ const FILES: [&str; 4] = [
     "var/cache/apt/archives/lock",
 ];
 
+/// How apt and dpkg say that somebody else has one. They are run in the language of this.
+const SAID: [&str; 4] = [
+    "E: Could not get lock ",
+    "E: Unable to lock ",
+    "frontend lock was locked by ",
+    "database lock was locked by ",
+];
+
+/// The line that complains of a lock, and names who has it.
+pub(super) fn complaint(stderr: &str) -> Option<String> {
+    let is = |line: &&str| SAID.iter().any(|said| line.contains(said));
+    stderr.lines().find(is).map(crate::words::plain)
+}
+
 /// The holders; a file that is not there is held by nobody.
 pub(super) fn holders(root: &Path) -> io::Result<Vec<LockHolder>> {
     let mut found = Vec::new();

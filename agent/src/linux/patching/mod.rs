@@ -7,6 +7,7 @@
 //! * needrestart only ever lists (`NEEDRESTART_MODE=l`), and nobody is asked anything.
 
 mod apt;
+mod clean;
 mod folder;
 mod locks;
 #[cfg(test)]
@@ -38,6 +39,9 @@ const APT: &str = "apt-get";
 
 /// How long a plan may take.
 const PLAN: Duration = Duration::from_secs(120);
+
+/// So many files are removed by one command.
+const AT_ONCE: usize = 100;
 
 /// How long archives may take to come.
 const DOWNLOAD: Duration = Duration::from_secs(1800);
@@ -115,6 +119,12 @@ impl PatchHost for LinuxPatching {
                 .problems
                 .push(unreadable("room for archives", &e.into())),
         }
+        match clean::room(self.apt.root()) {
+            Ok(room) => out.room = Some(room),
+            Err(e) => out
+                .problems
+                .push(unreadable("room on the file systems", &e)),
+        }
         out
     }
 
@@ -148,14 +158,31 @@ impl PatchHost for LinuxPatching {
         Ok(installed.iter().filter(gone).cloned().collect())
     }
 
+    fn clean(&self, old: &[Pinned], new: &[Pinned], _: MayAct) -> Result<(), PatchError> {
+        let failed = |folder: &Path| {
+            let folder = folder.display().to_string();
+            move |source| PatchError::Clean { folder, source }
+        };
+        let kept = self.kept();
+        let stale = clean::put_aside(&kept, old).map_err(failed(&kept))?;
+        let mut stale = stale.iter();
+        stale
+            .try_for_each(std::fs::remove_file)
+            .map_err(failed(&kept))?;
+        let traces = self.state_dir.join(folder::TRANSACTIONS);
+        clean::traces(&traces).map_err(failed(&traces))?;
+        let cache = self.apt.archives();
+        let stale = clean::cached(&cache, new).map_err(failed(&cache))?;
+        stale.chunks(AT_ONCE).try_for_each(remove)
+    }
+
     fn hold(&self, names: &[String], _: MayAct) -> Result<(), PatchError> {
         const TOOL: &str = "apt-mark";
         let mut args = self.apt.base().and(&["hold"]);
         for name in names {
             args = args.operand(name).map_err(|e| e.silent(TOOL))?;
         }
-        let answer = outside::run(TOOL, &args, apt::ENV, PLAN).map_err(|e| e.silent(TOOL))?;
-        answer.done(TOOL)?;
+        ended(TOOL, outside::run(TOOL, &args, apt::ENV, PLAN))?;
         Ok(())
     }
 
@@ -198,6 +225,17 @@ impl LinuxPatching {
     }
 }
 
+/// Files that are not the agent's own.
+fn remove(files: &[PathBuf]) -> Result<(), PatchError> {
+    const TOOL: &str = "rm";
+    let mut args = Argv::of(&["-f", "--"]);
+    for file in files {
+        args = args.operand(file).map_err(|e| e.silent(TOOL))?;
+    }
+    ended(TOOL, outside::run(TOOL, &args, &[], PLAN))?;
+    Ok(())
+}
+
 fn copy(archive: &Path, folder: &Path) -> Result<(), PatchError> {
     let name = archive.file_name().unwrap_or_default().to_string_lossy();
     copy_as(archive, folder, &name)
@@ -226,6 +264,17 @@ fn with_pins(mut args: Argv, wanted: &[Pinned]) -> Result<Argv, ExecError> {
 }
 
 fn run(args: &Argv) -> Result<exec::Answer, ToolError> {
-    let answer = outside::run(APT, args, apt::ENV, DOWNLOAD).map_err(|e| e.silent(APT))?;
-    answer.done(APT)
+    ended(APT, outside::run(APT, args, apt::ENV, DOWNLOAD))
+}
+
+/// Whom somebody else's lock kept out has refused nothing.
+fn ended(
+    tool: &'static str,
+    answer: Result<exec::Answer, ExecError>,
+) -> Result<exec::Answer, ToolError> {
+    let answer = answer.map_err(|e| e.silent(tool))?;
+    match locks::complaint(&answer.stderr) {
+        Some(said) if answer.code != 0 => Err(ToolError::Busy { tool, said }),
+        _ => answer.done(tool),
+    }
 }

@@ -295,12 +295,69 @@ fn a_transaction_is_carried_out_once_and_only_if_it_was_not_withdrawn() {
     );
     lab.host.withdraw(attempt).expect("not begun");
     lab.host.withdraw(attempt).expect("again");
+    let trace = lab.host.trace(attempt);
+    assert!(trace.withdrawn && !trace.specified, "{trace:?}");
     let gone = lab.carry_out(attempt);
     assert!(matches!(gone, Err(WorkError::Withdrawn { .. })), "{gone:?}");
     assert_eq!(lab.version().as_deref(), Some("1:1.0"));
-    lab.host
-        .withdraw(Uuid::from_u128(77))
-        .expect("nobody knows it");
+}
+
+/// The agent died, power was cut or the disk was full between the folder, the spec and the unit.
+#[test]
+fn a_transaction_that_was_written_down_and_not_started_is_written_down_again_and_begins_once() {
+    let lab = Lab::new();
+    well(&lab.install(1, "1:1.0"));
+    let packages = vec![pin("labone=1:2.0")];
+    let install = Action::Install { packages };
+    let folder = lab
+        .at("state/transactions")
+        .join(Uuid::from_u128(2).to_string());
+    fs::create_dir(&folder).expect("made");
+    let early = lab.carry_out(Uuid::from_u128(2));
+    assert!(
+        matches!(early, Err(WorkError::Withdrawn { .. })),
+        "{early:?}"
+    );
+    let attempt = lab.specify(2, install.clone());
+    assert_eq!(
+        lab.specify(2, install.clone()),
+        attempt,
+        "as often as it takes"
+    );
+
+    // The unit of a life before was on its way all the same: both units work on it at once.
+    let units: Vec<_> = (0..2)
+        .map(|_| {
+            let (apt, state_dir) = (lab.host.apt.clone(), lab.host.state_dir.clone());
+            thread::spawn(move || carry_out_with(&apt, &state_dir, attempt))
+        })
+        .collect();
+    let ends = units.into_iter().map(|u| u.join().expect("no panic"));
+    let (done, not): (Vec<_>, Vec<_>) = ends.partition(Result::is_ok);
+    assert_eq!((done.len(), not.len()), (1, 1), "{done:?} {not:?}");
+    assert!(
+        matches!(not[0], Err(WorkError::BegunBefore { .. })),
+        "{not:?}"
+    );
+    assert_eq!(lab.version().as_deref(), Some("1:2.0"));
+    let log = fs::read_to_string(lab.at("var/log/apt/history.log")).expect("apt keeps one");
+    assert_eq!(log.matches("Start-Date:").count(), 2, "{log}");
+}
+
+#[test]
+fn what_was_withdrawn_before_anybody_asked_for_it_is_never_begun() {
+    let lab = Lab::new();
+    let attempt = Uuid::from_u128(77);
+    lab.host.withdraw(attempt).expect("nobody knows it");
+    let spec = Spec {
+        attempt,
+        action: Action::FixBroken,
+        deadline_seconds: 1,
+    };
+    let known = lab.host.folder(attempt).specify(&spec);
+    assert!(matches!(known, Err(PatchError::Known { .. })), "{known:?}");
+    let gone = lab.carry_out(attempt);
+    assert!(matches!(gone, Err(WorkError::Withdrawn { .. })), "{gone:?}");
 }
 
 /// Until `ready` says so; a test that waits longer is ended by its runner.
@@ -353,10 +410,100 @@ fn a_transaction_that_hangs_is_seen_at_work_with_its_locks_and_ended_at_its_dead
 }
 
 #[test]
-fn a_lock_without_a_visible_process_is_still_a_lock() {
+fn after_a_commit_only_what_leads_back_from_it_stays() {
     let lab = Lab::new();
-    assert_eq!(lab.host.database().locks, Some(vec![]));
-    let file = fs::File::create(lab.at("var/lib/apt/lists/lock")).expect("made");
+    let touch = |path: &str| fs::write(lab.at(path), "an archive").expect("written");
+    let names = |path: &str| {
+        let entries = fs::read_dir(lab.at(path)).expect("there");
+        let mut names: Vec<String> = entries
+            .map(|e| e.expect("read").file_name().into_string().expect("text"))
+            .filter(|name| name.ends_with(".deb"))
+            .collect();
+        names.sort();
+        names
+    };
+    fs::create_dir_all(lab.at("state/way-back/partial")).expect("made");
+    for file in [
+        "labone_1%3a0.9_all.deb",
+        "labone_1%3a1.0_all.deb",
+        "other_1_amd64.deb",
+    ] {
+        touch(&format!("state/way-back/{file}"));
+        touch(&format!("var/cache/apt/archives/{file}"));
+    }
+    touch("state/way-back/partial/cut_1_all.deb");
+    touch("var/cache/apt/archives/labone_1%3a2.0_all.deb");
+    touch("var/cache/apt/archives/labone_1%3a1.0_arm64.deb");
+    touch("var/cache/apt/archives/labone-doc_1%3a1.0_all.deb");
+    let attempts: Vec<Uuid> = (1..=20)
+        .map(|n| lab.specify(n, Action::FixBroken))
+        .collect();
+    // The oldest one is at work.
+    let works = lab.host.folder(attempts[0]).lock().expect("locked");
+
+    let (old, new) = ([pin("labone=1:1.0")], [pin("labone=1:2.0")]);
+    lab.host.clean(&old, &new, leave()).expect("cleaned");
+    assert_eq!(names("state/way-back"), ["labone_1%3a1.0_all.deb"]);
+    assert_eq!(names("state/way-back/partial"), [""; 0]);
+    let left = [
+        "labone-doc_1%3a1.0_all.deb",
+        "labone_1%3a1.0_arm64.deb",
+        "labone_1%3a2.0_all.deb",
+        "other_1_amd64.deb",
+    ];
+    assert_eq!(names("var/cache/apt/archives"), left);
+    let left = |n: usize| lab.host.trace(attempts[n]).specified;
+    assert_eq!(
+        attempts
+            .iter()
+            .filter(|a| lab.host.trace(**a).specified)
+            .count(),
+        17
+    );
+    assert!(
+        left(0) && !left(1) && left(19),
+        "one at work, and the last sixteen"
+    );
+    drop(works);
+    lab.host.clean(&old, &new, leave()).expect("again");
+    assert!(!left(0));
+
+    // The archive of what is installed now is what the next change goes back to.
+    let nothing = [pin("labone=1:3.0")];
+    lab.host
+        .clean(&nothing, &nothing, leave())
+        .expect("cleaned");
+    assert_eq!(names("state/way-back"), [""; 0]);
+    assert!(
+        lab.at("var/cache/apt/archives/labone_1%3a2.0_all.deb")
+            .exists()
+    );
+}
+
+#[test]
+fn the_room_of_each_place_is_read_with_what_the_running_kernel_takes() {
+    let lab = Lab::new();
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("a kernel runs");
+    let release = release.trim();
+    fs::create_dir(lab.at("boot")).expect("made");
+    for (file, size) in [("vmlinuz", 300), ("initrd.img", 500)] {
+        fs::write(lab.at(&format!("boot/{file}-{release}")), vec![0; size]).expect("written");
+        fs::write(lab.at(&format!("boot/{file}-0.1")), vec![0; size]).expect("written");
+    }
+    let room = lab.host.plan(&[pin("labone=1:1.0")]).room.expect("read");
+    let places: Vec<&str> = room.rooms.iter().map(|r| r.place).collect();
+    assert_eq!(places, ["/", "/boot", "/var"]);
+    assert!(
+        room.rooms
+            .iter()
+            .all(|r| r.free > 0 && r.device == room.rooms[0].device)
+    );
+    assert_eq!(room.kernel, 800);
+}
+
+/// Holds the lock of this file until it is dropped.
+fn locked(path: &Path) -> fs::File {
+    let file = fs::File::create(path).expect("made");
     let lock = libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
@@ -365,6 +512,40 @@ fn a_lock_without_a_visible_process_is_still_a_lock() {
         l_pid: 0,
     };
     fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&lock)).expect("locked");
+    file
+}
+
+/// As the tools of a life before, which an agent that ended left behind.
+#[test]
+fn somebody_elses_lock_on_archives_is_no_refusal() {
+    let lab = Lab::new();
+    well(&lab.install(1, "1:1.0"));
+    let busy = |answer: Result<_, PatchError>| match answer {
+        Err(PatchError::Tool(ToolError::Busy { said, .. })) => said,
+        Err(other) => panic!("{other}"),
+        Ok(()) => panic!("nobody was in the way"),
+    };
+    let ask = [pin("labone=1:2.0")];
+    let archives = lab.at("var/cache/apt/archives/lock");
+    let lock = locked(&archives);
+    let said = busy(lab.host.download(&ask, leave()));
+    assert!(said.contains(&archives.display().to_string()), "{said}");
+    drop(lock);
+    lab.host.download(&ask, leave()).expect("fetched");
+
+    let old = [pin("labone=1:1.0")];
+    fs::create_dir_all(lab.at("state/way-back/partial")).expect("made");
+    let lock = locked(&lab.at("state/way-back/lock"));
+    busy(lab.host.keep_old(&old, leave()).map(drop));
+    drop(lock);
+    assert_eq!(lab.host.keep_old(&old, leave()).expect("asked"), []);
+}
+
+#[test]
+fn a_lock_without_a_visible_process_is_still_a_lock() {
+    let lab = Lab::new();
+    assert_eq!(lab.host.database().locks, Some(vec![]));
+    let file = locked(&lab.at("var/lib/apt/lists/lock"));
     let holders = lab.host.database().locks.expect("asked");
     assert_eq!(holders.len(), 1);
     assert_eq!(

@@ -52,11 +52,14 @@ pub(super) fn carry_out_with(
     let folder = Folder::of(state_dir, attempt);
     let unusable = |source| WorkError::Folder { attempt, source };
     let _lock = folder.lock().map_err(unusable)?;
-    let spec = folder.spec().map_err(unusable)?;
-    let spec = spec.ok_or(WorkError::Withdrawn { attempt })?;
+    if folder.is_withdrawn() {
+        return Err(WorkError::Withdrawn { attempt });
+    }
     if folder.has_begun() {
         return Err(WorkError::BegunBefore { attempt });
     }
+    let spec = folder.spec().map_err(unusable)?;
+    let spec = spec.ok_or(WorkError::Withdrawn { attempt })?;
     let boot_id = boot_id().map_err(unusable)?;
     let unwritten = |what| {
         move |source| WorkError::Write {

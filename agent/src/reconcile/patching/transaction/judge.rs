@@ -6,12 +6,16 @@ use h8lio_model::order::{PackageChange, PatchTarget};
 
 use super::class::Class;
 use super::database::Database;
+use super::room::{Full, Writes, fits};
 use crate::host::patching::{InvalidPin, Pinned, RawAnswer, RawPlan};
 use crate::reconcile::patching::parse::apt::{self, Simulation};
 use crate::reconcile::patching::parse::complaint::{Complaint, complaint};
 use crate::reconcile::patching::parse::uris;
 use crate::reconcile::patching::version;
 use crate::words::list;
+
+/// Unpacked, an archive takes some five times its size, where apt does not say how much.
+const RATIO: u64 = 5;
 
 /// What a held package means for an order that names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +116,8 @@ pub enum Refusal {
         "{needed} bytes are to be fetched and {free} are free where archives are kept; make room, for example with apt-get clean"
     )]
     NoRoom { needed: u64, free: u64 },
+    #[error(transparent)]
+    Full(#[from] Full),
 }
 
 fn at(version: &Option<String>) -> String {
@@ -212,8 +218,9 @@ pub fn judge(ask: &[Pinned], raw: &RawPlan) -> Result<Transaction, Refusal> {
     let mut changes = brought(ask, &plan)?;
     changes.extend(needed(ask, &plan)?);
     changes.sort();
-    let archives = answered(&raw.archives, "apt-get --print-uris")?;
-    let archives = uris::archives(&archives.stdout).map_err(|e| Refusal::NotUnderstood {
+    let printed = answered(&raw.archives, "apt-get --print-uris")?;
+    let unpacked = uris::unpacked(&printed.stdout);
+    let archives = uris::archives(&printed.stdout).map_err(|e| Refusal::NotUnderstood {
         what: "apt-get --print-uris",
         why: e.to_string(),
     })?;
@@ -230,6 +237,12 @@ pub fn judge(ask: &[Pinned], raw: &RawPlan) -> Result<Transaction, Refusal> {
             free,
         });
     }
+    let unpacked = unpacked.unwrap_or_else(|| fetch.saturating_mul(RATIO));
+    let room = raw.room.as_ref().ok_or_else(|| Refusal::NotUnderstood {
+        what: "room on the file systems",
+        why: "it could not be read".to_owned(),
+    })?;
+    fits(&changes, Writes { fetch, unpacked }, room)?;
     Ok(Transaction {
         changes,
         fetch,

@@ -7,6 +7,7 @@ pub mod class;
 pub mod database;
 pub mod judge;
 pub mod outcome;
+pub mod room;
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use super::database::{self, Database, Diagnosis, Repair, Step, repair};
 use super::judge::{Change, Direction, Held, Refusal, Wanted, judge, sort};
 use super::outcome::{Outcome, outcome};
 use crate::host::patching::{
-    Ended, LockHolder, Pinned, RawAnswer, RawDatabase, RawPlan, RawTrace, Written,
+    Ended, LockHolder, Pinned, RawAnswer, RawDatabase, RawPlan, RawRoom, RawTrace, Room, Written,
 };
 use crate::reconcile::patching::parse::progress::{Stage, progress};
 use crate::reconcile::patching::parse::{apt, complaint, uris};
@@ -100,6 +100,7 @@ fn plan(stdout: &[u8]) -> RawPlan {
         simulation: answer(stdout),
         archives: answer(URIS),
         free: Some(1 << 30),
+        room: Some(RawRoom::default()),
         problems: vec![],
     }
 }
