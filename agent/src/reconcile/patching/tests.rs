@@ -161,6 +161,18 @@ fn a_simulation_with_hostile_names_or_missing_lines_is_refused() {
 }
 
 #[test]
+fn a_lock_on_the_database_is_no_complaint_and_hides_none() {
+    let locked = "Another process has locked the database for writing, and might currently be\n\
+                  modifying it, some of the following problems might just be due to that.\n";
+    let none = audit::complaints(locked.as_bytes()).expect("understood");
+    assert_eq!(none, []);
+    let half = "The following packages are only half configured, probably due to problems\n\
+                configuring them the first time.\n libc6  GNU C Library\n";
+    let one = audit::complaints(format!("{locked}{half}").as_bytes()).expect("understood");
+    assert_eq!(one[0].state, "half-configured");
+}
+
+#[test]
 fn the_audits_of_real_power_cuts_name_what_dpkg_must_repair() {
     let section = |text: &str, from: &str, to: &str| {
         let start = text.find(from).expect("starts");

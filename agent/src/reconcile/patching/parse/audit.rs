@@ -16,6 +16,9 @@ const STATES: [(&str, &str); 8] = [
     ("missing the md5sums control file", "missing-md5sums"),
 ];
 
+/// What dpkg says first while another process works.
+const LOCKED: &str = "Another process has locked the database for writing";
+
 /// Packages that dpkg complains about, in its order; a package may come more than once.
 ///
 /// # Errors
@@ -28,6 +31,8 @@ pub fn complaints(bytes: &[u8]) -> Result<Vec<BrokenPackage>, NotUnderstood> {
         let packages: Vec<_> = lines().filter(|l| l.starts_with(' ')).collect();
         match (heading.first(), packages.is_empty()) {
             (None, true) => continue,
+            // No complaint: whoever holds the lock is found by the lock.
+            (Some(first), true) if first.starts_with(LOCKED) => continue,
             (Some(first), true) => return Err(NotUnderstood::line(first)),
             (None, false) => return Err(NotUnderstood::line(packages[0])),
             (Some(_), false) => {}
