@@ -372,3 +372,15 @@ fn a_boot_into_the_kernel_that_runs_is_led_there_although_a_newer_one_stands_fir
     assert_eq!(report.outcome, Outcome::Done, "{report:?}");
     assert_eq!((lab.kernel().as_str(), lab.acts("reboot")), (OLD, 1));
 }
+
+#[test]
+fn a_server_that_was_repaired_first_is_not_as_before_whatever_is_refused_then() {
+    let mut lab =
+        lab("[[packages.upgrade]]\nname = \"bash\"\ninstalled = \"1.0\"\ncandidate = \"2.0\"\n");
+    lab.fault("package.break zsh");
+    lab.order(&order(1, vec![change("bash", Some("0.9"), "2.0")], BACK));
+    let report = lab.walk();
+    let got = (report.outcome, report.as_before, report.reason.as_str());
+    assert_eq!(got, (Outcome::Failed, false, "Refused"), "{report:?}");
+    assert!(!report.releases_the_slot());
+}

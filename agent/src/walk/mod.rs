@@ -405,9 +405,10 @@ impl Walker {
         here: &Position,
         moment: Moment,
     ) -> Result<Walked, WalkError> {
-        let State::Ended(end) = here.state else {
+        let State::Ended(mut end) = here.state else {
             return self.unknown(ledger, subject, "its step log ends nowhere", moment);
         };
+        end.as_before &= !here.repaired;
         let report = AttemptReport {
             attempt: subject.attempt,
             outcome: end.outcome,

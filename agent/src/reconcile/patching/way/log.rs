@@ -50,6 +50,9 @@ pub struct Ground {
 pub struct Position {
     pub state: State,
     pub next: Next,
+    /// A repair changed the package database on the way, so the server is not as it was before,
+    /// whatever became of the order.
+    pub repaired: bool,
 }
 
 /// How it goes on.
@@ -86,6 +89,7 @@ pub fn position(records: &[Record], terms: &Terms) -> Result<Position, NoWay> {
     let mut state = State::FIRST;
     let mut open: Option<BootId> = None;
     let mut looked = false;
+    let mut repaired = false;
     for (at, record) in records.iter().enumerate() {
         match record {
             Record::Before { .. } if !looked => looked = true,
@@ -98,6 +102,7 @@ pub fn position(records: &[Record], terms: &Terms) -> Result<Position, NoWay> {
             Record::Result { event }
                 if (looked && open.is_some()) || *event == Event::Withdrawn =>
             {
+                repaired |= matches!(state, State::Repairing | State::Mending);
                 let illegal = |source| NoWay::Illegal { at, source };
                 let after = next(state, *event, terms).map_err(illegal)?;
                 // A newer order does not end a step that goes on to its end.
@@ -115,7 +120,11 @@ pub fn position(records: &[Record], terms: &Terms) -> Result<Position, NoWay> {
         (Some(step), Some(begun_in)) if step.again == Again::Observe => Next::Observe { begun_in },
         (Some(_), _) => Next::Begin,
     };
-    Ok(Position { state, next })
+    Ok(Position {
+        state,
+        next,
+        repaired,
+    })
 }
 
 /// What was so before, if it was written down.
