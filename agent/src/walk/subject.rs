@@ -31,7 +31,10 @@ impl Subject {
             .iter()
             .flat_map(PatchTarget::changes)
             .map(|c| Change {
-                name: c.name.to_string(),
+                name: match c.architecture.as_str() {
+                    "all" => c.name.to_string(),
+                    architecture => format!("{}:{architecture}", c.name),
+                },
                 from: c.from.as_ref().map(ToString::to_string),
                 to: c.to.to_string(),
                 class: Class::of(c.name.as_str()),
@@ -61,6 +64,14 @@ impl Subject {
             return;
         };
         let ground = ground(records);
+        if let Some(native) = ground.and_then(|g| g.native.as_deref()) {
+            for change in &mut self.changes {
+                let own = change.name.strip_suffix(native);
+                if let Some(own) = own.and_then(|n| n.strip_suffix(':')) {
+                    change.name = own.to_owned();
+                }
+            }
+        }
         let wished = self.wish.as_ref().and_then(|w| w.kernel.as_ref());
         let newest = self
             .wish
@@ -127,6 +138,8 @@ mod tests {
     use h8lio_model::order::{Act, OnFailure, PackageChange};
 
     use super::*;
+    use crate::host::patching::RawDatabase;
+    use crate::reconcile::patching::transaction::database;
     use crate::reconcile::patching::way::log::Ground;
 
     fn subject(changes: &[(&str, &str, Option<&str>, &str)]) -> Subject {
@@ -158,6 +171,41 @@ mod tests {
                 ..Ground::default()
             }),
         }
+    }
+
+    #[test]
+    fn a_foreign_architecture_stays_in_the_name_on_the_way_forth_and_back() {
+        let mut subject = subject(&[
+            ("libc6", "amd64", Some("2.36-9"), "2.36-10"),
+            ("libc6", "i386", Some("2.36-9"), "2.36-10"),
+            ("tzdata", "all", Some("2024a"), "2024b"),
+        ]);
+        subject.know(&[before("6.1.0-40-amd64")]);
+        let names: Vec<&str> = subject.changes.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names, ["libc6", "libc6:i386", "tzdata"]);
+        let back: Vec<String> = super::super::transactions::pins(&subject.reversed())
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(back, ["libc6=2.36-9", "libc6:i386=2.36-9", "tzdata=2024a"]);
+        // One of the two is where it shall be, and the other is not.
+        let text = "ii \tdpkg\tamd64\t1.22\nii \tlibc6:amd64\tamd64\t2.36-10\n\
+                    ii \tlibc6:i386\ti386\t2.36-9\nii \ttzdata\tall\t2024b\n";
+        let raw = RawDatabase {
+            installed: Some(text.as_bytes().to_vec()),
+            audit: Some(Vec::new()),
+            journal: Some(Vec::new()),
+            locks: Some(Vec::new()),
+            problems: Vec::new(),
+        };
+        let have = database::read(&raw).expect("understood");
+        let missing: Vec<&str> = subject
+            .changes
+            .iter()
+            .filter(|c| have.package(&c.name).is_none_or(|k| k.version != c.to))
+            .map(|c| c.name.as_str())
+            .collect();
+        assert_eq!(missing, ["libc6:i386"]);
     }
 
     #[test]
