@@ -33,6 +33,13 @@ pub trait BootHost: Send + Sync {
     /// [`BootError`].
     fn disarm(&self, way: &WayBack) -> Result<(), BootError>;
 
+    /// Takes back all that stands in the boot loader's environment: every boot leads into `entry`
+    /// (`None`: into the menu's first), and none elsewhere once.
+    ///
+    /// # Errors
+    /// [`BootError`].
+    fn restore(&self, entry: Option<&str>, leave: MayAct) -> Result<(), BootError>;
+
     /// Lets every boot lead into the kernel that `way` led to, from now on.
     ///
     /// # Errors

@@ -105,11 +105,7 @@ impl BootHost for LinuxBoot {
     fn disarm(&self, way: &WayBack) -> Result<(), BootError> {
         let args = match way {
             WayBack::Grub { .. } => {
-                let file = self.root.join(ENVIRONMENT);
-                let args = Argv::default()
-                    .operand(&file)
-                    .map_err(|e| e.silent("grub-editenv"))?;
-                run("grub-editenv", &args.and(&["unset", "next_entry"]))?;
+                self.unset("next_entry")?;
                 return self.fall_back_to(None);
             }
             // Clears the entry of the next boot; one that is not set is an error of the tool's.
@@ -119,6 +115,16 @@ impl BootHost for LinuxBoot {
             Err(ToolError::Refused { .. }) | Ok(_) => Ok(()),
             Err(e) => Err(e.into()),
         }
+    }
+
+    fn restore(&self, entry: Option<&str>, _: MayAct) -> Result<(), BootError> {
+        // The default first: until the one-shot is gone as well, nothing is worse than it was.
+        match entry {
+            Some(entry) => act("grub-set-default", &name("grub-set-default", entry)?)?,
+            None => self.unset("saved_entry")?,
+        }
+        self.unset("next_entry")?;
+        self.fall_back_to(None)
     }
 
     fn commit(&self, way: &WayBack, _: MayAct) -> Result<(), BootError> {
@@ -149,6 +155,13 @@ impl BootHost for LinuxBoot {
 }
 
 impl LinuxBoot {
+    fn unset(&self, variable: &'static str) -> Result<(), BootError> {
+        let file = self.root.join(ENVIRONMENT);
+        let args = Argv::default().operand(&file);
+        let args = args.map_err(|e| e.silent("grub-editenv"))?;
+        act("grub-editenv", &args.and(&["unset", variable]))
+    }
+
     fn protect(&self, packages: &[String]) -> Result<(), BootError> {
         let text = packages.iter().fold(String::new(), |text, name| {
             let name = name

@@ -1,6 +1,5 @@
 //! What a simulated server boots.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::scenario::BootOn;
@@ -12,7 +11,15 @@ use crate::host::patching::MayAct;
 impl BootHost for SimHost {
     fn boot(&self) -> RawBoot {
         let state = self.read("packages");
-        let mut block = b"# GRUB Environment Block\n".to_vec();
+        let id = |kernel: &String| format!("gnulinux-{kernel}-advanced-sim");
+        let set = environment(&self.acts());
+        let set = ["saved_entry", "next_entry"].into_iter().zip(&set);
+        let set = set.map(|(name, kernel)| match kernel {
+            Some(kernel) => format!("{name}={}\n", id(kernel)),
+            None => String::new(),
+        });
+        let set: String = set.collect();
+        let mut block = format!("# GRUB Environment Block\n{set}").into_bytes();
         block.resize(1024, b'#');
         RawBoot {
             menu: Some(menu(&state)),
@@ -46,6 +53,14 @@ impl BootHost for SimHost {
         self.note("boot.once-not")
     }
 
+    fn restore(&self, entry: Option<&str>, _: MayAct) -> Result<(), BootError> {
+        match entry {
+            Some(entry) => self.note(&format!("boot.default {}", kernel(entry)))?,
+            None => self.note("boot.default-not")?,
+        }
+        self.note("boot.once-not")
+    }
+
     fn commit(&self, way: &WayBack, _: MayAct) -> Result<(), BootError> {
         match way {
             WayBack::Grub { new, .. } => self.note(&format!("boot.default {}", kernel(new))),
@@ -67,6 +82,24 @@ impl SimHost {
     }
 }
 
+/// The default and the one-shot as the acts so far leave them: a file that is written is read with
+/// what was written, also before the next look at what happens.
+fn environment(acts: &str) -> [Option<String>; 2] {
+    let (mut saved, mut next) = (None, None);
+    for line in acts.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["boot.default", kernel] => saved = Some(kernel.to_owned()),
+            ["boot.default-not"] => saved = None,
+            ["boot.once", kernel] => next = Some(kernel.to_owned()),
+            // GRUB uses it up.
+            ["boot.once-not"] | ["reboot", ..] => next = None,
+            _ => {}
+        }
+    }
+    [saved, next]
+}
+
 /// The kernel in an id of [`menu`].
 fn kernel(id: &str) -> &str {
     let id = id.strip_prefix("gnulinux-").unwrap_or(id);
@@ -75,16 +108,10 @@ fn kernel(id: &str) -> &str {
 
 /// `grub.cfg`, the newest kernel on top.
 fn menu(state: &State) -> String {
-    let (server, made) = (&state.server, &state.changes_made);
-    let mut kernels: BTreeSet<&str> = made.kernels.iter().map(String::as_str).collect();
-    kernels.insert(&server.os.kernel);
-    let newest = server.packages.newest_kernel.as_str();
-    kernels.remove(newest);
     let mut text = "if [ \"${next_entry}\" ] ; then\n set default=\"${next_entry}\"\nelse\n \
                     set default=\"${saved_entry}\"\nfi\n"
         .to_owned();
-    let top = Some(newest).filter(|k| !k.is_empty());
-    for kernel in top.into_iter().chain(kernels.into_iter().rev()) {
+    for kernel in state.changes_made.menu(&state.server) {
         let _ = write!(
             text,
             "menuentry 'Simulated, with Linux {kernel}' --id 'gnulinux-{kernel}-advanced-sim' {{\n\

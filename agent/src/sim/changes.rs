@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
-use super::scenario::{Packages, Scenario};
+use super::scenario::{Packages, Scenario, Upgrade};
 use crate::host::patching::{Action, Ended, Pinned};
 
 /// An act of the agent, or what will become of one.
@@ -19,6 +19,8 @@ pub enum Act {
     Fate(Fate),
     /// Every boot leads into this kernel.
     BootDefault(String),
+    /// No default is kept: the menu's first entry boots.
+    BootDefaultNot,
     /// The next boot leads into this kernel, once.
     BootOnce(String),
     BootOnceNot,
@@ -75,6 +77,7 @@ impl Changes {
             }
             Act::Fate(fate) => self.fate = Some(*fate),
             Act::BootDefault(kernel) => self.boot_default = Some(kernel.clone()),
+            Act::BootDefaultNot => self.boot_default = None,
             Act::BootOnce(kernel) => self.boot_once = Some(kernel.clone()),
             Act::BootOnceNot => self.boot_once = None,
             Act::Hold(name) => {
@@ -141,13 +144,38 @@ impl Changes {
         }
         let version = pin.version().to_owned();
         self.versions.insert(pin.name().to_owned(), version);
+        let upgrade = packages.upgrade.iter().find(|u| u.name == pin.name());
+        if let Some((image, version)) = upgrade.and_then(|u| self.arriving(u))
+            && version == pin.version()
+        {
+            packages.newest_kernel = image.trim_start_matches("linux-image-").to_owned();
+            self.versions.insert(image, version);
+        }
+    }
+
+    /// The image that comes with an update, and its version, while it is not there.
+    pub(super) fn arriving(&self, upgrade: &Upgrade) -> Option<(String, String)> {
+        let image = format!("linux-image-{}", upgrade.brings.as_ref()?);
+        let is_there = self.versions.contains_key(&image);
+        (!is_there).then(|| (image, upgrade.candidate.clone()))
+    }
+
+    /// Kernels in the order of the boot menu, the newest first.
+    pub(super) fn menu(&self, server: &Scenario) -> Vec<String> {
+        let mut kernels = self.kernels.clone();
+        kernels.insert(server.os.kernel.clone());
+        let newest = server.packages.newest_kernel.clone();
+        kernels.remove(&newest);
+        let top = Some(newest).filter(|k| !k.is_empty());
+        top.into_iter().chain(kernels.into_iter().rev()).collect()
     }
 
     /// The kernel that a boot leads into. A one-shot is used up, whatever comes of it.
     pub(super) fn boot(&mut self, server: &mut Scenario) {
         let newest = Some(server.packages.newest_kernel.clone()).filter(|k| !k.is_empty());
         let running = server.os.kernel.clone();
-        let settled = self.boot_default.clone().or(newest.clone());
+        let first = self.menu(server).into_iter().next();
+        let settled = self.boot_default.clone().or(first);
         let settled = settled.unwrap_or_else(|| running.clone());
         let chosen = self.boot_once.take().unwrap_or_else(|| settled.clone());
         let came = match self.panics.contains(&chosen) {
@@ -187,6 +215,7 @@ impl FromStr for Act {
                 }
             }),
             ["boot.default", kernel] => Self::BootDefault(own(kernel)),
+            ["boot.default-not"] => Self::BootDefaultNot,
             ["boot.once", kernel] => Self::BootOnce(own(kernel)),
             ["boot.once-not"] => Self::BootOnceNot,
             ["package.hold", name] => Self::Hold(own(name)),

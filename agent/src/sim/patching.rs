@@ -196,6 +196,13 @@ fn planned(state: &State, wanted: &[Pinned]) -> Result<(String, String), String>
                     continue;
                 }
                 replaced += 1;
+                let arriving = state.changes_made.arriving(u);
+                if let Some((image, version)) = arriving.filter(|(image, _)| {
+                    version == u.candidate && !wanted.iter().any(|w| w.name() == image)
+                }) {
+                    new += 1;
+                    let _ = writeln!(lines, "Inst {image} ({version} Sim:1/stable [amd64])");
+                }
                 let _ = writeln!(
                     lines,
                     "Inst {name} [{now}] ({version} Sim:1/stable [amd64])"

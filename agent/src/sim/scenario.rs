@@ -244,6 +244,9 @@ pub struct Upgrade {
     pub candidate: String,
     #[serde(default)]
     pub security: bool,
+    /// Release of the kernel whose image comes anew with it, at the same version.
+    #[serde(default)]
+    pub brings: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -93,6 +93,11 @@ impl SimHost {
         })
     }
 
+    /// All that was ever written there.
+    pub(super) fn acts(&self) -> String {
+        std::fs::read_to_string(&self.faults).unwrap_or_default()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A fault is applied whole or refused; a panic elsewhere leaves the state usable.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::scenario::Upgrade;
 use super::server::SimHost;
 use super::state::State;
 use crate::host::managers::{ManagerTraces, ManagersHost, UnitTrace};
@@ -75,7 +76,7 @@ fn installed(state: &State) -> String {
     for name in &p.broken {
         line("iF ", name, "1.0-1");
     }
-    let whole = |u: &&super::scenario::Upgrade| !p.broken.contains(&u.name);
+    let whole = |u: &&Upgrade| !p.broken.contains(&u.name);
     for u in p.upgrade.iter().filter(whole) {
         let held = state.changes_made.held.contains(&u.name);
         line(
@@ -88,7 +89,9 @@ fn installed(state: &State) -> String {
     kernels.insert(state.server.os.kernel.clone());
     kernels.remove(&p.newest_kernel);
     for release in kernels {
-        line("ii ", &format!("linux-image-{release}"), "1.0-1");
+        let name = format!("linux-image-{release}");
+        let version = state.changes_made.versions.get(&name);
+        line("ii ", &name, version.map_or("1.0-1", String::as_str));
     }
     if !p.newest_kernel.is_empty() {
         let name = format!("linux-image-{}", p.newest_kernel);
@@ -106,9 +109,11 @@ fn simulation(state: &State) -> String {
     let upgrades: Vec<_> = waits.collect();
     let mut text = "Reading package lists...\nBuilding dependency tree...\n".to_owned();
     let n = upgrades.len();
+    let arriving = |u: &&Upgrade| state.changes_made.arriving(u);
+    let new = upgrades.iter().filter_map(arriving).count();
     let _ = writeln!(
         text,
-        "{n} upgraded, 0 newly installed, 0 to remove and 0 not upgraded."
+        "{n} upgraded, {new} newly installed, 0 to remove and 0 not upgraded."
     );
     for u in upgrades {
         let origin = if u.security {
@@ -116,6 +121,9 @@ fn simulation(state: &State) -> String {
         } else {
             "Debian:12.12/stable"
         };
+        if let Some((image, version)) = arriving(&u) {
+            let _ = writeln!(text, "Inst {image} ({version} {origin} [amd64])");
+        }
         let _ = writeln!(
             text,
             "Inst {} [{}] ({} {origin} [amd64])",

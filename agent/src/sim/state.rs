@@ -58,6 +58,7 @@ impl State {
                     installed: installed.clone(),
                     candidate: candidate.clone(),
                     security: *security,
+                    brings: None,
                 });
             }
             Fault::PackageBreak(name) => s.packages.broken.push(name.clone()),

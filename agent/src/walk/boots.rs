@@ -3,16 +3,21 @@
 use super::silence::No;
 use super::subject::Subject;
 use super::transactions::pins;
-use super::{Now, Walker};
+use super::{Log, Now, Walker};
 use crate::host::boot::WayBack;
 use crate::reconcile::patching::boot::after::{Came, Expected, came};
 use crate::reconcile::patching::boot::environment::cannot_be_cleared;
-use crate::reconcile::patching::boot::way_back::{
-    Boot as Booting, Pin, can_lead_back, protected, way_back,
-};
-use crate::reconcile::patching::transaction::database;
-use crate::reconcile::patching::way::machine::Event;
+use crate::reconcile::patching::boot::standing::is_armed;
+use crate::reconcile::patching::boot::way_back::{Boot as Booting, way_back};
+use crate::reconcile::patching::parse::dpkg::kernel;
+use crate::reconcile::patching::transaction::database::Database;
+use crate::reconcile::patching::way::log::{Record, tries};
+use crate::reconcile::patching::way::machine::{Event, Found, State};
 use crate::words::list;
+
+/// How often the boot into another kernel is begun. One that is cut off before GRUB was told has
+/// tried nothing; a server that keeps being booted by somebody else is not patched.
+const TRIES: usize = 3;
 
 impl Walker {
     pub(super) fn secure(&mut self, subject: &Subject, old: &str, now: &Now) -> Option<Event> {
@@ -23,7 +28,13 @@ impl Walker {
     }
 
     fn secured(&self, subject: &Subject, old: &str) -> Result<(), No> {
-        let text = |e: &dyn std::error::Error| crate::chain(e);
+        if let Some(change) = subject.replaces(old) {
+            return Err(No::Said(format!(
+                "{} {} would replace the files of the kernel that runs, and nothing that is known \
+                 to boot would be left; reboot into another installed kernel first",
+                change.name, change.to
+            )));
+        }
         if subject.terms.falls_back() {
             let pins = pins(&subject.reversed());
             let missing = self.server.patch.keep_old(&pins, self.leave);
@@ -35,34 +46,77 @@ impl Walker {
                 return Err(No::Said(why));
             }
         }
-        if subject.terms.other_kernel {
-            let boot = Booting::read(&self.server.boot.boot());
-            let pin = can_lead_back(&boot, old).map_err(|e| text(&e))?;
-            let database = database::read(&self.server.patch.database()).map_err(|e| text(&e))?;
-            let installed: Vec<String> = database.packages.into_keys().collect();
-            let entry = match &pin {
-                Pin::Entry(entry) => Some(entry.as_str()),
-                Pin::Order => None,
-            };
-            let kept = protected(old, &installed);
-            let pinned = self.server.boot.pin(entry, &kept, self.leave);
-            pinned?;
+        match &subject.kernel {
+            None if subject.boots() => self.lead_to(old),
+            None => Ok(()),
+            Some(new) => {
+                if !subject.installs(new) {
+                    way(&Booting::read(&self.server.boot.boot()), old, new)?;
+                }
+                self.pin_to(old)
+            }
         }
-        Ok(())
     }
 
-    pub(super) fn release(&mut self) -> Event {
-        if let Err(e) = self.server.boot.pin(None, &[], self.leave) {
-            tracing::warn!(
-                "packages stay protected from autoremove: {}",
-                crate::chain(&e)
-            );
+    /// Asks for the boot that brings the change into use, into another kernel once, and waits.
+    pub(super) fn boot(&mut self, log: &mut Log, expected: &Expected, now: &Now) -> Option<Event> {
+        let arm = expected.from != expected.to;
+        if let Came::Up(found) = came(expected, now.boot_id, &now.kernel) {
+            let (begun, is_armed) = tries(log.records());
+            if !arm || is_armed || found != Found::Old {
+                return Some(Event::NewBoot(found));
+            }
+            // Somebody else's boot, or a power cut, came before GRUB was told of the new kernel.
+            return self.try_again(log, begun, now);
         }
-        Event::Released
+        let event = match self.asked {
+            true => {
+                let late = self.waited(now) >= self.patience.boot;
+                late.then_some(Event::NotBooted)?
+            }
+            false => match self.ask_for_boot(Some(log), expected) {
+                Ok(()) => {
+                    self.asked = true;
+                    return None;
+                }
+                Err(no) => self.no(no, Event::NotBooted, now)?,
+            },
+        };
+        // A boot that comes later, whoever asks for it, must not lead into what is given up.
+        let disarmed = match arm {
+            true => self.disarm(&expected.from, &expected.to),
+            false => Ok(()),
+        };
+        match disarmed {
+            Ok(()) => Some(event),
+            Err(no) => {
+                let note = self.note.clone();
+                let event = self.no(no, event, now);
+                self.note = format!("{note}; {}", self.note);
+                event
+            }
+        }
     }
 
-    /// Asks for a boot, after arming it for another kernel, and waits for it.
-    pub(super) fn boot(&mut self, expected: &Expected, arm: bool, now: &Now) -> Option<Event> {
+    fn try_again(&mut self, log: &mut Log, begun: usize, now: &Now) -> Option<Event> {
+        if begun >= TRIES {
+            self.note = format!("the server was booted {begun} times before the kernel was tried");
+            return Some(Event::NewBoot(Found::Old));
+        }
+        let intent = Record::Intent {
+            state: State::Booting,
+            boot_id: now.boot_id,
+        };
+        match log.write(intent) {
+            Ok(()) => tracing::warn!("a boot came before the new kernel was armed; trying again"),
+            Err(e) => tracing::warn!("{}; asking again", crate::chain(&e)),
+        }
+        self.asked = false;
+        None
+    }
+
+    /// Asks for the boot that leads back, and waits.
+    pub(super) fn boot_back(&mut self, expected: &Expected, now: &Now) -> Option<Event> {
         if let Came::Up(found) = came(expected, now.boot_id, &now.kernel) {
             return Some(Event::NewBoot(found));
         }
@@ -70,7 +124,7 @@ impl Walker {
             let late = self.waited(now) >= self.patience.boot;
             return late.then_some(Event::NotBooted);
         }
-        match self.ask_for_boot(expected, arm) {
+        match self.ask_for_boot(None, expected) {
             Ok(()) => {
                 self.asked = true;
                 None
@@ -79,18 +133,33 @@ impl Walker {
         }
     }
 
-    fn ask_for_boot(&self, expected: &Expected, arm: bool) -> Result<(), No> {
-        let host = &self.server.boot;
-        if arm {
-            let way = way(&Booting::read(&host.boot()), &expected.from, &expected.to)?;
-            let printed = host.arm(&way, self.leave)?;
-            if cannot_be_cleared(&printed) {
-                host.disarm(&way)?;
-                let why = "GRUB says that it cannot take the one-shot back";
-                return Err(No::Said(why.to_owned()));
+    /// With a log: into another kernel once, which is written down before it can happen.
+    fn ask_for_boot(&self, log: Option<&mut Log>, expected: &Expected) -> Result<(), No> {
+        match log.filter(|_| expected.from != expected.to) {
+            None => self.lead_to(&expected.to)?,
+            Some(log) => {
+                self.arm(expected)?;
+                let boot_id = expected.boot_id;
+                let written = log.write(Record::Armed { boot_id });
+                written.map_err(|e| No::Silent(crate::chain(&e)))?;
             }
         }
-        Ok(host.reboot(self.leave)?)
+        Ok(self.server.boot.reboot(self.leave)?)
+    }
+
+    fn arm(&self, expected: &Expected) -> Result<(), No> {
+        let host = &self.server.boot;
+        let way = way(&Booting::read(&host.boot()), &expected.from, &expected.to)?;
+        let printed = host.arm(&way, self.leave)?;
+        let why = match &way {
+            _ if cannot_be_cleared(&printed) => "GRUB says that it cannot take the one-shot back",
+            WayBack::Grub { old, new, .. } if !is_armed(&host.boot(), old, new) => {
+                "GRUB's environment does not hold what was written into it"
+            }
+            _ => return Ok(()),
+        };
+        host.disarm(&way)?;
+        Err(No::Said(why.to_owned()))
     }
 
     pub(super) fn commit(&mut self, old: &str, new: &str) -> Option<Event> {
@@ -113,6 +182,12 @@ impl Walker {
             }
         }
     }
+}
+
+/// Releases of the kernels that are installed whole.
+pub(super) fn kernels(database: &Database) -> Vec<String> {
+    let whole = database.packages.values().filter(|p| p.whole);
+    whole.filter_map(|p| kernel(&p.name)).collect()
 }
 
 fn way(boot: &Booting, old: &str, new: &str) -> Result<WayBack, String> {

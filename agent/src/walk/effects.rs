@@ -3,6 +3,7 @@
 use h8lio_model::ids::BootId;
 use h8lio_model::inventory::RebootRequired;
 
+use super::boots::kernels;
 use super::silence::No;
 use super::subject::Subject;
 use super::{Log, Now, Walker};
@@ -21,12 +22,14 @@ impl Walker {
     pub(super) fn look(
         &mut self,
         subject: &Subject,
-        log: &Log,
+        log: &mut Log,
         state: State,
         begun_in: BootId,
         now: &Now,
     ) -> Option<Event> {
         let (_, old, passed) = before(log.records())?;
+        let (old, passed) = (old.to_owned(), passed.clone());
+        let (old, passed) = (old.as_str(), &passed);
         let new = subject.kernel.as_deref().unwrap_or(old);
         match state {
             State::Preflight => self.preflight(subject, now),
@@ -36,19 +39,15 @@ impl Walker {
             },
             State::Downloading => self.download(subject, now),
             State::Securing => self.secure(subject, old, now),
-            State::Releasing => Some(self.release()),
+            State::Releasing => Some(self.release(subject, log)),
             State::Applying => self.apply(subject, now),
             State::Mending => match self.repair(subject, "mend", now)? {
                 true => self.applied(subject),
                 false => Some(Event::NotRepaired),
             },
             State::Settling | State::SettlingBack(_) => Some(self.settle(subject)),
-            State::Booting => {
-                let arm = old != new;
-                self.boot(&expected(begun_in, old, new), arm, now)
-            }
-            // Every boot leads into the old kernel until the commit: there is nothing to arm.
-            State::BootingBack(_) => self.boot(&expected(begun_in, new, old), false, now),
+            State::Booting => self.boot(log, &expected(begun_in, old, new), now),
+            State::BootingBack(_) => self.boot_back(&expected(begun_in, new, old), now),
             State::Checking(_) if now.kernel != new => {
                 Some(Event::NewBoot(found(&now.kernel, old)))
             }
@@ -90,6 +89,13 @@ impl Walker {
             && wish.is_met_by(now.boot_id)
         {
             self.note = "the boot that was to end has ended already".to_owned();
+            return Some(Event::Refused);
+        }
+        if let Some(kernel) = &subject.kernel
+            && !subject.installs(kernel)
+            && !kernels(&database).contains(kernel)
+        {
+            self.note = format!("kernel {kernel} is neither installed nor ordered");
             return Some(Event::Refused);
         }
         let sorted = match self.sorted(subject, &database) {

@@ -11,6 +11,7 @@ mod carry;
 mod clean;
 mod effects;
 mod gates;
+mod ground;
 mod silence;
 #[cfg(test)]
 mod sim_tests;
@@ -38,7 +39,7 @@ use crate::ledger::steps::{FileTape, StepLog, StepLogError, Tape};
 use crate::ledger::{Ledger, LedgerError};
 use crate::reconcile::patching::transaction::judge::Held;
 use crate::reconcile::patching::way::gates::passed;
-use crate::reconcile::patching::way::log::{Next, NoWay, Record, position};
+use crate::reconcile::patching::way::log::{Next, NoWay, Position, Record, position};
 use crate::reconcile::patching::way::machine::{End, Event, State, Step, Why};
 use crate::report::Hosts;
 pub use gates::GateReader;
@@ -265,7 +266,7 @@ impl Walker {
         between: &mut dyn Between,
     ) -> Result<Walked, WalkError> {
         let moment = between.moment();
-        let Some(subject) = subject(ledger, moment)? else {
+        let Some(mut subject) = subject(ledger, moment)? else {
             return Ok(Walked::Idle);
         };
         let mut now = self.now(moment)?;
@@ -279,6 +280,7 @@ impl Walker {
             Err(source) => return Err(WalkError::Log { attempt, source }),
         };
         loop {
+            subject.know(log.records());
             let here = match position(log.records(), &subject.terms) {
                 Ok(here) => here,
                 Err(e @ (NoWay::OutOfPlace { .. } | NoWay::Illegal { .. })) => {
@@ -288,7 +290,13 @@ impl Walker {
             now.moment = between.moment();
             let failed = |source| WalkError::Log { attempt, source };
             match here.next {
-                Next::Nothing => return self.end(ledger, &subject, here.state, now.moment),
+                Next::Nothing => {
+                    if !self.lets_go(&subject, &log, here.state, &now) {
+                        let step = "let-go";
+                        return Ok(Walked::Waiting { attempt, step });
+                    }
+                    return self.end(ledger, &subject, &here, now.moment);
+                }
                 Next::LookFirst => {
                     let record = self.before(&now);
                     log.write(record).map_err(failed)?;
@@ -328,6 +336,7 @@ impl Walker {
             boot_id: now.boot_id,
             kernel: now.kernel.clone(),
             passed: passed(&self.server.gates.answers()),
+            ground: Some(self.ground(&now.kernel)),
         }
     }
 
@@ -409,12 +418,13 @@ impl Walker {
         &mut self,
         ledger: &mut Ledger,
         subject: &Subject,
-        state: State,
+        here: &Position,
         moment: Moment,
     ) -> Result<Walked, WalkError> {
-        let State::Ended(end) = state else {
+        let State::Ended(mut end) = here.state else {
             return self.unknown(ledger, subject, "its step log ends nowhere", moment);
         };
+        end.as_before &= !here.repaired;
         let report = AttemptReport {
             attempt: subject.attempt,
             outcome: end.outcome,
@@ -490,7 +500,7 @@ fn message(end: End, note: &str) -> String {
         (Outcome::Done, _) => "the server has what was ordered and is well",
         (Outcome::RolledBack, true) => "the server was not well and is as it was before",
         (Outcome::RolledBack, false) => {
-            "the server was not well and is back; what came anew is still installed"
+            "the server was not well and is back; what came anew or was repaired stays"
         }
         (_, true) => "nothing was changed",
         (_, false) => "the server stays as it is until a person or a new order comes",

@@ -115,6 +115,10 @@ impl BootHost for Killed {
         self.boot.disarm(way)
     }
 
+    fn restore(&self, entry: Option<&str>, leave: MayAct) -> Result<(), BootError> {
+        self.boot.restore(entry, leave)
+    }
+
     fn commit(&self, way: &WayBack, leave: MayAct) -> Result<(), BootError> {
         self.ask("grub-set-default", || self.boot.commit(way, leave))
     }

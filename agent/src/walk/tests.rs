@@ -4,6 +4,8 @@
 mod carry;
 #[path = "clean_tests.rs"]
 mod clean;
+#[path = "kernel_tests.rs"]
+mod kernels;
 #[path = "silence_tests.rs"]
 mod silence;
 

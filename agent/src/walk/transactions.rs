@@ -152,14 +152,14 @@ impl Walker {
 
     /// Whether the server may be booted because of something that asks for it; a no is told.
     fn gets_leave(&mut self, subject: &Subject) -> bool {
-        if !subject.may_boot() {
+        if !subject.boots() {
             let no = "a boot is due that was not ordered, so there is no way back from it yet";
             self.note = match self.note.as_str() {
                 "" => no.to_owned(),
                 before => format!("{before}; {no}"),
             };
         }
-        subject.may_boot()
+        subject.boots()
     }
 
     pub(super) fn after(&self, subject: &Subject) -> After {

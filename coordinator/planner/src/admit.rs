@@ -63,8 +63,11 @@ pub fn admit(
         let offered = |name: &&PackageName| {
             let nodes = selected.iter().filter_map(|id| inventory.get(*id));
             let facts = nodes.filter_map(|n| n.packages.as_ref());
-            let mut updates = facts.flat_map(|f| f.value.upgradable.iter().flatten());
-            updates.any(|u| u.name.split(':').next() == Some(name.as_str()))
+            let mut all = facts.flat_map(|f| {
+                let updates = f.value.upgradable.iter().flatten().map(|u| &u.name);
+                updates.chain(f.value.arriving.iter().flatten().map(|n| &n.name))
+            });
+            all.any(|n| n.split(':').next() == Some(name.as_str()))
         };
         if let Some(unknown) = names.iter().find(|n| !offered(n)) {
             return Err(NotAdmitted::UnknownPackage(unknown.clone()));

@@ -12,6 +12,7 @@ mod draft;
 pub mod explain;
 pub mod input;
 pub mod inventory;
+mod kernels;
 pub mod policy;
 mod priority;
 mod steps;

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use h8lio_model::inventory::{PackageFacts, UpgradablePackage};
-use h8lio_model::order::{Act, KernelRelease, OnFailure, PackageChange, PatchTarget, RebootWish};
+use h8lio_model::kernel::{is_booted, is_kernel};
+use h8lio_model::order::{Act, OnFailure, PackageChange, PatchTarget, RebootWish};
 use h8lio_model::plan::{FactName, ResolvedPackage, WaitingOn};
 use h8lio_model::rollout::RolloutTarget;
 
 use h8lio_model::ids::BootId;
+
+use crate::kernels;
 
 /// Packages of these names begin with what other domains look after. Rollouts of the operating
 /// system leave them alone unless they are named.
@@ -39,9 +42,8 @@ const FORWARD_ONLY: &[&str] = &[
     "etcd",
 ];
 
-/// What only a boot brings into use.
+/// What only a boot brings into use, besides kernels.
 const NEEDS_A_BOOT: &[&str] = &[
-    "linux-image",
     "systemd",
     "libc6",
     "dbus",
@@ -49,24 +51,22 @@ const NEEDS_A_BOOT: &[&str] = &[
     "amd64-microcode",
 ];
 
-const KERNEL: &str = "linux-image";
-
 fn begins(name: &str, with: &[&str]) -> bool {
     with.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// The name without `:architecture`.
-fn bare(package: &UpgradablePackage) -> &str {
-    package.name.split(':').next().unwrap_or_default()
+pub(crate) fn bare(name: &str) -> &str {
+    name.split(':').next().unwrap_or_default()
 }
 
 /// Whether the target means this update.
 pub(crate) fn is_meant(target: &RolloutTarget, package: &UpgradablePackage) -> bool {
-    let name = bare(package);
+    let name = bare(&package.name);
     match target {
         RolloutTarget::Security => package.security && !begins(name, LEFT_ALONE),
         RolloutTarget::All => !begins(name, LEFT_ALONE),
-        RolloutTarget::Kernel => name.starts_with(KERNEL),
+        RolloutTarget::Kernel => is_kernel(name),
         RolloutTarget::Packages(names) => names.iter().any(|n| n.as_str() == name),
         RolloutTarget::RebootOnly => false,
     }
@@ -75,11 +75,25 @@ pub(crate) fn is_meant(target: &RolloutTarget, package: &UpgradablePackage) -> b
 /// One update as a row of the rollout's versions. `None` for a name or version that no package
 /// manager would take.
 pub(crate) fn row(release: &str, package: &UpgradablePackage) -> Option<ResolvedPackage> {
+    row_of(
+        release,
+        &package.name,
+        &package.architecture,
+        &package.candidate,
+    )
+}
+
+pub(crate) fn row_of(
+    release: &str,
+    name: &str,
+    architecture: &str,
+    to: &str,
+) -> Option<ResolvedPackage> {
     Some(ResolvedPackage {
         release: release.to_owned(),
-        name: bare(package).parse().ok()?,
-        architecture: package.architecture.parse().ok()?,
-        to: package.candidate.parse().ok()?,
+        name: bare(name).parse().ok()?,
+        architecture: architecture.parse().ok()?,
+        to: to.parse().ok()?,
     })
 }
 
@@ -108,9 +122,13 @@ pub(crate) fn work(
             changes.push(change);
         }
     }
+    for package in kernels::arriving(target, facts) {
+        changes.extend(kernels::change(resolved, release, package)?);
+    }
+    kernels::leaves_a_way_back(&changes, facts)?;
     let names = || changes.iter().map(|c| c.name.as_str());
-    let needs_boot = names().any(|n| begins(n, NEEDS_A_BOOT));
-    let kernel = names().find_map(release_of);
+    let needs_boot = names().any(|n| begins(n, NEEDS_A_BOOT) || is_booted(n));
+    let kernel = kernels::wished(&changes, facts);
     let forward = names().any(|n| begins(n, FORWARD_ONLY));
     let wants_boot = match target {
         RolloutTarget::RebootOnly => true,
@@ -145,12 +163,6 @@ pub(crate) fn work(
     }))
 }
 
-/// `linux-image-6.1.0-28-amd64` brings the release `6.1.0-28-amd64`; a package that only points to
-/// the newest kernel brings none that could be told.
-fn release_of(name: &str) -> Option<KernelRelease> {
-    name.strip_prefix("linux-image-")?.parse().ok()
-}
-
 fn change(
     target: &RolloutTarget,
     resolved: &[ResolvedPackage],
@@ -176,11 +188,12 @@ fn change(
             return Err(WaitingOn::MissingFact { fact });
         }
     };
-    if facts
-        .held
-        .iter()
-        .any(|h| h.split(':').next() == Some(offered.name.as_str()))
-    {
+    let is_it = |held: &String| {
+        let (name, architecture) = held.split_once(':').unwrap_or((held, ""));
+        let of_it = architecture.is_empty() || architecture == offered.architecture.as_str();
+        name == offered.name.as_str() && of_it
+    };
+    if facts.held.iter().any(is_it) {
         return match target {
             RolloutTarget::Packages(_) => Err(WaitingOn::PackageHeld {
                 package: offered.name.to_string(),

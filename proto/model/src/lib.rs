@@ -11,6 +11,7 @@ pub mod condition;
 pub mod event;
 pub mod ids;
 pub mod inventory;
+pub mod kernel;
 pub mod labels;
 pub mod lifecycle;
 pub mod node;

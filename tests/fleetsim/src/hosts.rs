@@ -335,6 +335,10 @@ impl BootHost for Acting {
         self.boots(Act::Boot("disarm"), || self.boot.disarm(way))
     }
 
+    fn restore(&self, entry: Option<&str>, leave: MayAct) -> Result<(), BootError> {
+        self.boots(Act::Boot("restore"), || self.boot.restore(entry, leave))
+    }
+
     fn commit(&self, way: &WayBack, leave: MayAct) -> Result<(), BootError> {
         self.boots(Act::Boot("commit"), || self.boot.commit(way, leave))
     }

@@ -282,8 +282,8 @@ fn text(name: &str, kernel: bool) -> String {
     );
     if kernel {
         text += &format!(
-            "[[packages.upgrade]]\nname = \"linux-image-{NEW_KERNEL}\"\ninstalled = \"1.0\"\n\
-             candidate = \"1.1\"\nsecurity = true\n"
+            "[[packages.upgrade]]\nname = \"linux-image-amd64\"\ninstalled = \"1.0\"\n\
+             candidate = \"1.1\"\nsecurity = true\nbrings = \"{NEW_KERNEL}\"\n"
         );
     }
     text

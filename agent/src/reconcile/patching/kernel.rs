@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use h8lio_model::kernel::split;
+
 use super::version;
 
 /// What the installed kernel packages say of the running kernel.
@@ -15,16 +17,27 @@ pub(super) enum Kernel {
     NotPackaged,
 }
 
+/// The newest of `installed` of the flavour of `running`, unless it is older than that.
+pub fn to_boot<'a>(running: &str, installed: &'a [String]) -> Option<&'a String> {
+    let own = split(running).0;
+    newest(running, installed).filter(|n| version::compare(split(n).0, own) != Ordering::Less)
+}
+
+/// The newest of `installed` that is of the flavour of `running`.
+fn newest<'a>(running: &str, installed: &'a [String]) -> Option<&'a String> {
+    let flavour = split(running).1;
+    installed
+        .iter()
+        .filter(|r| split(r).1 == flavour)
+        .max_by(|a, b| version::compare(split(a).0, split(b).0))
+}
+
 /// Compares `running` with the releases of installed kernel packages of the same flavour (what
 /// follows the version, for example `-cloud-amd64`); which of several flavours boots is the boot
 /// loader's business and not told here.
 pub(super) fn judge(running: &str, installed: &[String]) -> Kernel {
-    let (own, flavour) = split(running);
-    let newest = installed
-        .iter()
-        .filter(|r| split(r).1 == flavour)
-        .max_by(|a, b| version::compare(split(a).0, split(b).0));
-    match newest {
+    let own = split(running).0;
+    match newest(running, installed) {
         Some(n) if version::compare(split(n).0, own) == Ordering::Greater => Kernel::Behind {
             installed: n.clone(),
         },
@@ -33,18 +46,20 @@ pub(super) fn judge(running: &str, installed: &[String]) -> Kernel {
     }
 }
 
-/// Version and flavour, split where a dash is followed by a letter.
-fn split(release: &str) -> (&str, &str) {
-    let bytes = release.as_bytes();
-    let at = bytes
-        .windows(2)
-        .position(|w| w[0] == b'-' && w[1].is_ascii_alphabetic());
-    release.split_at(at.unwrap_or(release.len()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_to_be_booted_is_never_older_than_what_runs() {
+        let installed = ["6.1.0-9-amd64", "6.1.0-10-amd64", "6.1.0-11-cloud-amd64"];
+        let installed = installed.map(str::to_owned);
+        let found = |running| to_boot(running, &installed).map(String::as_str);
+        assert_eq!(found("6.1.0-9-amd64"), Some("6.1.0-10-amd64"));
+        assert_eq!(found("6.1.0-10-amd64"), Some("6.1.0-10-amd64"));
+        assert_eq!(found("6.1.0-12-amd64"), None);
+        assert_eq!(found("6.1.0-9-rt-amd64"), None);
+    }
 
     fn judged(running: &str, installed: &[&str]) -> Kernel {
         let installed: Vec<_> = installed.iter().map(|s| (*s).to_owned()).collect();

@@ -2,7 +2,7 @@
 
 pub mod boot;
 mod conditions;
-mod kernel;
+pub mod kernel;
 mod pace;
 pub mod parse;
 mod reboot;
@@ -10,7 +10,7 @@ pub mod transaction;
 mod version;
 pub mod way;
 
-use h8lio_model::inventory::{BrokenPackage, PackageFacts, Problem};
+use h8lio_model::inventory::{BrokenPackage, KernelFacts, PackageFacts, Problem};
 
 pub use conditions::conditions;
 pub use pace::{LastRead, must_read};
@@ -37,17 +37,24 @@ pub fn facts(raw: &RawPackages) -> PackageFacts {
         needrestart::findings,
     );
     let kernels = database.as_ref().map(|d| d.kernels.as_slice());
+    let kernel = raw.reboot.running_kernel.as_ref().zip(kernels);
+    let kernel = kernel.map(|(running, installed)| KernelFacts {
+        running: running.clone(),
+        newest: kernel::to_boot(running, installed).cloned(),
+    });
     let reboot_required = reboot::merge(&raw.reboot, findings.as_ref(), kernels, &mut problems);
     let (installed, held, broken) = database
         .map(|d| (Some(d.installed), d.held, d.broken))
         .unwrap_or_default();
-    let (upgradable, kept_back) = upgrade
-        .map(|u| (Some(u.upgradable), u.kept_back))
+    let (upgradable, arriving, kept_back) = upgrade
+        .map(|u| (Some(u.upgradable), Some(u.new), u.kept_back))
         .unwrap_or_default();
     PackageFacts {
         manager: raw.manager.clone(),
         installed,
         upgradable,
+        arriving,
+        kernel,
         held,
         kept_back,
         broken: merged(broken, complaints.unwrap_or_default()),

@@ -1,5 +1,5 @@
 use h8lio_model::condition::{Condition, ConditionType, Status};
-use h8lio_model::inventory::{RebootReason, UpgradablePackage};
+use h8lio_model::inventory::{NewPackage, RebootReason, UpgradablePackage};
 use jiff::Timestamp;
 
 use super::*;
@@ -116,6 +116,52 @@ fn ubuntus_security_archives_count_and_a_name_with_security_in_it_does_not() {
     }
 }
 
+/// `apt-get --simulate dist-upgrade` of Ubuntu 24.04, shortened.
+const UBUNTU: &str = "\
+Inst linux-modules-6.8.0-50-generic (6.8.0-50.51 Ubuntu:24.04/noble-updates, Ubuntu:24.04/noble-security [amd64])
+Inst linux-image-6.8.0-50-generic (6.8.0-50.51 Ubuntu:24.04/noble-updates, Ubuntu:24.04/noble-security [amd64])
+Inst linux-generic [6.8.0-49.49] (6.8.0-50.51 Ubuntu:24.04/noble-updates, Ubuntu:24.04/noble-security [amd64]) []
+Inst linux-image-generic [6.8.0-49.49] (6.8.0-50.51 Ubuntu:24.04/noble-updates, Ubuntu:24.04/noble-security [amd64]) []
+Inst linux-headers-6.8.0-50 (6.8.0-50.51 Ubuntu:24.04/noble-updates, Ubuntu:24.04/noble-security [all])
+Inst linux-headers-6.8.0-50-generic (6.8.0-50.51 Ubuntu:24.04/noble-updates, Ubuntu:24.04/noble-security [amd64])
+Inst linux-headers-generic [6.8.0-49.49] (6.8.0-50.51 Ubuntu:24.04/noble-updates, Ubuntu:24.04/noble-security [amd64])
+3 upgraded, 4 newly installed, 0 to remove and 0 not upgraded.
+";
+
+#[test]
+fn a_kernel_that_would_come_anew_is_a_fact_beside_the_one_that_runs() {
+    let mut raw = healthy();
+    raw.upgrade = Some(UBUNTU.as_bytes().to_vec());
+    raw.reboot.running_kernel = Some("6.8.0-49-generic".into());
+    raw.installed = Some(
+        b"ii \tlinux-image-6.8.0-49-generic\tamd64\t6.8.0-49.49\n\
+          ii \tlinux-image-6.8.0-48-generic\tamd64\t6.8.0-48.48\n\
+          ii \tlinux-image-6.8.0-51-lowlatency\tamd64\t6.8.0-51.52\n"
+            .to_vec(),
+    );
+    let got = facts(&raw);
+    let arriving = got.arriving.expect("told");
+    let image = arriving
+        .iter()
+        .find(|n| n.name == "linux-image-6.8.0-50-generic");
+    let image = image.expect("it comes anew");
+    assert_eq!(
+        (image.version.as_str(), image.security),
+        ("6.8.0-50.51", true)
+    );
+    assert_eq!(arriving.len(), 4);
+    let kernel = got.kernel.expect("told");
+    assert_eq!(kernel.newest.as_deref(), Some("6.8.0-49-generic"));
+    raw.upgrade = None;
+    raw.installed = None;
+    let got = facts(&raw);
+    assert_eq!(
+        (got.arriving, got.kernel),
+        (None, None),
+        "not known is not none"
+    );
+}
+
 #[test]
 fn kept_back_packages_are_named_and_new_ones_are_no_upgrades() {
     let got = apt::simulation(fixture!("apt-get-s-upgrade.txt").as_bytes()).expect("understood");
@@ -125,6 +171,14 @@ fn kept_back_packages_are_named_and_new_ones_are_no_upgrades() {
     let names: Vec<_> = got.upgradable.iter().map(|p| p.name.as_str()).collect();
     assert_eq!(names, ["labdep", "labslow", "linux-image-cloud-amd64"]);
     assert_eq!(got.upgradable[0].origin, "localhost");
+    let image = NewPackage {
+        name: "linux-image-6.1.0-56-cloud-amd64".into(),
+        architecture: "amd64".into(),
+        version: "6.1.192-2".into(),
+        security: false,
+        origin: "localhost".into(),
+    };
+    assert_eq!(got.new, [image]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use h8lio_model::ids::NodeId;
-use h8lio_model::order::{Architecture, PackageName};
+use h8lio_model::order::Architecture;
 use h8lio_model::plan::{FactName, NodeProgress, NodeState, ResolvedPackage, RolloutProgress};
 use h8lio_model::rollout::{RolloutSpec, WaveSize};
 
@@ -12,6 +12,7 @@ use crate::constraints::{Constraints, Rule};
 use crate::draft::Draft;
 use crate::input::{PlanningInput, Rollout};
 use crate::inventory::{Inventory, fresh};
+use crate::kernels;
 use crate::priority::Priorities;
 use crate::versions;
 
@@ -57,14 +58,9 @@ fn first(input: &PlanningInput<'_>, rollout: &Rollout) -> RolloutProgress {
 }
 
 /// What a version is settled for.
-fn package(row: &ResolvedPackage) -> (String, PackageName, Architecture) {
-    let ResolvedPackage {
-        release,
-        name,
-        architecture,
-        ..
-    } = row.clone();
-    (release, name, architecture)
+fn package(row: &ResolvedPackage) -> (String, String, Architecture) {
+    let subject = kernels::settled_as(row.name.as_str());
+    (row.release.clone(), subject, row.architecture.clone())
 }
 
 /// The versions that a node is offered now and the target means. `None` while it cannot be asked.
@@ -75,9 +71,11 @@ fn meant(input: &PlanningInput<'_>, rollout: &Rollout, id: NodeId) -> Option<Vec
     let facts = fresh(node.packages.as_ref(), FactName::Packages, input.now, limit).ok()?;
     let offered = facts.upgradable.as_ref()?.iter();
     let meant = offered.filter(|update| versions::is_meant(&rollout.spec.target, update));
+    let kernels = kernels::arriving(&rollout.spec.target, facts);
     Some(
         meant
             .filter_map(|update| versions::row(release, update))
+            .chain(kernels.filter_map(|package| kernels::row(release, package)))
             .collect(),
     )
 }

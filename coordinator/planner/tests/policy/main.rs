@@ -5,6 +5,7 @@ mod calendar;
 mod constraints;
 mod gates;
 mod intake;
+mod kernels;
 mod linter;
 mod oracles;
 mod packing;

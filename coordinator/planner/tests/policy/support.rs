@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use h8lio_model::ids::{BootId, Incarnation, NodeId, RolloutName};
-use h8lio_model::inventory::{DomainMode, ManagerFacts, PackageFacts, UpgradablePackage};
+use h8lio_model::inventory::{
+    DomainMode, KernelFacts, ManagerFacts, NewPackage, PackageFacts, UpgradablePackage,
+};
 use h8lio_model::lifecycle::{Admission, Availability, Scheduling};
 use h8lio_model::order::{
     AttemptReport, Epoch, LedgerId, NodeOrder, OrderMark, OrderReport, Outcome,
@@ -46,12 +48,31 @@ pub(crate) fn update(package: &str, to: &str) -> UpgradablePackage {
     }
 }
 
+/// The kernel that every server runs.
+pub(crate) const KERNEL: &str = "6.1.0-29-amd64";
+
+/// A package that comes with an update.
+pub(crate) fn arrival(package: &str, version: &str) -> NewPackage {
+    NewPackage {
+        name: package.into(),
+        architecture: "amd64".into(),
+        version: version.into(),
+        security: true,
+        origin: "Debian-Security:12/stable-security".into(),
+    }
+}
+
 /// A healthy server with one security update, in this rack.
 pub(crate) fn server(n: u32, rack: &str) -> NodeFacts {
     let patching = BTreeMap::from([("patching".to_owned(), DomainMode::Act)]);
     let packages = PackageFacts {
         manager: Some("apt".into()),
         upgradable: Some(vec![update("openssl", "3.0.2")]),
+        arriving: Some(Vec::new()),
+        kernel: Some(KernelFacts {
+            running: KERNEL.into(),
+            newest: Some(KERNEL.into()),
+        }),
         interrupted: Some(false),
         ..PackageFacts::default()
     };

@@ -1,6 +1,8 @@
 //! From the first wave to the last.
 
-use crate::support::{NODE_TIME, Scene, declared, id, minutes, name, racks, spec, t0, update};
+use crate::support::{
+    NODE_TIME, Scene, arrival, declared, id, minutes, name, racks, spec, t0, update,
+};
 use h8lio_model::order::{OnFailure, Outcome};
 use h8lio_model::plan::{FactName, NodeState, RolloutState, WaitingOn};
 use h8lio_model::rollout::WaveSize;
@@ -35,9 +37,9 @@ fn three_servers_are_patched_one_wave_after_the_other_to_the_end() {
 #[test]
 fn an_order_names_versions_the_boot_that_must_end_and_one_ticket() {
     let mut fleet = Scene::new(&["r1"]).rollout(spec("march"));
-    let kernel = update("linux-image-6.1.0-30-amd64", "6.1.124-1");
+    let kernel = arrival("linux-image-6.1.0-30-amd64", "6.1.124-1");
     let packages = &mut fleet.node(0).packages.as_mut().expect("packages").value;
-    packages.upgradable.as_mut().expect("known").push(kernel);
+    packages.arriving.as_mut().expect("known").push(kernel);
     fleet.plan();
     let order = &fleet.plan.content().orders[&id(0)].content;
     let patch = order.patch.as_ref().expect("versions").changes();

@@ -27,7 +27,10 @@ pub use network::{
 };
 pub use os::{ClockSource, ClockSync, DAEMONS, OsFacts, WayBack};
 pub use osds::{Osd, OsdFacts, OsdManager};
-pub use packages::{BrokenPackage, PackageFacts, RebootReason, RebootRequired, UpgradablePackage};
+pub use packages::{
+    BrokenPackage, KernelFacts, NewPackage, PackageFacts, RebootReason, RebootRequired,
+    UpgradablePackage,
+};
 pub use runtime::{CriCondition, CriEndpoint, Kubelet, RuntimeFacts};
 pub use vitals::{FilesystemUsage, InterfaceCounters, Pressure, Vitals};
 

@@ -12,6 +12,11 @@ pub struct PackageFacts {
     pub installed: Option<u32>,
     /// `None`: could not be told (no index, apt failed).
     pub upgradable: Option<Vec<UpgradablePackage>>,
+    /// Packages that a full upgrade would add, as each kernel comes; `None`: could not be told, or
+    /// the agent is older than this field.
+    pub arriving: Option<Vec<NewPackage>>,
+    /// `None`: could not be told, or the agent is older than this field.
+    pub kernel: Option<KernelFacts>,
     /// Packages held back by an administrator.
     pub held: Vec<String>,
     /// Packages that a full upgrade would leave as they are, because of holds or dependencies.
@@ -42,6 +47,30 @@ pub struct UpgradablePackage {
     pub security: bool,
     /// Archive that offers it, for example `Debian-Security:12/stable-security`.
     pub origin: String,
+}
+
+/// A package that is not installed, and that an upgrade would install.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewPackage {
+    pub name: String,
+    pub architecture: String,
+    pub version: String,
+    /// It comes from a security archive.
+    pub security: bool,
+    /// Archive that offers it.
+    pub origin: String,
+}
+
+/// The running kernel among the installed ones.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KernelFacts {
+    /// Release of the kernel that runs (`uname -r`).
+    pub running: String,
+    /// The newest installed release of the running flavour; `None`: no package has one that is as
+    /// new as the one that runs.
+    pub newest: Option<String>,
 }
 
 /// A package that is half-installed or half-configured.

@@ -1,5 +1,5 @@
 //! Booting another kernel, and the way back before the way forward: what GRUB's menu and environment
-//! say ([`menu`], [`environment`]), what the firmware boots ([`efi`]), which way back there is
+//! say ([`menu`], [`environment`]) and lead to ([`standing`]), what the firmware boots ([`efi`]), which way back there is
 //! ([`way_back`], and [`fact`] for the inventory), and which kernel came up ([`after`]). All of it is
 //! pure.
 
@@ -8,6 +8,7 @@ pub mod efi;
 pub mod environment;
 pub mod fact;
 pub mod menu;
+pub mod standing;
 pub mod way_back;
 
 #[cfg(test)]

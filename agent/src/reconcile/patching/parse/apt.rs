@@ -1,6 +1,6 @@
 //! What `apt-get --simulate` prints, of a full upgrade and of named versions alike.
 
-use h8lio_model::inventory::UpgradablePackage;
+use h8lio_model::inventory::{NewPackage, UpgradablePackage};
 
 use super::{NotUnderstood, whole};
 
@@ -18,14 +18,6 @@ pub struct Simulation {
     pub phased: Vec<String>,
     /// Packages that an earlier run left half-done.
     pub unfinished: usize,
-}
-
-/// A package that is not installed yet.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NewPackage {
-    pub name: String,
-    pub architecture: String,
-    pub version: String,
 }
 
 /// A list of names, indented below its heading.
@@ -120,22 +112,26 @@ fn install(rest: &str, out: &mut Simulation) -> Option<()> {
     if !version(candidate) || !installed.is_none_or(version) {
         return None;
     }
-    let Some(installed) = installed else {
-        out.new.push(NewPackage {
-            name: name.to_owned(),
-            architecture: architecture.to_owned(),
-            version: candidate.to_owned(),
-        });
-        return Some(());
-    };
-    out.upgradable.push(UpgradablePackage {
-        name: name.to_owned(),
-        architecture: architecture.to_owned(),
-        installed: installed.to_owned(),
-        candidate: candidate.to_owned(),
-        security: origin.split(", ").any(is_security),
-        origin: origin.trim().to_owned(),
-    });
+    let (name, architecture) = (name.to_owned(), architecture.to_owned());
+    let security = origin.split(", ").any(is_security);
+    let (candidate, origin) = (candidate.to_owned(), origin.trim().to_owned());
+    match installed {
+        None => out.new.push(NewPackage {
+            name,
+            architecture,
+            version: candidate,
+            security,
+            origin,
+        }),
+        Some(installed) => out.upgradable.push(UpgradablePackage {
+            name,
+            architecture,
+            installed: installed.to_owned(),
+            candidate,
+            security,
+            origin,
+        }),
+    }
     Some(())
 }
 

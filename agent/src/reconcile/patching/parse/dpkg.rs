@@ -1,6 +1,7 @@
 //! Lines of `dpkg-query -W` in the format of [`crate::host::packages::DPKG_FORMAT`].
 
 use h8lio_model::inventory::BrokenPackage;
+use h8lio_model::kernel::image_release;
 
 use super::{NotUnderstood, whole};
 
@@ -155,11 +156,5 @@ pub fn is_name(name: &str) -> bool {
 /// Release of the kernel in an image package; metapackages and debug symbols have none.
 pub fn kernel(package: &str) -> Option<String> {
     let name = package.split(':').next()?;
-    let release = name.strip_prefix("linux-image-")?;
-    let release = release.strip_prefix("unsigned-").unwrap_or(release);
-    let release = release.strip_suffix("-unsigned").unwrap_or(release);
-    (release.starts_with(|c: char| c.is_ascii_digit())
-        && release.contains('.')
-        && !release.ends_with("-dbg"))
-    .then(|| release.to_owned())
+    image_release(name).map(str::to_owned)
 }

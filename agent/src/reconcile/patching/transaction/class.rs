@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use h8lio_model::kernel::is_booted;
+
 /// Classes of packages, by what their change takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
@@ -91,9 +93,8 @@ impl Class {
             }
             "systemd-resolved" | "resolvconf" | "vlan" | "bridge-utils" | "frr" => Self::Network,
             "runc" | "cri-o" | "crun" | "docker.io" => Self::Runtime,
-            "linux-generic" | "linux-virtual" | "linux-generic-hwe" => Self::Kernel,
             _ if begins(&["kubelet", "kubeadm", "kubectl", "kubernetes-"]) => Self::Kubelet,
-            _ if begins(&["linux-image-", "linux-modules-", "linux-generic-"]) => Self::Kernel,
+            _ if is_booted(name) => Self::Kernel,
             _ if begins(&["libc6-"]) => Self::Libc,
             _ if begins(&["libssl", "libcrypto"]) => Self::Openssl,
             _ if begins(&["systemd", "libsystemd", "libnss-systemd", "libpam-systemd"]) => {

@@ -10,6 +10,7 @@ use super::room::{Full, Writes, fits};
 use crate::host::patching::{InvalidPin, Pinned, RawAnswer, RawPlan};
 use crate::reconcile::patching::parse::apt::{self, Simulation};
 use crate::reconcile::patching::parse::complaint::{Complaint, complaint};
+use crate::reconcile::patching::parse::dpkg::kernel;
 use crate::reconcile::patching::parse::uris;
 use crate::reconcile::patching::version;
 use crate::words::list;
@@ -311,7 +312,8 @@ fn needed(ask: &[Pinned], plan: &Simulation) -> Result<Vec<Change>, Refusal> {
         .filter(|n| !ordered(&n.name, &n.architecture))
         .map(|n| {
             let change = change(&n.name, None, &n.version);
-            if change.class.strategy().named_only {
+            // A kernel goes in when the way back from it was thought of.
+            if change.class.strategy().named_only || kernel(&n.name).is_some() {
                 return Err(Refusal::NotOrdered {
                     name: n.name.clone(),
                     to: n.version.clone(),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gates::Passed;
 use super::machine::{Again, Event, Illegal, State, Terms, next};
+use crate::reconcile::patching::boot::standing::Standing;
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,11 +17,32 @@ pub enum Record {
         boot_id: BootId,
         kernel: String,
         passed: Passed,
+        /// `None` in a log that an older agent began.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ground: Option<Ground>,
     },
     /// The step of this state is about to be done.
     Intent { state: State, boot_id: BootId },
+    /// The next boot leads into the kernel that is to be tried. Without it, a boot has tried none.
+    Armed { boot_id: BootId },
     /// What came of it.
     Result { event: Event },
+}
+
+/// What the attempt stands on, besides what the server is measured by afterwards.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Ground {
+    /// The newest installed kernel of the running flavour, if none is newer than it. `None`: none
+    /// that is as new as the one that runs, or it could not be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<String>,
+    /// The architecture of the server's own packages, where it could be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub native: Option<String>,
+    /// GRUB's default.
+    #[serde(default)]
+    pub default: Standing,
 }
 
 /// Where an attempt is, by its log.
@@ -28,6 +50,9 @@ pub enum Record {
 pub struct Position {
     pub state: State,
     pub next: Next,
+    /// A repair changed the package database on the way, so the server is not as it was before,
+    /// whatever became of the order.
+    pub repaired: bool,
 }
 
 /// How it goes on.
@@ -64,6 +89,7 @@ pub fn position(records: &[Record], terms: &Terms) -> Result<Position, NoWay> {
     let mut state = State::FIRST;
     let mut open: Option<BootId> = None;
     let mut looked = false;
+    let mut repaired = false;
     for (at, record) in records.iter().enumerate() {
         match record {
             Record::Before { .. } if !looked => looked = true,
@@ -71,10 +97,12 @@ pub fn position(records: &[Record], terms: &Terms) -> Result<Position, NoWay> {
             Record::Intent { state: of, boot_id } if looked && *of == state => {
                 open = Some(*boot_id);
             }
+            Record::Armed { .. } if open.is_some() && state == State::Booting => {}
             // Nothing of a withdrawn attempt has to have begun.
             Record::Result { event }
                 if (looked && open.is_some()) || *event == Event::Withdrawn =>
             {
+                repaired |= matches!(state, State::Repairing | State::Mending);
                 let illegal = |source| NoWay::Illegal { at, source };
                 let after = next(state, *event, terms).map_err(illegal)?;
                 // A newer order does not end a step that goes on to its end.
@@ -92,7 +120,11 @@ pub fn position(records: &[Record], terms: &Terms) -> Result<Position, NoWay> {
         (Some(step), Some(begun_in)) if step.again == Again::Observe => Next::Observe { begun_in },
         (Some(_), _) => Next::Begin,
     };
-    Ok(Position { state, next })
+    Ok(Position {
+        state,
+        next,
+        repaired,
+    })
 }
 
 /// What was so before, if it was written down.
@@ -102,7 +134,32 @@ pub fn before(records: &[Record]) -> Option<(BootId, &str, &Passed)> {
             boot_id,
             kernel,
             passed,
+            ..
         } => Some((*boot_id, kernel.as_str(), passed)),
         _ => None,
     })
+}
+
+/// What the attempt stands on, if it was written down.
+pub fn ground(records: &[Record]) -> Option<&Ground> {
+    records.iter().find_map(|r| match r {
+        Record::Before { ground, .. } => ground.as_ref(),
+        _ => None,
+    })
+}
+
+/// Whether this step was ever begun.
+pub fn has_begun(records: &[Record], state: State) -> bool {
+    let of = |r: &Record| matches!(r, Record::Intent { state: of, .. } if *of == state);
+    records.iter().any(of)
+}
+
+/// How often the running step was begun, and whether its last boot was armed.
+pub fn tries(records: &[Record]) -> (usize, bool) {
+    let ends = |r: &Record| matches!(r, Record::Result { event } if *event != Event::Withdrawn);
+    let step = records.rsplit(ends);
+    let step = step.into_iter().next().unwrap_or_default();
+    let begun = |r: &&Record| matches!(r, Record::Intent { .. });
+    let is_armed = matches!(step.last(), Some(Record::Armed { .. }));
+    (step.iter().filter(begun).count(), is_armed)
 }

@@ -173,6 +173,7 @@ fn live(server: &mut Server, strip: &Strip, script: &Script) -> Result<End, Cut>
                 boot_id,
                 kernel: server.kernel.into(),
                 passed: passed(&server.answers(script)),
+                ground: None,
             })?,
             Next::Begin => {
                 let state = here.state;
@@ -448,6 +449,7 @@ fn every_prefix_of_the_log_says_where_the_attempt_is_and_only_what_happens_once_
         match records.get(cut) {
             Some(Record::Before { .. }) => assert_eq!(here.next, Next::LookFirst),
             Some(Record::Intent { state, .. }) => assert_eq!(here.state, *state),
+            Some(Record::Armed { .. }) => assert_eq!(here.state, State::Booting),
             Some(Record::Result { .. }) => assert_ne!(here.next, Next::Nothing),
             None => assert_eq!(here.next, Next::Nothing),
         }

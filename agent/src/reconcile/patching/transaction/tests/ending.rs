@@ -245,6 +245,8 @@ fn whether_a_reboot_is_due_being_unknown_is_not_taken_for_no() {
 #[case("linux-image-6.1.0-56-cloud-amd64", Class::Kernel)]
 #[case("linux-image-amd64", Class::Kernel)]
 #[case("linux-modules-extra-6.8.0-40-generic", Class::Kernel)]
+#[case("linux-generic-hwe-22.04", Class::Kernel)]
+#[case("linux-virtual", Class::Kernel)]
 #[case("linux-headers-amd64", Class::Plain)]
 #[case("libc6:i386", Class::Libc)]
 #[case("libssl3", Class::Openssl)]

@@ -1,8 +1,8 @@
 use super::*;
 
 #[test]
-fn a_plan_that_brings_the_ordered_versions_and_a_new_kernel_they_need_is_accepted() {
-    let got = judge(&all_three(), &plan(URIS)).expect("accepted");
+fn a_plan_that_brings_the_ordered_versions_and_the_new_kernel_among_them_is_accepted() {
+    let got = judge(&all_four(), &plan(URIS)).expect("accepted");
     let names: Vec<_> = got
         .changes
         .iter()
@@ -40,6 +40,21 @@ fn a_plan_that_would_bring_anything_else_is_refused_by_name() {
 }
 
 #[test]
+fn a_kernel_that_the_ordered_packages_need_is_ordered_by_its_own_name_or_not_installed() {
+    let image = "linux-image-6.1.0-56-cloud-amd64";
+    let ask: Vec<_> = all_four()
+        .into_iter()
+        .filter(|p| p.name() != image)
+        .collect();
+    let error = judge(&ask, &plan(URIS)).expect_err("the image was not ordered");
+    let expected = Refusal::NotOrdered {
+        name: image.into(),
+        to: "6.1.192-2".into(),
+    };
+    assert_eq!(error, expected);
+}
+
+#[test]
 fn a_plan_that_would_remove_something_is_refused_by_name() {
     let text = "Remv labdep [1.0]\nInst labslow [1.0] (2.0 localhost [all])\n\
                 1 upgraded, 0 newly installed, 1 to remove and 0 not upgraded.\n";
@@ -62,7 +77,7 @@ fn a_dependency_of_a_class_that_is_only_changed_by_name_is_not_brought_along() {
 
 #[test]
 fn what_cannot_be_read_or_does_not_fit_says_no() {
-    let ask = all_three();
+    let ask = all_four();
     let mut torn = plan(&URIS[..URIS.len() / 2]);
     torn.archives = answer(URIS);
     let error = judge(&ask, &torn).expect_err("torn");
@@ -135,7 +150,7 @@ fn apts_refusal_is_told_with_what_the_next_move_depends_on(
         stdout: vec![],
         stderr: stderr.to_owned(),
     });
-    let error = judge(&all_three(), &refused).expect_err("refused");
+    let error = judge(&all_four(), &refused).expect_err("refused");
     assert_eq!(error.to_string(), says);
 }
 

@@ -105,10 +105,12 @@ fn plan(stdout: &[u8]) -> RawPlan {
     }
 }
 
-fn all_three() -> Vec<Pinned> {
+/// Two plain packages, and a kernel with what points to it.
+fn all_four() -> Vec<Pinned> {
     [
         "labdep=2.0",
         "labslow=2.0",
+        "linux-image-6.1.0-56-cloud-amd64=6.1.192-2",
         "linux-image-cloud-amd64=6.1.192-2",
     ]
     .map(pin)

@@ -1,0 +1,109 @@
+//! What boots as things stand, whatever anybody meant to boot.
+
+use serde::{Deserialize, Serialize};
+
+use super::environment;
+use super::menu::{self, Entry};
+use crate::host::boot::RawBoot;
+
+/// GRUB's default, as its environment has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Standing {
+    /// It could not be read.
+    #[default]
+    Unknown,
+    /// None is saved: the first entry boots, which is the newest kernel's.
+    First,
+    Entry(String),
+}
+
+/// Reads the default.
+pub fn standing(raw: &RawBoot) -> Standing {
+    let block = raw.environment.as_deref().map(environment::block);
+    match block {
+        Some(Ok(environment)) => environment.saved.map_or(Standing::First, Standing::Entry),
+        _ => Standing::Unknown,
+    }
+}
+
+/// Whether the environment holds exactly this: `old` as the default, and `new` once.
+pub fn is_armed(raw: &RawBoot, old: &str, new: &str) -> bool {
+    let block = raw.environment.as_deref().map(environment::block);
+    block.is_some_and(|read| {
+        read.is_ok_and(|e| e.saved.as_deref() == Some(old) && e.next.as_deref() == Some(new))
+    })
+}
+
+/// The kernel that a boot would lead into now. `None`: it cannot be told, as where the default is
+/// written into the menu.
+pub fn comes_up(raw: &RawBoot) -> Option<String> {
+    let menu = menu::read(raw.menu.as_deref()?).ok()?;
+    let set = environment::block(raw.environment.as_deref()?).ok()?;
+    if !menu.default_is_saved {
+        return None;
+    }
+    let chosen = set.next.filter(|_| menu.obeys_next).or(set.saved);
+    let is_it = |e: &&Entry, name: &str| e.name().as_deref() == Some(name) || e.title == name;
+    let named = chosen.and_then(|name| menu.entries.iter().find(|e| is_it(e, &name)));
+    // An entry that is not there any more is as good as none.
+    named.or(menu.entries.first())?.kernel.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: &str = "gnulinux-6.1.0-50-amd64";
+    const NEW: &str = "gnulinux-6.1.0-57-amd64";
+
+    fn raw(environment: &str) -> RawBoot {
+        let entry = |release: &str| {
+            format!(
+                "menuentry 'Linux {release}' --id 'gnulinux-{release}' {{\n\
+                 \tlinux /boot/vmlinuz-{release} root=/dev/sda1 ro panic=5\n}}\n"
+            )
+        };
+        let head = "if [ \"${next_entry}\" ] ; then\n set default=\"${next_entry}\"\nelse\n \
+                    set default=\"${saved_entry}\"\nfi\n";
+        let menu = [
+            head.to_owned(),
+            entry("6.1.0-57-amd64"),
+            entry("6.1.0-50-amd64"),
+        ];
+        let mut block = format!("# GRUB Environment Block\n{environment}").into_bytes();
+        block.resize(1024, b'#');
+        RawBoot {
+            menu: Some(menu.concat()),
+            environment: Some(block),
+            ..RawBoot::default()
+        }
+    }
+
+    #[test]
+    fn without_a_default_the_first_entry_comes_up_and_a_one_shot_comes_before_a_default() {
+        let up = |environment: &str| comes_up(&raw(environment)).expect("told");
+        assert_eq!(up(""), "6.1.0-57-amd64");
+        assert_eq!(up(&format!("saved_entry={OLD}\n")), "6.1.0-50-amd64");
+        assert_eq!(up("saved_entry=Linux 6.1.0-50-amd64\n"), "6.1.0-50-amd64");
+        assert_eq!(up("saved_entry=gone\n"), "6.1.0-57-amd64");
+        let both = format!("saved_entry={OLD}\nnext_entry={NEW}\n");
+        assert_eq!(up(&both), "6.1.0-57-amd64");
+        assert!(is_armed(&raw(&both), OLD, NEW));
+        assert!(!is_armed(&raw(&both), NEW, NEW));
+        assert!(!is_armed(&raw(&format!("saved_entry={OLD}\n")), OLD, NEW));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_told() {
+        let mut fixed = raw("");
+        let menu = fixed.menu.take().expect("one");
+        fixed.menu = Some(menu.replace("\"${saved_entry}\"", "\"0\""));
+        assert_eq!(comes_up(&fixed), None);
+        assert_eq!(comes_up(&RawBoot::default()), None);
+        assert_eq!(standing(&RawBoot::default()), Standing::Unknown);
+        assert_eq!(standing(&raw("")), Standing::First);
+        let saved = standing(&raw(&format!("saved_entry={OLD}\n")));
+        assert_eq!(saved, Standing::Entry(OLD.to_owned()));
+    }
+}

@@ -1,0 +1,145 @@
+//! What an attempt stands on: looked at before it begins, held while it runs, let go of at its end.
+
+use h8lio_model::order::Outcome;
+
+use super::boots::kernels;
+use super::silence::No;
+use super::subject::Subject;
+use super::{Log, Now, Walker};
+use crate::host::boot::WayBack;
+use crate::reconcile::patching::boot::standing::{Standing, comes_up, standing};
+use crate::reconcile::patching::boot::way_back::{
+    Boot as Booting, Pin, Writable, can_lead_back, protected, way_back,
+};
+use crate::reconcile::patching::kernel::to_boot;
+use crate::reconcile::patching::transaction::database;
+use crate::reconcile::patching::way::log::{Ground, before, ground, has_begun};
+use crate::reconcile::patching::way::machine::{Event, State};
+
+impl Walker {
+    /// What cannot be told stays unknown: then the boot leads into the kernel that runs.
+    pub(super) fn ground(&self, running: &str) -> Ground {
+        let database = database::read(&self.server.patch.database()).ok();
+        let installed = database.as_ref().map(kernels).unwrap_or_default();
+        Ground {
+            newest: to_boot(running, &installed).cloned(),
+            native: database.and_then(|d| d.native().map(str::to_owned)),
+            default: standing(&self.server.boot.boot()),
+        }
+    }
+
+    /// Lets every boot lead into `kernel`, which is protected from autoremove as well.
+    pub(super) fn pin_to(&self, kernel: &str) -> Result<(), No> {
+        let text = |e: &dyn std::error::Error| crate::chain(e);
+        let boot = Booting::read(&self.server.boot.boot());
+        let pin = can_lead_back(&boot, kernel).map_err(|e| text(&e))?;
+        let database = database::read(&self.server.patch.database()).map_err(|e| text(&e))?;
+        let installed: Vec<String> = database.packages.into_keys().collect();
+        let entry = match &pin {
+            Pin::Entry(entry) => Some(entry.as_str()),
+            Pin::Order => None,
+        };
+        let kept = protected(kernel, &installed);
+        Ok(self.server.boot.pin(entry, &kept, self.leave)?)
+    }
+
+    /// Makes sure that the next boot leads into `kernel`, where it is told by GRUB.
+    pub(super) fn lead_to(&self, kernel: &str) -> Result<(), No> {
+        let up = || comes_up(&self.server.boot.boot()).filter(|up| up != kernel);
+        // Where the firmware's order leads to the kernel, GRUB is not asked.
+        let by_firmware = || can_lead_back(&Booting::read(&self.server.boot.boot()), kernel);
+        if up().is_none() || by_firmware() == Ok(Pin::Order) {
+            return Ok(());
+        }
+        self.pin_to(kernel)?;
+        match up() {
+            None => Ok(()),
+            Some(other) => Err(No::Said(format!(
+                "GRUB would boot {other} and not {kernel}; look at grub-editenv list"
+            ))),
+        }
+    }
+
+    /// No boot leads into `new` once any more; each leads into `old`.
+    pub(super) fn disarm(&self, old: &str, new: &str) -> Result<(), No> {
+        let host = &self.server.boot;
+        let raw = host.boot();
+        let boot = Booting::read(&raw);
+        if let Ok(way @ WayBack::BootNext { .. }) = way_back(&boot, old, new) {
+            return Ok(host.disarm(&way)?);
+        }
+        if boot.environment != Some(Writable::Yes) {
+            return Ok(());
+        }
+        let entry = match (can_lead_back(&boot, old), standing(&raw)) {
+            (Ok(Pin::Entry(entry)), _) | (_, Standing::Entry(entry)) => Some(entry),
+            _ => None,
+        };
+        Ok(host.restore(entry.as_deref(), self.leave)?)
+    }
+
+    pub(super) fn release(&mut self, subject: &Subject, log: &Log) -> Event {
+        if let Err(No::Said(why) | No::Silent(why)) = self.let_go(subject, log) {
+            tracing::warn!("what was secured is let go of at the end: {why}");
+        }
+        Event::Released
+    }
+
+    /// At an end that leaves the old kernel running: whether nothing is left that leads elsewhere.
+    pub(super) fn lets_go(&mut self, subject: &Subject, log: &Log, end: State, now: &Now) -> bool {
+        let State::Ended(end_of) = end else {
+            return true;
+        };
+        let Some((_, old, _)) = before(log.records()) else {
+            return true;
+        };
+        if !has_begun(log.records(), State::Securing) {
+            return true;
+        }
+        let done = match (end_of.outcome, end_of.as_before, &subject.kernel) {
+            (Outcome::Failed, true, _) => self.let_go(subject, log),
+            // The kernel that did not do may be installed still: the old one stays pinned.
+            (Outcome::RolledBack, _, Some(new)) => self.disarm(old, new),
+            _ => return true,
+        };
+        if self.begun.is_none_or(|(state, _)| state != end) {
+            self.begun = Some((end, now.moment.steady));
+        }
+        let Err(no) = done else {
+            return true;
+        };
+        let noted = self.note.clone();
+        let is_over = self.no(no, Event::NotBooted, now).is_some();
+        tracing::warn!("what boots is not as before yet: {}", self.note);
+        self.note = match (is_over, noted.is_empty()) {
+            (false, _) => noted,
+            (true, true) => format!("what boots is not as before: {}", self.note),
+            (true, false) => format!("{noted}; what boots is not as before: {}", self.note),
+        };
+        is_over
+    }
+
+    /// Puts back what boots, and lets the packages be as any others.
+    fn let_go(&self, subject: &Subject, log: &Log) -> Result<(), No> {
+        let host = &self.server.boot;
+        host.pin(None, &[], self.leave)?;
+        let Some((_, old, _)) = before(log.records()) else {
+            return Ok(());
+        };
+        let boot = Booting::read(&host.boot());
+        if boot.environment != Some(Writable::Yes) {
+            return match &subject.kernel {
+                Some(new) => self.disarm(old, new),
+                None => Ok(()),
+            };
+        }
+        match ground(log.records()).map(|g| &g.default) {
+            Some(Standing::First) => Ok(host.restore(None, self.leave)?),
+            Some(Standing::Entry(entry)) => Ok(host.restore(Some(entry), self.leave)?),
+            Some(Standing::Unknown) | None => match &subject.kernel {
+                Some(new) => self.disarm(old, new),
+                None => Ok(()),
+            },
+        }
+    }
+}
