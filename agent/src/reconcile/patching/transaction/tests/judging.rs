@@ -96,7 +96,7 @@ fn what_cannot_be_read_or_does_not_fit_says_no() {
     assert!(matches!(error, Refusal::NotUnderstood { .. }), "{error}");
     small.free = Some(1 << 30);
     small.room = None;
-    let error = judge(&all_three(), &small).expect_err("nobody knows the room");
+    let error = judge(&ask, &small).expect_err("nobody knows the room");
     assert!(matches!(error, Refusal::NotUnderstood { .. }), "{error}");
     small.room = Some(RawRoom {
         rooms: vec![Room {
@@ -106,7 +106,7 @@ fn what_cannot_be_read_or_does_not_fit_says_no() {
         }],
         kernel: 0,
     });
-    let error = judge(&all_three(), &small).expect_err("it is full");
+    let error = judge(&ask, &small).expect_err("it is full");
     let says = "/var has 1 MB free, the change needs about 250 MB: make room";
     assert!(error.to_string().starts_with(says), "{error}");
 }
