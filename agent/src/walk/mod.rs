@@ -9,6 +9,7 @@
 mod boots;
 mod effects;
 mod gates;
+mod late;
 mod silence;
 #[cfg(test)]
 mod sim_tests;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use h8lio_model::ids::BootId;
-use h8lio_model::order::{AttemptId, AttemptReport, Outcome, SafePoint};
+use h8lio_model::order::{AttemptId, AttemptReport, Epoch, Outcome, SafePoint};
 
 use crate::clock::Moment;
 use crate::host::boot::BootHost;
@@ -37,8 +38,9 @@ use crate::reconcile::patching::transaction::judge::Held;
 use crate::reconcile::patching::way::gates::passed;
 use crate::reconcile::patching::way::log::{Next, NoWay, Record, position};
 use crate::reconcile::patching::way::machine::{End, Event, State, Step, Why};
-use crate::report::Hosts;
+use crate::report::{CoordinatorNow, Hosts};
 pub use gates::GateReader;
+use late::MayBegin;
 use subject::Subject;
 
 /// What a server can be asked and told.
@@ -148,6 +150,9 @@ pub trait Between {
     /// The time now.
     fn moment(&mut self) -> Moment;
 
+    /// The coordinator's time and epoch in the session that is open; `None`: nothing is begun.
+    fn coordinator(&mut self) -> Option<CoordinatorNow>;
+
     /// Takes a newer order, if one has come: the next step gives way to one.
     fn take(&mut self, ledger: &mut Ledger);
 
@@ -156,7 +161,7 @@ pub trait Between {
     fn is_stopping(&self) -> bool;
 }
 
-/// Time stands still and no order comes.
+/// Time stands still, as the coordinator's does, and no order comes.
 struct Still(Moment);
 
 impl Between for Still {
@@ -166,6 +171,13 @@ impl Between for Still {
 
     fn is_stopping(&self) -> bool {
         false
+    }
+
+    fn coordinator(&mut self) -> Option<CoordinatorNow> {
+        Some(CoordinatorNow {
+            time: self.0.wall,
+            epoch: Epoch::default(),
+        })
     }
 
     fn take(&mut self, _: &mut Ledger) {}
@@ -249,6 +261,11 @@ impl Walker {
         between: &mut dyn Between,
     ) -> Result<Walked, WalkError> {
         let moment = between.moment();
+        match late::may_begin(ledger.book(), between.coordinator()) {
+            MayBegin::Yes => {}
+            MayBegin::NotYet => return Ok(Walked::Idle),
+            MayBegin::TooLate(ticket) => return late::refuse(ledger, &ticket, moment),
+        }
         let Some(subject) = subject(ledger, moment)? else {
             return Ok(Walked::Idle);
         };

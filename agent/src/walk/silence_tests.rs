@@ -163,6 +163,10 @@ struct Stopping {
 }
 
 impl Between for Stopping {
+    fn coordinator(&mut self) -> Option<CoordinatorNow> {
+        Still(self.moment).coordinator()
+    }
+
     fn moment(&mut self) -> Moment {
         self.moment
     }

@@ -46,6 +46,7 @@ fn reboot(n: u128) -> OrderContent {
         attempt: attempt(n),
         act: Act::Reboot,
         on_failure: OnFailure::FallBackOnce,
+        begin_before: jiff::Timestamp::MAX,
     }];
     content
 }

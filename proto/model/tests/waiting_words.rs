@@ -109,6 +109,7 @@ fn one_of_each() -> Vec<WaitingOn> {
         W::PackageHeld { package: text() },
         W::NoWayBack { why: text() },
         W::TerminalState { step: None },
+        W::Withdrawal,
         W::UnknownEnd,
         W::PersonsWord {
             outcome: Outcome::Failed,
@@ -116,7 +117,7 @@ fn one_of_each() -> Vec<WaitingOn> {
     ]
 }
 
-const KINDS: usize = 35;
+const KINDS: usize = 36;
 
 /// The place of each kind in [`one_of_each`].
 const fn place(on: &WaitingOn) -> usize {
@@ -155,8 +156,9 @@ const fn place(on: &WaitingOn) -> usize {
         W::PackageHeld { .. } => 30,
         W::NoWayBack { .. } => 31,
         W::TerminalState { .. } => 32,
-        W::UnknownEnd => 33,
-        W::PersonsWord { .. } => 34,
+        W::Withdrawal => 33,
+        W::UnknownEnd => 34,
+        W::PersonsWord { .. } => 35,
     }
 }
 

@@ -11,11 +11,14 @@ use h8lio_agent::ledger::book::Accepted;
 use h8lio_agent::ledger::{FILE, Ledger};
 use h8lio_agent::reconcile::patching::facts;
 use h8lio_agent::reconcile::patching::transaction::judge::Held;
+use h8lio_agent::report::CoordinatorNow;
 use h8lio_agent::sim::SimServer;
-use h8lio_agent::walk::{Patience, Server, Walked, Walker};
+use h8lio_agent::walk::{Between, Patience, Server, Walked, Walker};
 use h8lio_model::ids::{BootId, NodeId};
 use h8lio_model::inventory::{DomainMode, PackageFacts};
-use h8lio_model::order::{AttemptId, LedgerId, NodeOrder, OrderReport};
+use h8lio_model::order::{AttemptId, Epoch, LedgerId, NodeOrder, OrderReport};
+
+use jiff::Timestamp;
 
 use crate::act::Acts;
 use crate::chance::Chance;
@@ -176,7 +179,11 @@ impl Node {
     /// One look at what is to be done.
     pub fn look(&mut self, at: Moment) -> Option<Result<Walked, String>> {
         let life = self.life.as_mut()?;
-        let walked = life.walker.walk(&mut life.ledger, at);
+        let mut between = Moments {
+            at,
+            whenever: self.sabotage == Some(Sabotage::BeginsWhenever),
+        };
+        let walked = life.walker.walk_between(&mut life.ledger, &mut between);
         let walked = walked.map_err(|e| e.to_string());
         self.bury();
         Some(walked)
@@ -227,6 +234,35 @@ impl Node {
         self.server = loaded.expect("the simulated server's folder");
         self.is_on = true;
         self.off_since = None;
+    }
+}
+
+/// The moment of a look. No order comes within it, and the server's clock is the coordinator's.
+struct Moments {
+    at: Moment,
+    /// The agent does not know how late it is.
+    whenever: bool,
+}
+
+impl Between for Moments {
+    fn moment(&mut self) -> Moment {
+        self.at
+    }
+
+    fn coordinator(&mut self) -> Option<CoordinatorNow> {
+        let time = match self.whenever {
+            true => Timestamp::UNIX_EPOCH,
+            false => self.at.wall,
+        };
+        // Any order is of this life of the coordinator, so that nothing but its age stands in its way.
+        let epoch = Epoch::default();
+        Some(CoordinatorNow { time, epoch })
+    }
+
+    fn take(&mut self, _: &mut Ledger) {}
+
+    fn is_stopping(&self) -> bool {
+        false
     }
 }
 

@@ -19,4 +19,6 @@ pub enum Sabotage {
     SendsBeforeItWrites,
     /// The coordinator's ends of attempts are not written with the plan.
     NoAudit,
+    /// The agent begins what it was ordered whenever it comes to it.
+    BeginsWhenever,
 }

@@ -3,9 +3,10 @@
 use std::str::FromStr;
 
 use h8lio_model::ids::{NodeId, RolloutName};
-use h8lio_model::rollout::{Lane, RolloutSpec, WaveSize};
+use h8lio_model::rollout::{Lane, RolloutSpec, WaveSize, WindowSpec};
+use h8lio_planner::calendar::Stretch;
 use h8lio_planner::constraints::{Declared, Level, Members, Rule};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::chance::Chance;
@@ -31,6 +32,8 @@ pub struct Faults {
     pub ledgers: u32,
     /// An operator cancels the rollout on the way.
     pub cancels: u32,
+    /// A server that is without power, or an agent that stands still, for up to an hour.
+    pub outages: u32,
 }
 
 /// A fault's rate, as it is given on the command line: `ledgers=300`.
@@ -63,7 +66,7 @@ impl FromStr for Rate {
 }
 
 impl Faults {
-    const NAMES: [&'static str; 13] = [
+    const NAMES: [&'static str; 14] = [
         "agent-dies",
         "coordinator-dies",
         "lost",
@@ -77,6 +80,7 @@ impl Faults {
         "links",
         "ledgers",
         "cancels",
+        "outages",
     ];
 
     fn place(&mut self, name: &str) -> Option<&mut u32> {
@@ -94,6 +98,7 @@ impl Faults {
             "links" => &mut self.links,
             "ledgers" => &mut self.ledgers,
             "cancels" => &mut self.cancels,
+            "outages" => &mut self.outages,
             _ => return None,
         })
     }
@@ -126,6 +131,7 @@ impl Faults {
             links: some(10),
             ledgers: some(6),
             cancels: some(2),
+            outages: some(6),
         }
     }
 }
@@ -150,7 +156,12 @@ pub struct Shape {
     pub wave: Option<u32>,
     pub threshold: u32,
     pub faults: Faults,
+    /// In so many minutes of each hour nodes may be begun; `None`: always.
+    pub window: Option<u32>,
 }
+
+/// How long a node takes, as the planner is told.
+pub const ESTIMATE: SignedDuration = SignedDuration::from_mins(10);
 
 impl Shape {
     /// Three servers, one rollout, and nothing goes wrong.
@@ -165,6 +176,7 @@ impl Shape {
             wave: None,
             threshold: 1,
             faults: Faults::default(),
+            window: None,
         }
     }
 
@@ -197,7 +209,21 @@ impl Shape {
             wave: Some(chance.between(1, 3)).filter(|_| chance.permille(500)),
             threshold: [1, 3, 100][chance.below(3) as usize],
             faults: Faults::drawn(chance),
+            window: Some(chance.between(15, 45)).filter(|_| chance.permille(400)),
         }
+    }
+
+    /// The first minutes of each hour.
+    pub fn windows(&self, now: Timestamp) -> Vec<Stretch> {
+        let compile = |minutes: u32| {
+            let spec = WindowSpec {
+                cron: "0 * * * *".to_owned(),
+                lasts: SignedDuration::from_mins(i64::from(minutes)),
+                zone: "UTC".to_owned(),
+            };
+            Stretch::compile(&spec, jiff::tz::db(), now).expect("a window")
+        };
+        self.window.into_iter().map(compile).collect()
     }
 
     /// The id of the node with this number.

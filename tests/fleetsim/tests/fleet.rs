@@ -39,6 +39,7 @@ fn faults(edit: impl FnOnce(&mut Faults)) -> Shape {
 #[case::power_is_cut(faults(|f| f.power = 50))]
 #[case::packages_fail(faults(|f| f.packages = 500))]
 #[case::ledgers_are_lost(faults(|f| f.ledgers = 50))]
+#[case::servers_and_agents_are_away_for_long(faults(|f| f.outages = 50))]
 fn one_kind_of_fault_breaks_no_promise(#[case] shape: Shape) {
     for seed in 0..2 {
         let run = play(seed, Some(shape.clone()), None);
@@ -70,6 +71,7 @@ fn a_kernel_that_panics_falls_back_and_comes_to_an_end() {
 #[case::unknown_is_assumed(Sabotage::UnknownIsAssumed, 0, "ledgers=100", "nobody reported an end")]
 #[case::any_ledger(Sabotage::TicketsForAnyLedger, 0, "ledgers=100", "does not end")]
 #[case::forgotten_attempts(Sabotage::LedgerForgetsAttempts, 0, "ledgers=100", "twice")]
+#[case::begins_whenever(Sabotage::BeginsWhenever, 0, "outages=100", "began attempt")]
 #[case::sent_before_written(Sabotage::SendsBeforeItWrites, 58, "", "no open slot")]
 fn a_guard_that_is_taken_away_is_missed(
     #[case] sabotage: Sabotage,
@@ -98,4 +100,14 @@ fn a_rate_of_a_fault_that_does_not_exist_is_refused_with_those_that_do() {
         "{why}"
     );
     assert!("ledgers".parse::<Rate>().is_err() && "ledgers=x".parse::<Rate>().is_err());
+}
+
+#[test]
+fn windows_are_kept_and_the_rollout_still_comes_to_its_end() {
+    let mut shape = faults(|f| (f.outages, f.delay) = (30, 60_000));
+    shape.window = Some(15);
+    for seed in 0..3 {
+        let run = play(seed, Some(shape.clone()), None);
+        assert_eq!(run.broken, None, "seed {seed}");
+    }
 }

@@ -39,7 +39,9 @@ fn no_time_however_long_ends_a_slot() {
     assert_eq!(fleet.phase(0), Some(SlotPhase::Ordered));
     assert_eq!(
         fleet.why("march", 0),
-        [WaitingOn::TerminalState { step: None }]
+        [WaitingOn::TerminalState {
+            step: Some("apply".into())
+        }]
     );
     assert!(!fleet.ordered().contains(&"s1".to_owned()));
 }

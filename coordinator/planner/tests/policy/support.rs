@@ -6,7 +6,7 @@ use h8lio_model::ids::{BootId, Incarnation, NodeId, RolloutName};
 use h8lio_model::inventory::{DomainMode, ManagerFacts, PackageFacts, UpgradablePackage};
 use h8lio_model::lifecycle::{Admission, Availability, Scheduling};
 use h8lio_model::order::{
-    AttemptReport, Epoch, LedgerId, NodeOrder, OrderMark, OrderReport, Outcome,
+    AttemptReport, Epoch, LedgerId, NodeOrder, OrderMark, OrderReport, Outcome, Running, SafePoint,
 };
 use h8lio_model::plan::{NodeState, Plan, PlanReport, SlotPhase, WaitingOn};
 use h8lio_model::rollout::{Lane, RolloutSpec};
@@ -149,6 +149,8 @@ pub(crate) struct Scene {
     pub(crate) frozen: Option<String>,
     pub(crate) plan: Plan,
     pub(crate) report: Option<PlanReport>,
+    /// These take their orders and do not begin: they are silent, or their agents are busy.
+    pub(crate) idle: BTreeSet<NodeId>,
 }
 
 impl Scene {
@@ -168,6 +170,7 @@ impl Scene {
             frozen: None,
             plan: Plan::root(t0()),
             report: None,
+            idle: BTreeSet::new(),
         }
     }
 
@@ -226,6 +229,41 @@ impl Scene {
             Some(same) == self.report,
             "planning again changed the report"
         );
+        self.begin();
+    }
+
+    /// Agents begin at once what they were ordered.
+    fn begin(&mut self) {
+        let slots: Vec<_> = self.plan.content().slots.clone().into_iter().collect();
+        for (id, slot) in slots {
+            let is_there = self
+                .inventory
+                .get(id)
+                .is_some_and(|n| n.availability == Availability::Online);
+            if slot.phase == SlotPhase::Ordered && is_there && !self.idle.contains(&id) {
+                self.begins(u32::try_from(id.as_uuid().as_u128() - 1).expect("a number"));
+            }
+        }
+    }
+
+    /// The agent begins the attempt in its slot, unless it has ended it.
+    pub(crate) fn begins(&mut self, n: u32) {
+        let attempt = self.plan.content().slots[&id(n)].attempt;
+        let since = self.now;
+        let Some(orders) = &self.node(n).orders else {
+            return;
+        };
+        if orders.value.attempt(attempt).is_some() || orders.value.running.is_some() {
+            return;
+        }
+        self.follows(n);
+        let orders = self.node(n).orders.as_mut().expect("orders");
+        orders.value.running = Some(Running {
+            attempt,
+            step: "apply".into(),
+            safe_point: SafePoint::Finish,
+            since,
+        });
     }
 
     /// Time passes; agents and checks go on confirming what they said.
@@ -275,6 +313,7 @@ impl Scene {
         let now = self.now;
         let node = self.node(n);
         let report = &mut node.orders.as_mut().expect("orders").value;
+        report.running = None;
         report.attempts.retain(|a| a.attempt != slot.attempt);
         report.attempts.push(AttemptReport {
             attempt: slot.attempt,

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use lease::{HeldLease, LeaseResource};
 pub use number::{Epoch, Generation, LedgerId, OrderMark, OrderNumber};
-pub use outcome::{AttemptReport, Outcome, WITHDRAWN};
+pub use outcome::{AttemptReport, Outcome, TOO_LATE, WITHDRAWN};
 pub use package::{
     Architecture, NoPatchTarget, PackageChange, PackageName, PackageVersion, PatchTarget,
 };

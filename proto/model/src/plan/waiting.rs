@@ -212,6 +212,7 @@ pub enum WaitingOn {
     TerminalState {
         step: Option<String>,
     },
+    Withdrawal,
     UnknownEnd,
     PersonsWord {
         outcome: Outcome,

@@ -152,6 +152,9 @@ impl fmt::Display for WaitingOn {
             }
             Self::TerminalState { step: Some(step) } => write!(f, "its attempt goes on ({step})"),
             Self::TerminalState { step: None } => f.write_str("its attempt has no reported end"),
+            Self::Withdrawal => f.write_str(
+                "its ticket was taken back, and the node has not said yet that it was not begun",
+            ),
             Self::UnknownEnd => f.write_str("nobody saw how its attempt ended"),
             Self::PersonsWord { outcome } => {
                 write!(
@@ -241,6 +244,10 @@ impl WaitingOn {
             }
             Self::TerminalState { .. } => {
                 "the agent reports the end; time alone does nothing".into()
+            }
+            Self::Withdrawal => {
+                "the node is heard and follows the order without the ticket; time alone does nothing"
+                    .into()
             }
             Self::UnknownEnd => {
                 "the agent observes what is there, or a person acknowledges it".into()
