@@ -345,6 +345,7 @@ impl Book {
                 since: r.since,
             }),
             attempts: self.told_or_named(),
+            last_ended: self.told.last().map(|t| t.attempt),
             refused,
         }
     }

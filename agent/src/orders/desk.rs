@@ -123,7 +123,10 @@ impl Desk {
                     );
                 }
                 self.voice.clear(LEDGER);
-                ledger.tell(Arc::new(Publisher(self.setup.publish.clone())));
+                ledger.tell(Arc::new(Publisher {
+                    sections: self.setup.publish.clone(),
+                    shared: Arc::clone(&self.setup.shared),
+                }));
                 Some(ledger)
             }
             Err(e) => {

@@ -515,3 +515,38 @@ fn an_order_of_an_earlier_life_of_the_coordinator_begins_when_this_one_stands_by
     office.settle();
     assert_eq!(office.outcome(), Some(Outcome::Done));
 }
+
+#[test]
+fn the_end_of_an_attempt_is_told_to_the_collectors_and_reported_as_the_last() {
+    let mut office = Office::new(DomainMode::Act);
+    office.settle();
+    assert_eq!(office.shared.last_ended(), None);
+    let order = office.order(1, true);
+    let attempt = Some(order.content.tickets[0].attempt);
+    office.send(&order);
+    office.settle();
+    assert_eq!(office.report().expect("reported").last_ended, attempt);
+    assert_eq!(office.shared.last_ended(), attempt);
+}
+
+#[test]
+fn packages_carry_the_boot_and_the_attempt_that_they_were_read_after() {
+    let office = Office::new(DomainMode::Act);
+    let modes = crate::config::Modes::default();
+    let mut all = crate::report::collectors(&office.sim.hosts(), &modes, &office.shared);
+    let packages = all
+        .iter_mut()
+        .find(|c| c.name() == "packages")
+        .expect("one");
+    let mut read = || -> h8lio_model::inventory::PackageFacts {
+        let gathered = packages.collect(office.sim.clock().now()).expect("read");
+        serde_json::from_slice(&gathered.sections[0].body).expect("facts")
+    };
+    let first = read();
+    let boot = office.sim.hosts().os.os().boot_id.expect("a boot");
+    assert_eq!(first.boot_id, boot.parse().ok());
+    assert_eq!(first.after, None);
+    let attempt = Some(AttemptId(Uuid::from_u128(7)));
+    office.shared.set_last_ended(attempt);
+    assert_eq!(read().after, attempt);
+}

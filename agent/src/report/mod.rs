@@ -13,10 +13,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use h8lio_model::condition::Condition;
-use h8lio_model::order::Epoch;
+use h8lio_model::order::{AttemptId, Epoch};
 use h8lio_model::section::{Section, SectionKind};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use tokio::sync::watch;
 
 use crate::clock::Moment;
 use crate::host::boot::BootHost;
@@ -119,6 +120,8 @@ pub struct CoordinatorNow {
 #[derive(Debug, Default)]
 pub struct Shared {
     state: Mutex<SharedState>,
+    /// The attempt that ended last.
+    ended: watch::Sender<Option<AttemptId>>,
 }
 
 #[derive(Debug, Default)]
@@ -133,6 +136,25 @@ impl Shared {
     /// The coordinator's clock was seen.
     pub fn set_clock_offset(&self, offset: ClockOffset) {
         self.with(|s| s.offset = Some(offset));
+    }
+
+    /// An attempt has ended: what was read of the server before is no news any more.
+    pub fn set_last_ended(&self, last: Option<AttemptId>) {
+        self.ended.send_if_modified(|before| {
+            let is_news = *before != last;
+            *before = last;
+            is_news
+        });
+    }
+
+    /// The attempt that ended last, as far as the ledger was heard.
+    pub fn last_ended(&self) -> Option<AttemptId> {
+        *self.ended.borrow()
+    }
+
+    /// Wakes when an attempt ends.
+    pub fn watch_ends(&self) -> watch::Receiver<Option<AttemptId>> {
+        self.ended.subscribe()
     }
 
     /// The epoch of the session that opens now.

@@ -9,6 +9,7 @@
 mod boots;
 mod effects;
 mod gates;
+mod index;
 mod late;
 mod silence;
 #[cfg(test)]
@@ -137,6 +138,8 @@ pub struct Walker {
     patience: Patience,
     /// The step that this life has begun, and when.
     begun: Option<(State, Duration)>,
+    /// When this life last tried to fetch the package index, on the steady clock.
+    fetched: Option<Duration>,
     /// The boot of this step was asked for in this life.
     asked: bool,
     /// For the report, while this life remembers: why something was refused or went wrong.
@@ -237,6 +240,7 @@ impl Walker {
             held,
             patience,
             begun: None,
+            fetched: None,
             asked: false,
             note: String::new(),
             warned: String::new(),

@@ -96,6 +96,7 @@ fn report(n: u128) -> OrderReport {
         pending: None,
         running: None,
         attempts: Vec::new(),
+        last_ended: None,
         refused: None,
     }
 }

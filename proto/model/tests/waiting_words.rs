@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use h8lio_model::inventory::{Domain, DomainMode};
 use h8lio_model::lifecycle::{Admission, Availability};
 use h8lio_model::order::Outcome;
-use h8lio_model::plan::{Absence, FactName, Tenant, WaitingOn};
+use h8lio_model::plan::{Absence, Change, FactName, Tenant, WaitingOn};
 use jiff::{SignedDuration, Timestamp};
 
 /// One of each. A reason that is missing here does not compile in [`place`].
@@ -88,6 +88,10 @@ fn one_of_each() -> Vec<WaitingOn> {
             limit: age,
         },
         W::MissingFact { fact },
+        W::OutdatedFact {
+            fact,
+            before: Change::Boot,
+        },
         W::NoOracle { tenant },
         W::Oracle {
             tenant,
@@ -117,7 +121,7 @@ fn one_of_each() -> Vec<WaitingOn> {
     ]
 }
 
-const KINDS: usize = 36;
+const KINDS: usize = 37;
 
 /// The place of each kind in [`one_of_each`].
 const fn place(on: &WaitingOn) -> usize {
@@ -147,18 +151,19 @@ const fn place(on: &WaitingOn) -> usize {
         W::InMaintenance { .. } => 21,
         W::StaleFact { .. } => 22,
         W::MissingFact { .. } => 23,
-        W::NoOracle { .. } => 24,
-        W::Oracle { .. } => 25,
-        W::ForeignManager { .. } => 26,
-        W::NotAllowedToAct { .. } => 27,
-        W::PackagesBroken { .. } => 28,
-        W::PackageManagerBusy { .. } => 29,
-        W::PackageHeld { .. } => 30,
-        W::NoWayBack { .. } => 31,
-        W::TerminalState { .. } => 32,
-        W::Withdrawal => 33,
-        W::UnknownEnd => 34,
-        W::PersonsWord { .. } => 35,
+        W::OutdatedFact { .. } => 24,
+        W::NoOracle { .. } => 25,
+        W::Oracle { .. } => 26,
+        W::ForeignManager { .. } => 27,
+        W::NotAllowedToAct { .. } => 28,
+        W::PackagesBroken { .. } => 29,
+        W::PackageManagerBusy { .. } => 30,
+        W::PackageHeld { .. } => 31,
+        W::NoWayBack { .. } => 32,
+        W::TerminalState { .. } => 33,
+        W::Withdrawal => 34,
+        W::UnknownEnd => 35,
+        W::PersonsWord { .. } => 36,
     }
 }
 

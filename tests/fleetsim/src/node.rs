@@ -198,11 +198,16 @@ impl Node {
 
     /// What it says.
     pub fn says(&self) -> Option<Says> {
+        let report = self.ledger()?.report();
         Some(Says {
             node: self.id,
             boot: self.boot,
-            packages: self.packages(),
-            report: self.ledger()?.report(),
+            packages: PackageFacts {
+                boot_id: Some(self.boot),
+                after: report.last_ended,
+                ..self.packages()
+            },
+            report,
         })
     }
 

@@ -217,6 +217,7 @@ fn orders() -> OrderReport {
         pending: None,
         running: None,
         attempts: vec![],
+        last_ended: None,
         refused: None,
     }
 }

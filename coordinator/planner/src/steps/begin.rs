@@ -13,6 +13,7 @@ use crate::draft::Draft;
 use crate::input::{PlanningInput, Rollout};
 use crate::inventory::{Inventory, fresh};
 use crate::priority::Priorities;
+use crate::steps::packages;
 use crate::versions;
 
 pub(crate) fn plan(input: &PlanningInput<'_>, draft: &mut Draft, rollout: &Rollout) {
@@ -72,7 +73,8 @@ fn meant(input: &PlanningInput<'_>, rollout: &Rollout, id: NodeId) -> Option<Vec
     let limit = input.policy.ages.inventory;
     let node = input.inventory.get(id)?;
     let release = fresh(node.release.as_ref(), FactName::Release, input.now, limit).ok()?;
-    let facts = fresh(node.packages.as_ref(), FactName::Packages, input.now, limit).ok()?;
+    let facts = packages::known(input, node).ok()?;
+    packages::offered(input, &rollout.spec.target, facts).ok()?;
     let offered = facts.upgradable.as_ref()?.iter();
     let meant = offered.filter(|update| versions::is_meant(&rollout.spec.target, update));
     Some(

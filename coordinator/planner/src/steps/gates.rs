@@ -9,6 +9,7 @@ use h8lio_model::plan::{Absence, FactName, SlotPhase, WaitingOn};
 use crate::draft::Draft;
 use crate::input::{PlanningInput, Rollout, Wish};
 use crate::inventory::{Fact, NodeFacts, fresh};
+use crate::steps::packages;
 use crate::steps::stop::slots_of;
 use crate::versions::{self, Work};
 
@@ -90,9 +91,12 @@ pub(crate) fn node(
         reasons.push(WaitingOn::MissingFact { fact });
     }
     reasons.extend(recent(input, facts.orders.as_ref(), FactName::Orders).err());
-    let packages = recent(input, facts.packages.as_ref(), FactName::Packages);
+    let packages = packages::known(input, facts);
     match packages {
-        Ok(packages) => reasons.extend(package_state(packages)),
+        Ok(known) => {
+            reasons.extend(package_state(known));
+            reasons.extend(packages::offered(input, &rollout.spec.target, known).err());
+        }
         Err(ref no) => reasons.push(no.clone()),
     }
     let work = work(input, draft, rollout, facts, packages.ok());

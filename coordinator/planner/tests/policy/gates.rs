@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use h8lio_model::ids::BootId;
 use h8lio_model::inventory::{BrokenPackage, Domain, DomainMode, ForeignManager, RebootRequired};
 use h8lio_model::lifecycle::{Admission, Availability, Scheduling};
-use h8lio_model::plan::{FactName, RolloutState, Tenant, WaitingOn};
+use h8lio_model::order::{AttemptId, Outcome};
+use h8lio_model::plan::{Change, FactName, NodeState, RolloutState, Tenant, WaitingOn};
 use h8lio_planner::Wish;
 use h8lio_planner::inventory::{Fact, NodeFacts};
 use jiff::SignedDuration;
 use rstest::rstest;
+use uuid::Uuid;
 
-use crate::support::{Scene, id, minutes, name, spec, t0};
+use crate::support::{Scene, id, minutes, name, spec, t0, update};
 
 fn one_server() -> Scene {
     Scene::new(&["r1"]).rollout(spec("march"))
@@ -376,4 +379,88 @@ fn the_age_of_a_reason_survives_planning_again_and_begins_anew_with_another_reas
     fleet.node(0).availability = Availability::Unreachable;
     fleet.plan();
     assert_eq!(since(&fleet), fleet.now);
+}
+
+#[test]
+fn packages_that_were_read_before_the_last_boot_or_attempt_are_no_news_however_fresh() {
+    let mut fleet = one_server();
+    let read_in = packages(fleet.node(0)).boot_id;
+    fleet.node(0).boot = Some(Fact::new(BootId(Uuid::from_u128(99)), t0()));
+    let outdated = |before| WaitingOn::OutdatedFact {
+        fact: FactName::Packages,
+        before,
+    };
+    fleet.plan();
+    assert!(fleet.why("march", 0).contains(&outdated(Change::Boot)));
+    assert!(fleet.plan.content().slots.is_empty());
+    fleet.node(0).boot = Some(Fact::new(read_in.expect("a boot"), t0()));
+    let ended = AttemptId(Uuid::from_u128(7));
+    let orders = &mut fleet.node(0).orders.as_mut().expect("orders").value;
+    orders.last_ended = Some(ended);
+    fleet.plan();
+    assert!(fleet.why("march", 0).contains(&outdated(Change::Attempt)));
+    assert!(fleet.plan.content().slots.is_empty());
+    packages(fleet.node(0)).after = Some(ended);
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s0"]);
+}
+
+/// The server was patched and booted, and its agent has not read its packages since: it would be
+/// booted once more.
+#[test]
+fn what_was_wanted_before_an_attempt_is_not_wanted_again_after_it() {
+    let mut fleet = one_server();
+    needs_a_boot(&mut fleet);
+    fleet.plan();
+    let before = packages(fleet.node(0)).clone();
+    fleet.ends(0, Outcome::Done);
+    let after = std::mem::replace(packages(fleet.node(0)), before);
+    fleet = fleet.rollout(spec("april"));
+    fleet.plan();
+    assert_eq!(fleet.state("march", 0), NodeState::Done);
+    assert!(fleet.ordered().is_empty());
+    assert_eq!(fleet.state("april", 0), NodeState::Waiting);
+    *packages(fleet.node(0)) = after;
+    fleet.plan();
+    assert_eq!(fleet.state("april", 0), NodeState::NothingToDo);
+}
+
+#[test]
+fn an_index_that_is_older_than_a_day_says_nothing_of_what_is_offered() {
+    let mut fleet = one_server();
+    let hours = SignedDuration::from_hours;
+    let (fact, limit) = (FactName::PackageIndex, hours(24));
+    packages(fleet.node(0)).index_updated_at = Some(t0() - hours(25));
+    packages(fleet.node(0)).upgradable = Some(Vec::new());
+    fleet.plan();
+    let age = hours(25);
+    let old = WaitingOn::StaleFact { fact, age, limit };
+    assert_eq!(fleet.why("march", 0), [old.clone()]);
+    assert!(old.unblocked_by().contains("apt-get update"));
+    assert_eq!(
+        fleet.state("march", 0),
+        NodeState::Waiting,
+        "not: nothing to do"
+    );
+    packages(fleet.node(0)).index_updated_at = None;
+    fleet.plan();
+    assert_eq!(fleet.why("march", 0), [missing(fact)]);
+    packages(fleet.node(0)).index_updated_at = Some(t0() - hours(24));
+    packages(fleet.node(0)).upgradable = Some(vec![update("openssl", "3.0.2")]);
+    fleet.plan();
+    assert_eq!(
+        fleet.ordered(),
+        ["s0"],
+        "and its versions are settled only now"
+    );
+}
+
+#[test]
+fn a_reboot_asks_for_no_index() {
+    let mut patch = spec("march");
+    patch.target = "reboot-only".parse().expect("a target");
+    let mut fleet = Scene::new(&["r1"]).rollout(patch);
+    packages(fleet.node(0)).index_updated_at = None;
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s0"]);
 }

@@ -53,6 +53,8 @@ pub(crate) fn server(n: u32, rack: &str) -> NodeFacts {
         manager: Some("apt".into()),
         upgradable: Some(vec![update("openssl", "3.0.2")]),
         interrupted: Some(false),
+        index_updated_at: Some(t0()),
+        boot_id: Some(BootId(Uuid::from_u128(u128::from(n)))),
         ..PackageFacts::default()
     };
     NodeFacts {
@@ -90,6 +92,7 @@ pub(crate) fn no_orders(n: u32) -> OrderReport {
         pending: None,
         running: None,
         attempts: Vec::new(),
+        last_ended: None,
         refused: None,
     }
 }
@@ -278,6 +281,9 @@ impl Scene {
                     }
                 )*};
             }
+            if let Some(packages) = &mut node.packages {
+                packages.value.index_updated_at = Some(now);
+            }
             confirm!(boot, release, packages, tenants, managers, way_back, orders);
         }
         for fact in self.health.values_mut() {
@@ -323,12 +329,15 @@ impl Scene {
             message: String::new(),
             at: now,
         });
+        report.last_ended = Some(slot.attempt);
+        if let Some(packages) = &mut node.packages {
+            packages.value.after = Some(slot.attempt);
+        }
         if outcome == Outcome::Done {
-            node.boot = Some(Fact::new(
-                BootId(Uuid::from_u128(1_000_000 + u128::from(n))),
-                now,
-            ));
+            let boot = BootId(Uuid::from_u128(1_000_000 + u128::from(n)));
+            node.boot = Some(Fact::new(boot, now));
             let packages = &mut node.packages.as_mut().expect("packages").value;
+            packages.boot_id = Some(boot);
             packages.upgradable = Some(Vec::new());
             packages.reboot_required.required = Some(false);
         }

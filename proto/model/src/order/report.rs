@@ -20,6 +20,9 @@ pub struct OrderReport {
     /// Attempts that ended, or whose end is unknown: at least those that the effective and the
     /// pending order name, and those that they withdrew.
     pub attempts: Vec<AttemptReport>,
+    /// The attempt that ended last, whatever it was; what was read of the server before it is no news.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_ended: Option<AttemptId>,
     /// The last order that was refused since the agent's start.
     pub refused: Option<Refused>,
 }

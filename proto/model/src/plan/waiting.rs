@@ -29,6 +29,7 @@ pub enum FactName {
     Topology,
     WayBack,
     Version,
+    PackageIndex,
 }
 
 impl FactName {
@@ -43,7 +44,26 @@ impl FactName {
             Self::Orders => "what it does with its orders",
             Self::Topology => "where it stands (rack, zone)",
             Self::WayBack => "whether its previous kernel can be booted again",
+            Self::PackageIndex => "what its repositories offer (its package index)",
             Self::Version => "which of the rollout's versions is its own",
+        }
+    }
+}
+
+/// What a fact must be newer than.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Change {
+    Boot,
+    Attempt,
+}
+
+impl Change {
+    /// In words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Boot => "its last boot",
+            Self::Attempt => "the end of its last attempt",
         }
     }
 }
@@ -181,6 +201,11 @@ pub enum WaitingOn {
     MissingFact {
         fact: FactName,
     },
+    /// It was read before something that may have changed it, however fresh it is.
+    OutdatedFact {
+        fact: FactName,
+        before: Change,
+    },
     NoOracle {
         tenant: Tenant,
     },
@@ -246,7 +271,9 @@ impl WaitingOn {
             Self::QuorumLast { constraint, .. } | Self::After { constraint, .. } => {
                 format!("{word}/{constraint}")
             }
-            Self::StaleFact { fact, .. } | Self::MissingFact { fact } => format!("{word}/{fact:?}"),
+            Self::StaleFact { fact, .. }
+            | Self::MissingFact { fact }
+            | Self::OutdatedFact { fact, .. } => format!("{word}/{fact:?}"),
             Self::Soak { wave, .. } => format!("{word}/{wave}"),
             Self::HealthCheck { name, .. } | Self::Freeze { name, .. } => format!("{word}/{name}"),
             Self::OtherRollout { rollout } => format!("{word}/{rollout}"),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{Absence, WaitingOn};
+use super::{Absence, FactName, WaitingOn};
 
 fn or_unknown(at: Option<Timestamp>) -> String {
     at.map_or_else(|| "at no known time".to_owned(), |t| format!("at {t}"))
@@ -124,6 +124,12 @@ impl fmt::Display for WaitingOn {
                 )
             }
             Self::MissingFact { fact } => write!(f, "it is not known, {}", fact.as_str()),
+            Self::OutdatedFact { fact, before } => write!(
+                f,
+                "it is not known any more, {}: that was read before {}",
+                fact.as_str(),
+                before.as_str()
+            ),
             Self::NoOracle { tenant } => {
                 write!(
                     f,
@@ -219,6 +225,17 @@ impl WaitingOn {
             Self::Restricted { .. } => "unban or approve the node".into(),
             Self::NotOnline { .. } => "the node is heard again and stays".into(),
             Self::InMaintenance { .. } => "put the node back into service".into(),
+            Self::StaleFact {
+                fact: FactName::PackageIndex,
+                ..
+            }
+            | Self::MissingFact {
+                fact: FactName::PackageIndex,
+            } => {
+                "the agent fetches it daily in act mode: see `apt-get update` on the node, or `h8lctl node doctor`"
+                    .into()
+            }
+            Self::OutdatedFact { .. } => "the agent reads it again, which takes some seconds".into(),
             Self::StaleFact { .. } | Self::MissingFact { .. } => {
                 "the agent reports it; see `h8lctl node doctor`".into()
             }
