@@ -118,10 +118,14 @@ fn one_of_each() -> Vec<WaitingOn> {
         W::PersonsWord {
             outcome: Outcome::Failed,
         },
+        W::HealthCheckUnasked {
+            name: text(),
+            since: Timestamp::UNIX_EPOCH,
+        },
     ]
 }
 
-const KINDS: usize = 37;
+const KINDS: usize = 38;
 
 /// The place of each kind in [`one_of_each`].
 const fn place(on: &WaitingOn) -> usize {
@@ -164,6 +168,7 @@ const fn place(on: &WaitingOn) -> usize {
         W::Withdrawal => 34,
         W::UnknownEnd => 35,
         W::PersonsWord { .. } => 36,
+        W::HealthCheckUnasked { .. } => 37,
     }
 }
 

@@ -4,7 +4,7 @@
 use h8lio_model::ids::NodeId;
 use h8lio_model::inventory::{Domain, DomainMode, ManagerFacts, PackageFacts};
 use h8lio_model::lifecycle::{Admission, Availability};
-use h8lio_model::plan::{Absence, FactName, SlotPhase, WaitingOn};
+use h8lio_model::plan::{Absence, FactName, NodeState, SlotPhase, WaitingOn};
 
 use crate::draft::Draft;
 use crate::input::{PlanningInput, Rollout, Wish};
@@ -33,7 +33,31 @@ pub(crate) fn rollout(
     }
     reasons.extend(too_many_failed(draft, rollout));
     reasons.extend(health(input, rollout));
+    reasons.extend(unasked(input, draft, rollout));
     reasons
+}
+
+/// What a check said before a node was changed says nothing about the fleet after it.
+fn unasked(input: &PlanningInput<'_>, draft: &Draft, rollout: &Rollout) -> Vec<WaitingOn> {
+    let nodes = draft
+        .content
+        .rollouts
+        .values()
+        .flat_map(|r| r.nodes.values());
+    let changed = nodes.filter(|n| n.state == NodeState::Done || n.state.is_failure());
+    let Some(since) = changed.map(|n| n.since).max() else {
+        return Vec::new();
+    };
+    let names = rollout.spec.health_checks.iter();
+    let old = names.filter(|name| {
+        let said = input.health.get(*name);
+        said.is_some_and(|fact| fact.value.is_ok() && fact.observed_at < since)
+    });
+    old.map(|name| WaitingOn::HealthCheckUnasked {
+        name: name.clone(),
+        since,
+    })
+    .collect()
 }
 
 fn too_many_failed(draft: &Draft, rollout: &Rollout) -> Option<WaitingOn> {

@@ -28,9 +28,13 @@ pub(crate) fn plan(
     if waits.is_empty() {
         return;
     }
+    // That a check has not been asked since another node was done holds the next one, and says nothing
+    // against one that was ordered before.
+    let is_unasked = |on: &WaitingOn| matches!(on, WaitingOn::HealthCheckUnasked { .. });
+    let is_held = !hold.iter().all(is_unasked);
     let load = Load::of(input.constraints, input.inventory, &draft.content);
     for (id, slot) in waits {
-        let no = !hold.is_empty()
+        let no = is_held
             || !too_long(input, rollout, id).is_empty()
             || gates::node(input, draft, rollout, id).is_err()
             || ask::refused(input, draft, id).is_some()

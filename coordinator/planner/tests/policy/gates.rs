@@ -464,3 +464,47 @@ fn a_reboot_asks_for_no_index() {
     fleet.plan();
     assert_eq!(fleet.ordered(), ["s0"]);
 }
+
+#[test]
+fn what_a_check_said_before_a_node_was_changed_does_not_count_for_the_next() {
+    let mut patch = spec("march");
+    patch.health_checks = vec!["shop".into()];
+    let mut fleet = Scene::new(&["r1", "r2"])
+        .with(crate::support::racks(1))
+        .rollout(patch);
+    fleet.health.insert("shop".into(), Fact::new(Ok(()), t0()));
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s0"]);
+    let second = SignedDuration::from_secs(1);
+    fleet.now = t0() + second;
+    fleet.ends(0, Outcome::Done);
+    fleet.plan();
+    let (name, since) = ("shop".to_owned(), fleet.now);
+    assert_eq!(
+        fleet.holds("march"),
+        [WaitingOn::HealthCheckUnasked { name, since }]
+    );
+    assert!(fleet.ordered().is_empty());
+    fleet
+        .health
+        .insert("shop".into(), Fact::new(Ok(()), fleet.now));
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s1"]);
+}
+
+#[test]
+fn a_check_that_was_not_asked_since_takes_no_ticket_back() {
+    let mut patch = spec("march");
+    patch.health_checks = vec!["shop".into()];
+    let mut fleet = Scene::new(&["r1", "r1"])
+        .with(crate::support::racks(1))
+        .rollout(patch);
+    fleet.health.insert("shop".into(), Fact::new(Ok(()), t0()));
+    fleet.idle.insert(id(1));
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s0", "s1"]);
+    fleet.now = t0() + SignedDuration::from_secs(1);
+    fleet.ends(0, Outcome::Done);
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s1"], "it had its leave before");
+}

@@ -136,6 +136,11 @@ pub enum WaitingOn {
         name: String,
         says: String,
     },
+    /// It was last asked before a node was changed for the last time.
+    HealthCheckUnasked {
+        name: String,
+        since: Timestamp,
+    },
     CanarySoak {
         until: Timestamp,
     },
@@ -275,7 +280,9 @@ impl WaitingOn {
             | Self::MissingFact { fact }
             | Self::OutdatedFact { fact, .. } => format!("{word}/{fact:?}"),
             Self::Soak { wave, .. } => format!("{word}/{wave}"),
-            Self::HealthCheck { name, .. } | Self::Freeze { name, .. } => format!("{word}/{name}"),
+            Self::HealthCheck { name, .. }
+            | Self::HealthCheckUnasked { name, .. }
+            | Self::Freeze { name, .. } => format!("{word}/{name}"),
             Self::OtherRollout { rollout } => format!("{word}/{rollout}"),
             Self::KeptSlot { node, .. } => format!("{word}/{node}"),
             Self::NoOracle { tenant } | Self::Oracle { tenant, .. } => format!("{word}/{tenant:?}"),

@@ -50,6 +50,10 @@ impl fmt::Display for WaitingOn {
             }
             Self::Freeze { name, until } => write!(f, "freeze {name} ends {}", or_unknown(*until)),
             Self::HealthCheck { name, says } => write!(f, "health check {name}: {says}"),
+            Self::HealthCheckUnasked { name, since } => write!(
+                f,
+                "health check {name} has not passed since a node was changed at {since}"
+            ),
             Self::CanarySoak { until } => write!(f, "the canary is watched until {until}"),
             Self::Soak { wave, until } => write!(f, "wave {wave} is watched until {until}"),
             Self::Wave { current, mine } => {
@@ -196,6 +200,7 @@ impl WaitingOn {
             Self::HealthCheck { name, .. } => {
                 format!("mend what {name} complains of; it is asked again")
             }
+            Self::HealthCheckUnasked { .. } => "it is asked again within a minute".into(),
             Self::CanarySoak { .. } | Self::Soak { .. } => "time, if nothing goes wrong".into(),
             Self::Wave { current, .. } => format!("wave {current} is done and was watched"),
             Self::OtherRollout { rollout } => {
