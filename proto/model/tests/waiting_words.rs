@@ -122,10 +122,11 @@ fn one_of_each() -> Vec<WaitingOn> {
             name: text(),
             since: Timestamp::UNIX_EPOCH,
         },
+        W::LeftTheFleet { node: node() },
     ]
 }
 
-const KINDS: usize = 38;
+const KINDS: usize = 39;
 
 /// The place of each kind in [`one_of_each`].
 const fn place(on: &WaitingOn) -> usize {
@@ -169,6 +170,7 @@ const fn place(on: &WaitingOn) -> usize {
         W::UnknownEnd => 35,
         W::PersonsWord { .. } => 36,
         W::HealthCheckUnasked { .. } => 37,
+        W::LeftTheFleet { .. } => 38,
     }
 }
 

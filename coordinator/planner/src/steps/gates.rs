@@ -31,6 +31,12 @@ pub(crate) fn rollout(
             reasons.push(WaitingOn::KeptSlot { node, outcome });
         }
     }
+    // Of a node that is not in the inventory nobody knows whose place it takes: it takes everybody's.
+    let lost = draft.content.slots.keys();
+    let lost = lost.filter(|id| input.inventory.get(**id).is_none());
+    reasons.extend(lost.map(|id| WaitingOn::LeftTheFleet {
+        node: input.inventory.name(*id),
+    }));
     reasons.extend(too_many_failed(draft, rollout));
     reasons.extend(health(input, rollout));
     reasons.extend(unasked(input, draft, rollout));

@@ -54,11 +54,19 @@ pub(crate) fn plan(input: &PlanningInput<'_>, draft: &mut Draft) {
 
 fn fate(input: &PlanningInput<'_>, acknowledged: &Acknowledged, id: NodeId, slot: &Slot) -> Fate {
     let node = input.inventory.get(id);
-    if node.is_none_or(|n| n.admission == Admission::Decommissioned) {
-        // It is no part of the fleet any more, by a person's word.
-        return Fate::Ends(NodeState::Gone);
-    }
     let looked = |outcome| acknowledged.contains(&(slot.attempt, outcome));
+    if has_left(input, id) {
+        // It may be in the middle of its attempt all the same, and a member of what it served.
+        let outcome = match slot.phase {
+            SlotPhase::Reserved => return Fate::Ends(NodeState::Gone),
+            SlotPhase::Kept { outcome, .. } => outcome,
+            SlotPhase::Ordered | SlotPhase::Withdrawn { .. } => Outcome::Unknown,
+        };
+        return match looked(outcome) {
+            true => Fate::Ends(NodeState::Gone),
+            false => Fate::Stays,
+        };
+    }
     if let SlotPhase::Kept { outcome, .. } = slot.phase {
         return match looked(outcome) {
             true => Fate::Ends(after(outcome)),
@@ -81,6 +89,12 @@ fn fate(input: &PlanningInput<'_>, acknowledged: &Acknowledged, id: NodeId, slot
         }
         _ => Fate::Stays,
     }
+}
+
+/// It is no part of the fleet any more, or nothing is known of it at all.
+pub(crate) fn has_left(input: &PlanningInput<'_>, id: NodeId) -> bool {
+    let node = input.inventory.get(id);
+    node.is_none_or(|n| n.admission == Admission::Decommissioned)
 }
 
 /// The node's ledger is another one than the ticket was made for. That it knows nothing of the
@@ -131,6 +145,10 @@ pub(crate) fn reason(input: &PlanningInput<'_>, id: NodeId, slot: &Slot) -> Opti
     match slot.phase {
         SlotPhase::Reserved => None,
         SlotPhase::Kept { outcome, .. } => Some(WaitingOn::PersonsWord { outcome }),
+        _ if has_left(input, id) => {
+            let node = input.inventory.name(id);
+            Some(WaitingOn::LeftTheFleet { node })
+        }
         SlotPhase::Ordered | SlotPhase::Withdrawn { .. } => {
             let report = report.map(|f| &f.value);
             let ended = |r: &OrderReport| r.attempt(slot.attempt).is_some();

@@ -244,6 +244,10 @@ pub enum WaitingOn {
     },
     Withdrawal,
     UnknownEnd,
+    /// It was decommissioned, or is not in the inventory, and its slot stands.
+    LeftTheFleet {
+        node: NodeName,
+    },
     PersonsWord {
         outcome: Outcome,
     },
@@ -284,7 +288,7 @@ impl WaitingOn {
             | Self::HealthCheckUnasked { name, .. }
             | Self::Freeze { name, .. } => format!("{word}/{name}"),
             Self::OtherRollout { rollout } => format!("{word}/{rollout}"),
-            Self::KeptSlot { node, .. } => format!("{word}/{node}"),
+            Self::KeptSlot { node, .. } | Self::LeftTheFleet { node } => format!("{word}/{node}"),
             Self::NoOracle { tenant } | Self::Oracle { tenant, .. } => format!("{word}/{tenant:?}"),
             Self::NotOnline { availability } => format!("{word}/{availability}"),
             Self::ForeignManager { domain, name } => format!("{word}/{domain}/{name}"),

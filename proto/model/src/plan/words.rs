@@ -166,6 +166,10 @@ impl fmt::Display for WaitingOn {
                 "its ticket was taken back, and the node has not said yet that it was not begun",
             ),
             Self::UnknownEnd => f.write_str("nobody saw how its attempt ended"),
+            Self::LeftTheFleet { node } => write!(
+                f,
+                "{node} left the fleet in its slot, and what became of its attempt is not known"
+            ),
             Self::PersonsWord { outcome } => {
                 write!(
                     f,
@@ -274,6 +278,9 @@ impl WaitingOn {
             Self::UnknownEnd => {
                 "the agent observes what is there, or a person acknowledges it".into()
             }
+            Self::LeftTheFleet { node } => format!(
+                "see that whatever {node} served can do without it, then acknowledge its attempt as unknown"
+            ),
             Self::PersonsWord { .. } => "look at the server, then acknowledge the attempt".into(),
         }
     }
