@@ -189,6 +189,21 @@ async fn a_node_that_lost_its_ledger_is_acknowledged_as_unknown() {
 }
 
 #[tokio::test]
+async fn a_node_that_left_the_fleet_in_its_slot_is_acknowledged_as_unknown() {
+    let (mut desk, n) = begun().await;
+    let node = desk.world.inventory.nodes.get_mut(&id(n)).expect("a node");
+    node.admission = h8lio_model::lifecycle::Admission::Decommissioned;
+    node.orders = None;
+    desk.round();
+    assert!(desk.world.plan.content().slots.contains_key(&id(n)));
+    acknowledge(&desk, "march", n, "", "unknown")
+        .await
+        .expect("looked at");
+    desk.round();
+    assert!(!desk.world.plan.content().slots.contains_key(&id(n)));
+}
+
+#[tokio::test]
 async fn who_has_no_slot_there_has_nothing_to_acknowledge() {
     let (mut desk, n) = begun().await;
     let free = other(n);
