@@ -168,6 +168,12 @@ pub trait PatchHost: Send + Sync {
     /// [`PatchError`].
     fn hold(&self, names: &[String], leave: MayAct) -> Result<(), PatchError>;
 
+    /// Lets packages go again (`apt-mark unhold`).
+    ///
+    /// # Errors
+    /// [`PatchError`].
+    fn unhold(&self, names: &[String], leave: MayAct) -> Result<(), PatchError>;
+
     /// Starts `spec` in a unit of its own. The same attempt is never started twice.
     ///
     /// # Errors

@@ -9,6 +9,7 @@
 mod boots;
 mod effects;
 mod gates;
+mod holds;
 mod index;
 mod late;
 mod silence;
@@ -265,6 +266,9 @@ impl Walker {
         between: &mut dyn Between,
     ) -> Result<Walked, WalkError> {
         let moment = between.moment();
+        if ledger.book().running().is_none() {
+            self.let_go(ledger)?;
+        }
         match late::may_begin(ledger.book(), between.coordinator()) {
             MayBegin::Yes => {}
             MayBegin::NotYet => return Ok(Walked::Idle),
@@ -371,6 +375,9 @@ impl Walker {
             self.begun = Some((state, now.moment.steady));
             self.asked = false;
         }
+        if matches!(state, State::CheckingBack(_)) {
+            self.note_holds(ledger, subject, now)?;
+        }
         let begun_in = begun_in.unwrap_or(now.boot_id);
         Ok(self.look(subject, log, state, begun_in, now))
     }
@@ -420,6 +427,7 @@ impl Walker {
         let State::Ended(end) = state else {
             return self.unknown(ledger, subject, "its step log ends nowhere", moment);
         };
+        self.forget_holds(ledger)?;
         let report = AttemptReport {
             attempt: subject.attempt,
             outcome: end.outcome,

@@ -70,6 +70,10 @@ impl PatchHost for Killed {
         self.ask("apt-mark", || self.patch.hold(names, leave))
     }
 
+    fn unhold(&self, names: &[String], leave: MayAct) -> Result<(), PatchError> {
+        self.ask("apt-mark", || self.patch.unhold(names, leave))
+    }
+
     fn start(&self, spec: &Spec, leave: MayAct) -> Result<(), PatchError> {
         self.patch.start(spec, leave)
     }

@@ -1,5 +1,7 @@
 //! The whole walk over the simulated server, also with a new life of the agent at every look.
 
+#[path = "holds_tests.rs"]
+mod holding;
 #[path = "silence_tests.rs"]
 mod silence;
 #[path = "late_tests.rs"]

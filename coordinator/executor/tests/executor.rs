@@ -97,6 +97,7 @@ fn report(n: u128) -> OrderReport {
         running: None,
         attempts: Vec::new(),
         last_ended: None,
+        holds: Vec::new(),
         refused: None,
     }
 }

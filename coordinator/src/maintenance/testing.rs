@@ -218,6 +218,7 @@ impl Server {
             }),
             attempts: self.ends.clone(),
             last_ended: self.ends.last().map(|e| e.attempt),
+            holds: Vec::new(),
             refused: None,
         };
         let section = Section::encode(SectionKind::Orders, &report).expect("encodes");

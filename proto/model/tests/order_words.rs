@@ -53,6 +53,7 @@ fn full() -> OrderContent {
             boot_id: BootId(Uuid::from_u128(4)),
             expires_at: Timestamp::from_second(60).expect("in range"),
         }],
+        let_go: Default::default(),
         tickets: vec![ticket(3, Act::Patch)],
     }
 }

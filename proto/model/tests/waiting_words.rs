@@ -123,10 +123,14 @@ fn one_of_each() -> Vec<WaitingOn> {
             since: Timestamp::UNIX_EPOCH,
         },
         W::LeftTheFleet { node: node() },
+        W::HeldAfterFallback {
+            package: text(),
+            since: Timestamp::UNIX_EPOCH,
+        },
     ]
 }
 
-const KINDS: usize = 39;
+const KINDS: usize = 40;
 
 /// The place of each kind in [`one_of_each`].
 const fn place(on: &WaitingOn) -> usize {
@@ -171,6 +175,7 @@ const fn place(on: &WaitingOn) -> usize {
         W::PersonsWord { .. } => 36,
         W::HealthCheckUnasked { .. } => 37,
         W::LeftTheFleet { .. } => 38,
+        W::HeldAfterFallback { .. } => 39,
     }
 }
 

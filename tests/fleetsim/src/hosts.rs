@@ -219,6 +219,10 @@ impl PatchHost for Acting {
         })
     }
 
+    fn unhold(&self, names: &[String], leave: MayAct) -> Result<(), PatchError> {
+        self.patches(Uuid::nil(), None, || self.patch.unhold(names, leave))
+    }
+
     fn start(&self, spec: &Spec, leave: MayAct) -> Result<(), PatchError> {
         let act = match spec.action {
             Action::Install { .. } => Act::Install(spec.attempt),

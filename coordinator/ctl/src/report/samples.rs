@@ -218,6 +218,7 @@ fn orders() -> OrderReport {
         running: None,
         attempts: vec![],
         last_ended: None,
+        holds: Vec::new(),
         refused: None,
     }
 }

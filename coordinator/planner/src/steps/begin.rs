@@ -13,7 +13,7 @@ use crate::draft::Draft;
 use crate::input::{PlanningInput, Rollout};
 use crate::inventory::{Inventory, fresh};
 use crate::priority::Priorities;
-use crate::steps::packages;
+use crate::steps::{holds, packages};
 use crate::versions;
 
 pub(crate) fn plan(input: &PlanningInput<'_>, draft: &mut Draft, rollout: &Rollout) {
@@ -75,6 +75,10 @@ fn meant(input: &PlanningInput<'_>, rollout: &Rollout, id: NodeId) -> Option<Vec
     let release = fresh(node.release.as_ref(), FactName::Release, input.now, limit).ok()?;
     let facts = packages::known(input, node).ok()?;
     packages::offered(input, &rollout.spec.target, facts).ok()?;
+    if !holds::reasons(&rollout.spec.target, node, facts).is_empty() {
+        // What is held is not offered, and is settled when it is let go.
+        return None;
+    }
     let offered = facts.upgradable.as_ref()?.iter();
     let meant = offered.filter(|update| versions::is_meant(&rollout.spec.target, update));
     Some(

@@ -9,8 +9,8 @@ use h8lio_model::plan::{Absence, FactName, NodeState, SlotPhase, WaitingOn};
 use crate::draft::Draft;
 use crate::input::{PlanningInput, Rollout, Wish};
 use crate::inventory::{Fact, NodeFacts, fresh};
-use crate::steps::packages;
 use crate::steps::stop::slots_of;
+use crate::steps::{holds, packages};
 use crate::versions::{self, Work};
 
 /// What holds the whole rollout.
@@ -126,6 +126,7 @@ pub(crate) fn node(
         Ok(known) => {
             reasons.extend(package_state(known));
             reasons.extend(packages::offered(input, &rollout.spec.target, known).err());
+            reasons.extend(holds::reasons(&rollout.spec.target, facts, known));
         }
         Err(ref no) => reasons.push(no.clone()),
     }

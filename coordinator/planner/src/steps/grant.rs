@@ -1,6 +1,6 @@
 //! Slots: who may be changed now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use h8lio_model::ids::{NodeId, RolloutName};
 use h8lio_model::lifecycle::Scheduling;
@@ -78,6 +78,7 @@ pub(crate) fn order_work(
         scheduling: Scheduling::InMaintenance,
         patch: work.patch,
         reboot: work.reboot,
+        let_go: BTreeSet::new(),
         leases: Vec::new(),
         tickets: Vec::new(),
     };

@@ -5,6 +5,7 @@ pub(crate) mod begin;
 pub(crate) mod forecast;
 pub(crate) mod gates;
 pub(crate) mod grant;
+pub(crate) mod holds;
 pub(crate) mod packages;
 pub(crate) mod reconsider;
 pub(crate) mod report;

@@ -93,6 +93,7 @@ pub(crate) fn no_orders(n: u32) -> OrderReport {
         running: None,
         attempts: Vec::new(),
         last_ended: None,
+        holds: Vec::new(),
         refused: None,
     }
 }

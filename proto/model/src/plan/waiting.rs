@@ -236,6 +236,10 @@ pub enum WaitingOn {
     PackageHeld {
         package: String,
     },
+    HeldAfterFallback {
+        package: String,
+        since: Timestamp,
+    },
     NoWayBack {
         why: String,
     },

@@ -157,6 +157,10 @@ impl fmt::Display for WaitingOn {
             Self::PackagesBroken { package, state } => write!(f, "package {package} is {state}"),
             Self::PackageManagerBusy { by } => write!(f, "{by} is at work on the node"),
             Self::PackageHeld { package } => write!(f, "an administrator holds package {package}"),
+            Self::HeldAfterFallback { package, since } => write!(
+                f,
+                "h8lio holds package {package} since {since}, because the node went back from a newer one"
+            ),
             Self::NoWayBack { why } => {
                 write!(f, "the previous kernel could not be booted again: {why}")
             }
@@ -264,6 +268,9 @@ impl WaitingOn {
             Self::PackageManagerBusy { .. } => "it ends".into(),
             Self::PackageHeld { package } => {
                 format!("apt-mark unhold {package}, or leave it out of the rollout")
+            }
+            Self::HeldAfterFallback { .. } => {
+                "see why it went back, then let it go: `h8lctl rollout retry ROLLOUT --node NODE`".into()
             }
             Self::NoWayBack { .. } => {
                 "make one of GRUB's environment, UEFI BootNext or kexec usable".into()

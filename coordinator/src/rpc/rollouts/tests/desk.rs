@@ -121,6 +121,7 @@ fn facts(n: u32, rack: &str) -> NodeFacts {
         running: None,
         attempts: Vec::new(),
         last_ended: None,
+        holds: Vec::new(),
         refused: None,
     };
     NodeFacts {

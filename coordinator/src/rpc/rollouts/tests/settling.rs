@@ -334,3 +334,22 @@ async fn a_frozen_coordinator_settles_nothing() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_node_that_waits_because_of_a_hold_of_h8lios_may_be_let_try() {
+    let (mut desk, n) = begun().await;
+    let free = other(n);
+    let name = format!("s{free}");
+    let (_, text) = refused(retry(&desk, "march", &name).await);
+    assert!(text.contains("did not fail"), "{text}");
+    desk.orders(free).holds.push(h8lio_model::order::OwnHold {
+        package: "openssl".parse().expect("a name"),
+        attempt: h8lio_model::order::AttemptId(Uuid::from_u128(7)),
+        since: super::desk::t0(),
+    });
+    desk.round();
+    retry(&desk, "march", &name).await.expect("let go");
+    let march = "march".parse().expect("a name");
+    let stored = desk.maintenance().rollouts.get(&march).expect("stored");
+    assert_eq!(stored.record.control.retries[&id(free)], 0);
+}
