@@ -30,8 +30,10 @@ pub struct PackageFacts {
     /// Services that still use files which an update replaced.
     pub services_to_restart: Vec<String>,
     /// The boot in which this was read; `None`: it could not be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub boot_id: Option<BootId>,
     /// The last attempt that had ended when this was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<AttemptId>,
     pub problems: Vec<Problem>,
 }
