@@ -32,7 +32,7 @@ pub(crate) fn reasons(
 /// Holds that still stand. One that somebody lifted by hand is none.
 fn own<'a>(node: &'a NodeFacts, packages: &'a PackageFacts) -> impl Iterator<Item = &'a OwnHold> {
     let all = node.orders.iter().flat_map(|fact| &fact.value.holds);
-    all.filter(|hold| {
+    all.filter(move |hold| {
         let bare = |name: &String| name.split(':').next() == Some(hold.package.as_str());
         packages.held.iter().any(bare)
     })
