@@ -5,7 +5,7 @@ use h8lio_model::ids::NodeId;
 use h8lio_model::plan::{Slot, SlotPhase, WaitingOn};
 use jiff::Timestamp;
 
-use crate::constraints::Load;
+use crate::constraints::{Exceeded, Load, Seat};
 use crate::draft::Draft;
 use crate::input::{PlanningInput, Rollout};
 use crate::steps::grant::DELIVERY;
@@ -33,12 +33,13 @@ pub(crate) fn plan(
     let is_unasked = |on: &WaitingOn| matches!(on, WaitingOn::HealthCheckUnasked { .. });
     let is_held = !hold.iter().all(is_unasked);
     let load = Load::of(input.constraints, input.inventory, &draft.content);
+    let over = load.exceeded(input.constraints);
     for (id, slot) in waits {
         let no = is_held
             || !too_long(input, rollout, id).is_empty()
             || gates::node(input, draft, rollout, id).is_err()
             || ask::refused(input, draft, id).is_some()
-            || is_overfull(input, &load, id)
+            || is_overfull(input, &over, id)
             || is_too_late(input, draft, id, &slot);
         if no {
             stop::withdraw(input, draft, id, slot);
@@ -60,11 +61,13 @@ fn waits_to_begin(input: &PlanningInput<'_>, id: NodeId, slot: &Slot) -> bool {
 }
 
 /// More is away in one of its sets than may be, itself included: somebody went down meanwhile.
-fn is_overfull(input: &PlanningInput<'_>, load: &Load, id: NodeId) -> bool {
-    let over = load.exceeded(input.constraints);
-    input.constraints.seats(id).iter().any(|seat| {
-        over.iter()
-            .any(|o| o.set == seat.set && o.domain.is_none_or(|d| d == seat.domain))
+fn is_overfull(input: &PlanningInput<'_>, over: &[Exceeded], id: NodeId) -> bool {
+    let seats = input.constraints.seats(id);
+    over.iter().any(|over| {
+        let is_in = |seat: &Seat| {
+            over.set == seat.set && over.domain.is_none_or(|domain| domain == seat.domain)
+        };
+        seats.iter().any(is_in)
     })
 }
 
