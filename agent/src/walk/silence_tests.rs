@@ -12,6 +12,8 @@ struct Killed {
     patch: Arc<dyn PatchHost>,
     boot: Arc<dyn BootHost>,
     left: AtomicU32,
+    /// How often the package index was fetched.
+    fetched: AtomicU32,
 }
 
 impl Killed {
@@ -55,6 +57,7 @@ impl PatchHost for Killed {
     }
 
     fn refresh(&self, leave: MayAct) -> Result<(), PatchError> {
+        self.fetched.fetch_add(1, Ordering::SeqCst);
         self.patch.refresh(leave)
     }
 
@@ -115,15 +118,17 @@ impl BootHost for Killed {
 
 impl Lab {
     /// Of this life, the first `calls` give no answer.
-    fn kill(&mut self, calls: u32) {
+    fn kill(&mut self, calls: u32) -> Arc<Killed> {
         let server = &mut self.walker.server;
         let killed = Arc::new(Killed {
             patch: Arc::clone(&server.patch),
             boot: Arc::clone(&server.boot),
             left: AtomicU32::new(calls),
+            fetched: AtomicU32::new(0),
         });
         server.patch = Arc::clone(&killed) as _;
-        server.boot = killed;
+        server.boot = Arc::clone(&killed) as _;
+        killed
     }
 }
 
@@ -138,6 +143,15 @@ fn a_tool_that_is_killed_has_refused_nothing_and_is_asked_again(
     let report = lab.walk();
     assert_eq!(report.outcome, Outcome::Done, "{report:?}");
     assert_eq!((lab.kernel().as_str(), lab.acts("reboot")), (NEW, 1));
+}
+
+#[test]
+fn the_package_index_is_fetched_once_before_apt_is_asked_what_would_happen() {
+    let mut lab = Lab::new(false);
+    lab.order(&order(1, bash(), BACK));
+    let tools = lab.kill(0);
+    assert_eq!(lab.walk().outcome, Outcome::Done);
+    assert_eq!(tools.fetched.load(Ordering::SeqCst), 1);
 }
 
 #[test]
