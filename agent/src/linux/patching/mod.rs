@@ -50,7 +50,7 @@ pub struct LinuxPatching {
 }
 
 impl LinuxPatching {
-    fn mark(&self, word: &str, names: &[String]) -> Result<(), PatchError> {
+    fn mark(&self, word: &'static str, names: &[String]) -> Result<(), PatchError> {
         const TOOL: &str = "apt-mark";
         let mut args = self.apt.base().and(&[word]);
         for name in names {
