@@ -18,7 +18,12 @@ pub(crate) fn plan(input: &PlanningInput<'_>, draft: &mut Draft) {
     let enrolled = input.inventory.nodes.iter().filter(|(_, node)| {
         node.admission == Admission::Enrolled && node.wanted != Scheduling::Active
     });
-    let all: BTreeSet<NodeId> = known.chain(enrolled.map(|(id, _)| *id)).collect();
+    let allowed = input.rollouts.iter().flat_map(|r| r.control.retries.keys());
+    let allowed = allowed.filter(|id| !holds::let_go(input, draft, **id).is_empty());
+    let all: BTreeSet<NodeId> = known
+        .chain(enrolled.map(|(id, _)| *id))
+        .chain(allowed.copied())
+        .collect();
     for id in all {
         let slot = draft.content.slots.get(&id);
         if slot.is_none_or(|slot| slot.phase == SlotPhase::Reserved) {
