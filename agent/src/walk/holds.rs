@@ -36,23 +36,8 @@ impl Walker {
         Ok(())
     }
 
-    /// Forgets holds that do not stand: they were not made after all, or somebody lifted them.
-    pub(super) fn forget_holds(&self, ledger: &mut Ledger) -> Result<(), WalkError> {
-        if ledger.book().holds().is_empty() {
-            return Ok(());
-        }
-        let Ok(have) = database::read(&self.server.patch.database()) else {
-            return Ok(());
-        };
-        ledger.change(|book| {
-            book.keep_holds(|name| is_held(&have, name.as_str()));
-            Ok(())
-        })?;
-        Ok(())
-    }
-
     /// Lets go what the order that is followed says, of what the agent held by itself. The note of it
-    /// stays while the order says so: what was read of the packages before may not look as if nothing
+    /// stays while the order says so, or the hold does: what was read of the packages before may not look as if nothing
     /// had ever been held.
     pub(super) fn let_go(&mut self, ledger: &mut Ledger) -> Result<(), WalkError> {
         if ledger.book().holds().is_empty() {

@@ -427,7 +427,6 @@ impl Walker {
         let State::Ended(end) = state else {
             return self.unknown(ledger, subject, "its step log ends nowhere", moment);
         };
-        self.forget_holds(ledger)?;
         let report = AttemptReport {
             attempt: subject.attempt,
             outcome: end.outcome,
