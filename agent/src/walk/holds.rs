@@ -37,8 +37,8 @@ impl Walker {
     }
 
     /// Lets go what the order that is followed says, of what the agent held by itself. The note of it
-    /// stays while the order says so, or the hold does: what was read of the packages before may not look as if nothing
-    /// had ever been held.
+    /// stays while the order says so, or the hold stands: what was read of the packages before may not
+    /// look as if nothing had ever been held.
     pub(super) fn let_go(&mut self, ledger: &mut Ledger) -> Result<(), WalkError> {
         if ledger.book().holds().is_empty() {
             return Ok(());

@@ -32,8 +32,7 @@ pub(crate) fn plan(
     // against one that was ordered before.
     let is_unasked = |on: &WaitingOn| matches!(on, WaitingOn::HealthCheckUnasked { .. });
     let is_held = !hold.iter().all(is_unasked);
-    let load = Load::of(input.constraints, input.inventory, &draft.content);
-    let over = load.exceeded(input.constraints);
+    let over = overfull(input, draft);
     for (id, slot) in waits {
         let no = is_held
             || !too_long(input, rollout, id).is_empty()
@@ -60,8 +59,14 @@ fn waits_to_begin(input: &PlanningInput<'_>, id: NodeId, slot: &Slot) -> bool {
         })
 }
 
+/// Sets in which more is away than may be.
+pub(crate) fn overfull(input: &PlanningInput<'_>, draft: &Draft) -> Vec<Exceeded> {
+    let load = Load::of(input.constraints, input.inventory, &draft.content);
+    load.exceeded(input.constraints)
+}
+
 /// More is away in one of its sets than may be, itself included: somebody went down meanwhile.
-fn is_overfull(input: &PlanningInput<'_>, over: &[Exceeded], id: NodeId) -> bool {
+pub(crate) fn is_overfull(input: &PlanningInput<'_>, over: &[Exceeded], id: NodeId) -> bool {
     let seats = input.constraints.seats(id);
     over.iter().any(|over| {
         let is_in = |seat: &Seat| {

@@ -49,10 +49,17 @@ pub(crate) fn look(input: &PlanningInput<'_>, draft: &mut Draft, rollout: &Rollo
     let (held, work) = inspect(input, draft, rollout);
     reconsider::plan(input, draft, rollout, &hold);
     hold.extend(calendar(input, rollout, &work));
+    // What is only reserved gives way to a mate that went down: its place is looked for anew.
+    let has_slots = !stop::slots_of(draft, rollout).is_empty();
+    let over = match has_slots {
+        true => reconsider::overfull(input, draft),
+        false => Vec::new(),
+    };
     stop::give_back(input, draft, rollout, |id| {
         let idle = work.get(&id).is_some_and(Option::is_none);
         let late = !too_long(input, rollout, id).is_empty();
-        !hold.is_empty() || late || idle || held.contains_key(&id)
+        let full = reconsider::is_overfull(input, &over, id);
+        !hold.is_empty() || late || idle || full || held.contains_key(&id)
     });
     Look { hold, held, work }
 }

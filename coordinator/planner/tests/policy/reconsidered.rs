@@ -218,3 +218,33 @@ fn a_ticket_holds_for_minutes_and_not_beyond_window_and_freeze(
     fleet.plan();
     assert_eq!(begin_before(&fleet, 0), t0() + holds);
 }
+
+/// Whoever waits for an oracle's answer holds a place, and a mate that goes down meanwhile needs it.
+#[test]
+fn what_is_only_reserved_is_given_back_when_a_mate_goes_down_and_is_not_ordered_beside_it() {
+    let mut fleet = Scene::new(&["r1", "r2"])
+        .with(racks(1))
+        .rollout(spec("march"));
+    fleet.node(0).tenants = Some(Fact::new([Tenant::Osd].into(), t0()));
+    fleet.oracles.can_ask.insert(Tenant::Osd);
+    fleet.plan();
+    assert_eq!(fleet.phase(0), Some(SlotPhase::Reserved));
+    fleet.node(1).availability = Availability::Unreachable;
+    fleet.pass(SignedDuration::from_secs(1));
+    let (tenant, at) = (Tenant::Osd, fleet.now);
+    let union = [id(0)].into();
+    let says = Ok(());
+    fleet.oracles.answers.push(Answer {
+        tenant,
+        union,
+        says,
+        at,
+    });
+    fleet.plan();
+    assert_eq!(fleet.phase(0), None);
+    let why = fleet.why("march", 0);
+    assert!(
+        matches!(&why[..], [WaitingOn::DomainTaken { .. }]),
+        "{why:?}"
+    );
+}
