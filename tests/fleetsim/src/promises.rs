@@ -11,6 +11,7 @@ use h8lio_model::order::{AttemptId, LedgerId, NodeOrder, OrderMark, OrderNumber,
 use h8lio_model::plan::{NodeState, Plan, Slot, SlotPhase};
 use h8lio_model::section::Digest;
 use h8lio_planner::{BEGIN_WITHIN, DELIVERY};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::act::Act;
@@ -225,8 +226,9 @@ impl Promises {
         Ok(())
     }
 
-    /// Answers the attempt that was begun since the last look.
-    fn ledger(&mut self, of: &Node) -> Result<Option<AttemptId>, Broken> {
+    /// Answers the attempt that was begun since the last look, and when: its agent may have died in
+    /// between.
+    fn ledger(&mut self, of: &Node) -> Result<Option<(AttemptId, Timestamp)>, Broken> {
         let node = of.id;
         let Some(ledger) = of.ledger() else {
             return Ok(None);
@@ -257,6 +259,7 @@ impl Promises {
             }
             seen.begun.insert(attempt);
         }
+        let since = report.running.as_ref().map(|r| r.since);
         let running = report.running.map(|r| r.attempt);
         if let Some(attempt) = running
             && seen.running != running
@@ -264,7 +267,7 @@ impl Promises {
         {
             return Err(Broken::Twice { node, attempt });
         }
-        let begun = running.filter(|_| seen.running != running);
+        let begun = running.filter(|_| seen.running != running).zip(since);
         seen.running = running;
         Ok(begun)
     }
@@ -274,10 +277,11 @@ impl Promises {
     fn in_time(
         &self,
         node: NodeId,
-        attempt: AttemptId,
+        (attempt, begun): (AttemptId, Timestamp),
         nodes: &BTreeMap<NodeId, Node>,
         at: Moment,
     ) -> Result<(), Broken> {
+        let ago = at.wall.duration_since(begun).unsigned_abs();
         let late = |what: String| {
             Err(Broken::BegunTooLate {
                 node,
@@ -286,7 +290,7 @@ impl Promises {
             })
         };
         if let Some(minutes) = self.shape.window {
-            let into = at.wall.as_second().rem_euclid(3_600);
+            let into = begun.as_second().rem_euclid(3_600);
             let latest = i64::from(minutes) * 60 - ESTIMATE.as_secs() + DELIVERY.as_secs();
             if into >= latest {
                 return late(format!(
@@ -295,7 +299,10 @@ impl Promises {
             }
         }
         let known = KNOWN_AWAY + BEGIN_WITHIN.unsigned_abs();
-        let off = |n: &&Node| n.off_since.is_some_and(|since| at.steady - since > known);
+        let off = |n: &&Node| {
+            n.off_since
+                .is_some_and(|since| at.steady.saturating_sub(since + ago) > known)
+        };
         let away = nodes.values().filter(off).map(|n| n.id);
         let away: BTreeSet<NodeId> = away.chain([node]).collect();
         match self.exceeded(&away) {
