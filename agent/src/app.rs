@@ -313,6 +313,7 @@ fn follow_orders(
         clock: Arc::clone(&machine.clock),
         entropy: Arc::clone(&context.entropy),
         board: Arc::clone(&context.board),
+        shared: Arc::clone(&context.shared),
         publish,
     };
     let signals = orders::Signals {

@@ -175,6 +175,12 @@ pub trait PatchHost: Send + Sync {
     /// [`PatchError`].
     fn hold(&self, names: &[String], leave: MayAct) -> Result<(), PatchError>;
 
+    /// Lets packages go again (`apt-mark unhold`).
+    ///
+    /// # Errors
+    /// [`PatchError`].
+    fn unhold(&self, names: &[String], leave: MayAct) -> Result<(), PatchError>;
+
     /// Starts `spec` in a unit of its own; as often as it is asked for, the same attempt begins once.
     ///
     /// # Errors

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use h8lio_model::ids::{BootId, NodeId};
 use h8lio_model::order::{
     AttemptId, AttemptReport, HeldLease, LeaseResource, LedgerId, NodeOrder, OrderContent,
-    OrderMark, OrderReport, Outcome, Refusal, Refused, Running, SafePoint, Ticket, Verdict, weigh,
+    OrderMark, OrderReport, Outcome, OwnHold, PackageName, Refusal, Refused, Running, SafePoint,
+    Ticket, Verdict, weigh,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,9 @@ pub struct Book {
     /// Leases that orders gave. A newer order that does not mention one takes it from nobody.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     leases: BTreeMap<LeaseResource, HeldLease>,
+    /// Packages that are held since a fallback, and that nobody else held before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    holds: Vec<OwnHold>,
     /// The newest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     told: Vec<AttemptReport>,
@@ -118,6 +122,7 @@ impl Book {
             pending: None,
             running: None,
             leases: BTreeMap::new(),
+            holds: Vec::new(),
             told: Vec::new(),
             ended: BTreeMap::new(),
         }
@@ -332,6 +337,25 @@ impl Book {
         }
     }
 
+    /// Packages that the agent holds by itself.
+    pub fn holds(&self) -> &[OwnHold] {
+        &self.holds
+    }
+
+    /// Notes packages that are about to be held. One that is noted already stays as it is.
+    pub fn note_holds(&mut self, holds: Vec<OwnHold>) {
+        for hold in holds {
+            if !self.holds.iter().any(|h| h.package == hold.package) {
+                self.holds.push(hold);
+            }
+        }
+    }
+
+    /// Keeps the notes of packages that `stands` says are held still.
+    pub fn keep_holds(&mut self, stands: impl Fn(&PackageName) -> bool) {
+        self.holds.retain(|hold| stands(&hold.package));
+    }
+
     /// For the coordinator.
     pub fn report(&self, refused: Option<Refused>) -> OrderReport {
         OrderReport {
@@ -345,6 +369,8 @@ impl Book {
                 since: r.since,
             }),
             attempts: self.told_or_named(),
+            holds: self.holds.clone(),
+            last_ended: self.told.last().map(|t| t.attempt),
             refused,
         }
     }

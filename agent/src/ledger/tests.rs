@@ -104,6 +104,7 @@ fn patch(generation: u64, n: u128, version: &str) -> NodeOrder {
         attempt: attempt(n),
         act: Act::Patch,
         on_failure: OnFailure::FallBackOnce,
+        begin_before: jiff::Timestamp::MAX,
     }];
     order
 }

@@ -47,7 +47,8 @@ impl Desk {
     pub(super) fn new(setup: Setup, signals: Signals, stopped: watch::Receiver<bool>) -> Self {
         let voice = Voice::of(&setup);
         let order = signals.order.clone();
-        let intake = Intake::new(order, Arc::clone(&setup.clock), voice.clone(), stopped);
+        let (clock, shared) = (Arc::clone(&setup.clock), Arc::clone(&setup.shared));
+        let intake = Intake::new(order, clock, voice.clone(), stopped, shared);
         let walker = MayAct::by(setup.mode).map(|leave| {
             let (server, dir) = (setup.server.clone(), &setup.state_dir);
             Walker::new(server, dir, leave, Held::Refuse, Patience::default())
@@ -122,7 +123,10 @@ impl Desk {
                     );
                 }
                 self.voice.clear(LEDGER);
-                ledger.tell(Arc::new(Publisher(self.setup.publish.clone())));
+                ledger.tell(Arc::new(Publisher {
+                    sections: self.setup.publish.clone(),
+                    shared: Arc::clone(&self.setup.shared),
+                }));
                 Some(ledger)
             }
             Err(e) => {

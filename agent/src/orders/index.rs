@@ -8,8 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Moment;
 
-/// An index of this age is fetched again. Distributions publish security updates daily.
-const AGE: SignedDuration = SignedDuration::from_hours(20);
+/// An index of this age is fetched again. With [`SPREAD`] and [`AGAIN`] it stays below the day that the
+/// planner takes.
+const AGE: SignedDuration = SignedDuration::from_hours(18);
 
 /// Over so long a fleet spreads its fetching: not every server asks the mirror in the same minute.
 const SPREAD: SignedDuration = SignedDuration::from_hours(4);
@@ -72,20 +73,20 @@ mod tests {
     fn an_index_is_fetched_once_a_day_and_a_failed_fetch_is_tried_again_after_an_hour() {
         let mut index = index(0);
         let updated = Some(Timestamp::UNIX_EPOCH);
-        assert!(!index.is_due(updated, at(19)));
-        assert!(index.is_due(updated, at(20)));
-        assert!(!index.is_due(updated, at(20)), "it was tried a moment ago");
-        assert!(index.is_due(updated, at(21)), "it failed");
-        assert!(!index.is_due(Some(at(21).wall), at(40)), "it succeeded");
+        assert!(!index.is_due(updated, at(17)));
+        assert!(index.is_due(updated, at(18)));
+        assert!(!index.is_due(updated, at(18)), "it was tried a moment ago");
+        assert!(index.is_due(updated, at(19)), "it failed");
+        assert!(!index.is_due(Some(at(19).wall), at(36)), "it succeeded");
     }
 
     #[test]
     fn servers_do_not_all_fetch_in_the_same_minute() {
         let updated = Some(Timestamp::UNIX_EPOCH);
         let late = u128::from(SPREAD.as_secs().unsigned_abs()) - 1;
-        assert!(index(0).is_due(updated, at(20)));
-        assert!(!index(late).is_due(updated, at(23)));
-        assert!(index(late).is_due(updated, at(24)));
+        assert!(index(0).is_due(updated, at(18)));
+        assert!(!index(late).is_due(updated, at(21)));
+        assert!(index(late).is_due(updated, at(22)));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Takes orders as they come: text → [`NodeOrder`] → ledger.
 
+use std::sync::Arc;
+
 use h8lio_model::order::NodeOrder;
 use tokio::sync::watch;
 
@@ -7,6 +9,7 @@ use super::voice::{ORDER, Voice};
 use crate::clock::{Moment, SharedClock};
 use crate::ledger::book::{Accepted, NotNow};
 use crate::ledger::{Ledger, LedgerError};
+use crate::report::{CoordinatorNow, Shared};
 use crate::walk::Between;
 use crate::words::plain;
 
@@ -36,6 +39,7 @@ pub(super) struct Intake {
     /// Understood, and not written down yet.
     waits: Option<NodeOrder>,
     stopped: watch::Receiver<bool>,
+    shared: Arc<Shared>,
 }
 
 impl Intake {
@@ -44,6 +48,7 @@ impl Intake {
         clock: SharedClock,
         voice: Voice,
         stopped: watch::Receiver<bool>,
+        shared: Arc<Shared>,
     ) -> Self {
         // One that came before is as new as any.
         come.mark_changed();
@@ -53,6 +58,7 @@ impl Intake {
             voice,
             waits: None,
             stopped,
+            shared,
         }
     }
 
@@ -112,6 +118,10 @@ impl Between for Intake {
 
     fn is_stopping(&self) -> bool {
         *self.stopped.borrow()
+    }
+
+    fn coordinator(&mut self) -> Option<CoordinatorNow> {
+        self.shared.coordinator(self.clock.now())
     }
 
     fn take(&mut self, ledger: &mut Ledger) {

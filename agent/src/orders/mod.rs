@@ -35,6 +35,7 @@ use tokio::task::JoinHandle;
 use crate::clock::SharedClock;
 use crate::entropy::SharedEntropy;
 use crate::identity::Disk;
+use crate::report::Shared;
 use crate::report::board::Board;
 use crate::session::outbox::Sections;
 use crate::walk;
@@ -58,6 +59,8 @@ pub struct Setup {
     pub clock: SharedClock,
     pub entropy: SharedEntropy,
     pub board: Arc<Board>,
+    /// What the session and the collectors know.
+    pub shared: Arc<Shared>,
     pub publish: watch::Sender<Sections>,
 }
 

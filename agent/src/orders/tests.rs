@@ -21,6 +21,7 @@ use super::*;
 use crate::entropy::SystemEntropy;
 use crate::identity::PrivateFolder;
 use crate::ledger::Ledger;
+use crate::report::ClockOffset;
 use crate::sim::SimServer;
 
 const NODE: NodeId = NodeId::new(Uuid::from_u128(1));
@@ -73,6 +74,7 @@ struct Office {
     order: watch::Sender<Option<Vec<u8>>>,
     coordinator: watch::Sender<Option<String>>,
     restricted: watch::Sender<Option<String>>,
+    shared: Arc<Shared>,
 }
 
 impl Office {
@@ -93,6 +95,7 @@ impl Office {
             mode,
             ..setup(&dir, &sim, &board, publish)
         };
+        let shared = Arc::clone(&setup.shared);
         let signals = Signals {
             order: order.subscribe(),
             coordinator: coordinator.subscribe(),
@@ -110,6 +113,7 @@ impl Office {
             order,
             coordinator,
             restricted,
+            shared,
         }
     }
 
@@ -140,6 +144,7 @@ impl Office {
                 attempt: AttemptId(Uuid::from_u128(100 + u128::from(generation))),
                 act: Act::Patch,
                 on_failure: OnFailure::FallBackOnce,
+                begin_before: jiff::Timestamp::MAX,
             }];
         }
         NodeOrder {
@@ -198,8 +203,18 @@ fn setup(
         clock: sim.clock(),
         entropy: Arc::new(SystemEntropy),
         board: Arc::clone(board),
+        shared: shared(&sim.clock()),
         publish,
     }
+}
+
+/// A coordinator whose clock goes as the server's was heard.
+fn shared(clock: &SharedClock) -> Arc<Shared> {
+    let shared = Arc::new(Shared::default());
+    let at = clock.now();
+    shared.set_clock_offset(ClockOffset { ms: 0, at });
+    shared.set_epoch(Epoch(1));
+    shared
 }
 
 /// Entropy that shows a defect of the agent's.
@@ -447,4 +462,110 @@ fn the_next_life_reports_what_the_last_one_did_before_anybody_asks() {
     let fresh = h8lio_model::order::LedgerId(Uuid::from_u128(9));
     let (again, _) = Ledger::open(disk, NODE, fresh).expect("opened");
     assert_eq!(Some(again.report()), before);
+}
+
+/// The server's own clock may say what it likes.
+#[rstest]
+#[case::in_time(-1, false)]
+#[case::too_late(1, true)]
+fn a_ticket_is_begun_before_its_time_by_the_coordinators_clock_or_never(
+    #[case] seconds_later: i64,
+    #[case] is_late: bool,
+) {
+    let mut office = Office::new(DomainMode::Act);
+    office.settle();
+    let mut order = office.order(1, true);
+    let now = office.sim.clock().now();
+    let day = jiff::SignedDuration::from_hours(24);
+    office.shared.set_clock_offset(ClockOffset {
+        ms: i64::try_from(day.as_millis()).expect("a day"),
+        at: now,
+    });
+    let theirs = now.wall - day;
+    let bound = jiff::SignedDuration::from_secs(60 * -seconds_later);
+    order.content.tickets[0].begin_before = theirs + bound;
+    office.send(&order);
+    office.settle();
+    let report = office.report().expect("reported");
+    let end = report.attempts.first().expect("it ended");
+    assert_eq!(report.running, None);
+    match is_late {
+        false => assert_eq!(end.outcome, Outcome::Done),
+        true => {
+            assert!(end.is_untried() && end.as_before, "{end:?}");
+            assert_eq!(end.reason, h8lio_model::order::TOO_LATE);
+            assert_eq!(office.acts(), "");
+        }
+    }
+}
+
+#[test]
+fn what_has_begun_in_time_goes_on_after_it() {
+    let mut office = Office::new(DomainMode::Act);
+    office.settle();
+    let mut order = office.order(1, true);
+    let now = office.sim.clock().now();
+    order.content.tickets[0].begin_before = now.wall + jiff::SignedDuration::from_secs(60);
+    office.send(&order);
+    assert!(matches!(office.desk.turn(), Next::After(_)));
+    let running = office.report().expect("reported").running;
+    assert_eq!(running.expect("begun").step, "apply");
+    office.shared.set_clock_offset(ClockOffset {
+        ms: -3_600_000,
+        at: now,
+    });
+    office.settle();
+    assert_eq!(office.outcome(), Some(Outcome::Done));
+}
+
+#[test]
+fn an_order_of_an_earlier_life_of_the_coordinator_begins_when_this_one_stands_by_it() {
+    let mut office = Office::new(DomainMode::Act);
+    office.settle();
+    office.shared.set_epoch(Epoch(2));
+    let mut order = office.order(1, true);
+    office.send(&order);
+    office.settle();
+    let report = office.report().expect("reported");
+    assert_eq!(report.effective, Some(order.mark()));
+    assert_eq!((report.running, report.attempts.len()), (None, 0));
+    order.epoch = Epoch(2);
+    office.send(&order);
+    office.settle();
+    assert_eq!(office.outcome(), Some(Outcome::Done));
+}
+
+#[test]
+fn the_end_of_an_attempt_is_told_to_the_collectors_and_reported_as_the_last() {
+    let mut office = Office::new(DomainMode::Act);
+    office.settle();
+    assert_eq!(office.shared.last_ended(), None);
+    let order = office.order(1, true);
+    let attempt = Some(order.content.tickets[0].attempt);
+    office.send(&order);
+    office.settle();
+    assert_eq!(office.report().expect("reported").last_ended, attempt);
+    assert_eq!(office.shared.last_ended(), attempt);
+}
+
+#[test]
+fn packages_carry_the_boot_and_the_attempt_that_they_were_read_after() {
+    let office = Office::new(DomainMode::Act);
+    let modes = crate::config::Modes::default();
+    let mut all = crate::report::collectors(&office.sim.hosts(), &modes, &office.shared);
+    let packages = all
+        .iter_mut()
+        .find(|c| c.name() == "packages")
+        .expect("one");
+    let mut read = || -> h8lio_model::inventory::PackageFacts {
+        let gathered = packages.collect(office.sim.clock().now()).expect("read");
+        serde_json::from_slice(&gathered.sections[0].body).expect("facts")
+    };
+    let first = read();
+    let boot = office.sim.hosts().os.os().boot_id.expect("a boot");
+    assert_eq!(first.boot_id, boot.parse().ok());
+    assert_eq!(first.after, None);
+    let attempt = Some(AttemptId(Uuid::from_u128(7)));
+    office.shared.set_last_ended(attempt);
+    assert_eq!(read().after, attempt);
 }

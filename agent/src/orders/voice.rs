@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::Setup;
 use crate::clock::SharedClock;
 use crate::ledger::Listener;
+use crate::report::Shared;
 use crate::report::board::Board;
 use crate::session::outbox::{Held, Sections};
 
@@ -55,7 +56,10 @@ impl Voice {
 
 /// Publishes what the ledger says.
 #[derive(Debug)]
-pub(super) struct Publisher(pub(super) watch::Sender<Sections>);
+pub(super) struct Publisher {
+    pub(super) sections: watch::Sender<Sections>,
+    pub(super) shared: Arc<Shared>,
+}
 
 impl Listener for Publisher {
     fn says(&self, report: &OrderReport) {
@@ -68,7 +72,8 @@ impl Listener for Publisher {
             section,
             fresh: true,
         });
-        self.0.send_if_modified(|sections| {
+        self.shared.set_last_ended(report.last_ended);
+        self.sections.send_if_modified(|sections| {
             let changed = sections.get(&SectionKind::Orders) != Some(&held);
             if changed {
                 Arc::make_mut(sections).insert(SectionKind::Orders, held);

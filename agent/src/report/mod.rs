@@ -13,8 +13,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use h8lio_model::condition::Condition;
+use h8lio_model::order::{AttemptId, Epoch};
 use h8lio_model::section::{Section, SectionKind};
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use tokio::sync::watch;
 
 use crate::clock::Moment;
 use crate::host::boot::BootHost;
@@ -104,16 +107,28 @@ impl ClockOffset {
     }
 }
 
+/// What the coordinator is known to be at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CoordinatorNow {
+    /// By its own clock; behind by no more than its greeting was under way.
+    pub time: Timestamp,
+    /// Orders of an earlier epoch are not its own yet.
+    pub epoch: Epoch,
+}
+
 /// What collectors learn from each other and from the session.
 #[derive(Debug, Default)]
 pub struct Shared {
     state: Mutex<SharedState>,
+    /// The attempt that ended last.
+    ended: watch::Sender<Option<AttemptId>>,
 }
 
 #[derive(Debug, Default)]
 struct SharedState {
     temperatures: BTreeMap<String, i32>,
     offset: Option<ClockOffset>,
+    epoch: Option<Epoch>,
     standing: Vec<Condition>,
 }
 
@@ -121,6 +136,41 @@ impl Shared {
     /// The coordinator's clock was seen.
     pub fn set_clock_offset(&self, offset: ClockOffset) {
         self.with(|s| s.offset = Some(offset));
+    }
+
+    /// An attempt has ended: what was read of the server before is no news any more.
+    pub fn set_last_ended(&self, last: Option<AttemptId>) {
+        self.ended.send_if_modified(|before| {
+            let is_news = *before != last;
+            *before = last;
+            is_news
+        });
+    }
+
+    /// The attempt that ended last, as far as the ledger was heard.
+    pub fn last_ended(&self) -> Option<AttemptId> {
+        *self.ended.borrow()
+    }
+
+    /// Wakes when an attempt ends.
+    pub fn watch_ends(&self) -> watch::Receiver<Option<AttemptId>> {
+        self.ended.subscribe()
+    }
+
+    /// The epoch of the session that opens now.
+    pub fn set_epoch(&self, epoch: Epoch) {
+        self.with(|s| s.epoch = Some(epoch));
+    }
+
+    /// The coordinator's time and its epoch, as the last greeting told them. The steady clock counts on
+    /// from there: what this server's wall clock says plays no part.
+    pub fn coordinator(&self, now: Moment) -> Option<CoordinatorNow> {
+        self.with(|s| {
+            let (offset, epoch) = (s.offset?, s.epoch?);
+            let ahead = SignedDuration::from_millis(offset.now(now));
+            let time = now.wall.checked_sub(ahead).ok()?;
+            Some(CoordinatorNow { time, epoch })
+        })
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut SharedState) -> T) -> T {
@@ -132,7 +182,6 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::Timestamp;
     use std::time::Duration;
 
     #[test]
@@ -148,5 +197,29 @@ mod tests {
         assert_eq!(offset.now(at(160, 1_000_060)), 20);
         assert_eq!(offset.now(at(160, 1_000_060 + 86_400)), 20 + 86_400_000);
         assert_eq!(offset.now(at(160, 1_000_060 - 86_400)), 20 - 86_400_000);
+    }
+
+    #[test]
+    fn the_coordinators_time_goes_on_whatever_this_servers_clock_does() {
+        let at = |steady, wall| Moment {
+            steady: Duration::from_secs(steady),
+            wall: Timestamp::from_second(wall).expect("in range"),
+        };
+        let shared = Shared::default();
+        assert_eq!(
+            shared.coordinator(at(100, 5_000)),
+            None,
+            "it was never heard"
+        );
+        shared.set_clock_offset(ClockOffset {
+            ms: 4_000_000,
+            at: at(100, 5_000),
+        });
+        shared.set_epoch(Epoch(7));
+        for wall in [5_060, 0, 9_999_999] {
+            let now = shared.coordinator(at(160, wall)).expect("it was heard");
+            assert_eq!(now.time.as_second(), 1_060);
+            assert_eq!(now.epoch, Epoch(7));
+        }
     }
 }

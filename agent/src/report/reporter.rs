@@ -60,6 +60,7 @@ impl Reporter {
     pub async fn run(self, collectors: Vec<Box<dyn Collector>>) {
         let mut slots: Vec<Slot> = collectors.into_iter().map(Slot::new).collect();
         let mut board = self.board.watch();
+        let mut ends = self.shared.watch_ends();
         let mut next = self.clock.now().steady;
         let mut conditions = Vec::new();
         loop {
@@ -68,6 +69,8 @@ impl Reporter {
                     next = self.clock.now().steady + self.every;
                     self.round(&mut slots).await;
                 }
+                // What an attempt has changed is looked at at once; others wait for it.
+                Ok(()) = ends.changed() => self.round(&mut slots).await,
                 () = any_finished(&mut slots) => {}
                 _ = board.changed() => {}
             }

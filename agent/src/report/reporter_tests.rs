@@ -27,17 +27,23 @@ struct Rig {
     publish: watch::Sender<Sections>,
     sections: watch::Receiver<Sections>,
     board: Arc<Board>,
+    shared: Arc<Shared>,
 }
 
 impl Rig {
     fn start(collectors: Vec<Box<dyn Collector>>) -> Self {
+        Self::every(Duration::from_millis(20), collectors)
+    }
+
+    fn every(every: Duration, collectors: Vec<Box<dyn Collector>>) -> Self {
         let (publish, sections) = watch::channel(Sections::default());
         let board = Arc::new(Board::default());
+        let shared = Arc::new(Shared::default());
         let reporter = Reporter {
             clock: Arc::new(SystemClock::new()),
             board: Arc::clone(&board),
-            shared: Arc::default(),
-            every: Duration::from_millis(20),
+            shared: Arc::clone(&shared),
+            every,
             publish: publish.clone(),
             hangs_after: Duration::from_millis(300),
         };
@@ -46,6 +52,7 @@ impl Rig {
             publish,
             sections,
             board,
+            shared,
         }
     }
 
@@ -147,4 +154,18 @@ async fn what_the_ledger_says_stays_in_its_place_when_a_round_is_published() {
         };
         rig.wait("both", both).await;
     }
+}
+
+#[tokio::test]
+async fn the_end_of_an_attempt_wakes_the_collectors_long_before_their_round() {
+    let (packages, works) = fed("packages", SectionKind::Packages);
+    packages.send("before").expect("taken");
+    let mut rig = Rig::every(Duration::from_secs(3_600), vec![works]);
+    let says = |s: &Sections, text: &str| body(s, SectionKind::Packages) == format!("\"{text}\"");
+    rig.wait("the first round", |s| says(s, "before")).await;
+    packages.send("after").expect("taken");
+    let attempt = h8lio_model::order::AttemptId(uuid::Uuid::from_u128(7));
+    rig.shared.set_last_ended(Some(attempt));
+    rig.wait("a round because of the attempt", |s| says(s, "after"))
+        .await;
 }

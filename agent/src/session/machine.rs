@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use h8lio_model::audit::AuditHead;
 use h8lio_model::ids::Incarnation;
+use h8lio_model::order::Epoch;
 use h8lio_model::section::{Digest, SectionKind};
 use h8lio_model::session::WELCOME_WITHIN;
 use jiff::Timestamp;
@@ -123,6 +124,8 @@ pub enum Action {
     },
     /// The server's wall clock minus the coordinator's, milliseconds.
     ClockOffset(i64),
+    /// The coordinator's term: its orders of earlier ones may be overtaken.
+    Epoch(Epoch),
     /// The coordinator shows this head of its audit log; see [`super::witness`].
     Audit {
         incarnation: Incarnation,
@@ -261,10 +264,12 @@ impl Machine {
         };
         let offset = now.wall.duration_since(w.wall_clock).as_millis();
         let mut actions = vec![
+            // First: whoever sees the session open knows its clock and epoch.
+            Action::ClockOffset(i64::try_from(offset).unwrap_or(i64::MAX)),
+            Action::Epoch(Epoch(w.epoch)),
             Action::Welcomed {
                 coordinator: w.coordinator,
             },
-            Action::ClockOffset(i64::try_from(offset).unwrap_or(i64::MAX)),
             Action::Restrict(w.restricted),
         ];
         actions.extend(w.trust_bundle.map(Action::AdoptBundle));

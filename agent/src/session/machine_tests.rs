@@ -81,12 +81,12 @@ fn a_welcome_is_followed_by_a_beat_and_then_what_is_wanted() {
         Event::Received(Incoming::Welcome(Box::new(a_welcome()))),
     );
     assert_eq!(
-        actions[0],
+        actions[2],
         Action::Welcomed {
             coordinator: "c1".into()
         }
     );
-    assert_eq!(actions[1], Action::ClockOffset(250));
+    assert_eq!(actions[0], Action::ClockOffset(250));
     let sent: Vec<_> = actions
         .iter()
         .filter_map(|a| match a {

@@ -253,6 +253,7 @@ impl Talk<'_> {
                 let at = c.clock.now();
                 c.shared.set_clock_offset(ClockOffset { ms, at });
             }
+            Action::Epoch(epoch) => c.shared.set_epoch(epoch),
             Action::Audit { incarnation, head } => {
                 match witness::judge(c.keeper.witness(), incarnation, head) {
                     Verdict::Known => {}

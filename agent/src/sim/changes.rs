@@ -25,6 +25,7 @@ pub enum Act {
     BootOnce(String),
     BootOnceNot,
     Hold(String),
+    Unhold(String),
     /// The unit uses no replaced file any more.
     Restarted(String),
     /// This kernel panics, and GRUB goes back.
@@ -82,6 +83,9 @@ impl Changes {
             Act::BootOnceNot => self.boot_once = None,
             Act::Hold(name) => {
                 self.held.insert(name.clone());
+            }
+            Act::Unhold(name) => {
+                self.held.remove(name);
             }
             Act::Restarted(unit) => server.packages.restart.retain(|u| u != unit),
             Act::KernelPanics(kernel) => {
@@ -219,6 +223,7 @@ impl FromStr for Act {
             ["boot.once", kernel] => Self::BootOnce(own(kernel)),
             ["boot.once-not"] => Self::BootOnceNot,
             ["package.hold", name] => Self::Hold(own(name)),
+            ["package.unhold", name] => Self::Unhold(own(name)),
             ["unit.restarted", unit] => Self::Restarted(own(unit)),
             ["kernel.panics", kernel] => Self::KernelPanics(own(kernel)),
             _ => return Err(format!("no such fault: {line:?}")),

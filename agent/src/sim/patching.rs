@@ -110,6 +110,14 @@ impl PatchHost for SimHost {
         })
     }
 
+    fn unhold(&self, names: &[String], _: MayAct) -> Result<(), PatchError> {
+        let attempt = Uuid::nil();
+        names.iter().try_for_each(|name| {
+            self.act(&format!("package.unhold {name}"))
+                .map_err(|source| PatchError::Write { attempt, source })
+        })
+    }
+
     fn start(&self, spec: &Spec, _: MayAct) -> Result<(), PatchError> {
         let attempt = spec.attempt;
         let trace = self.trace(attempt);

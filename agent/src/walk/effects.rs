@@ -108,6 +108,7 @@ impl Walker {
         if sorted.ask.is_empty() {
             return Some(Event::Fit);
         }
+        self.fetch_index(now);
         let plan = self.server.patch.plan(&sorted.ask);
         if plan.simulation.is_none() || plan.archives.is_none() {
             let why = plan.problems.first().map(|p| p.message.clone());

@@ -79,7 +79,7 @@ impl Walker {
     }
 
     pub(super) fn release(&mut self, subject: &Subject, log: &Log) -> Event {
-        if let Err(No::Said(why) | No::Silent(why)) = self.let_go(subject, log) {
+        if let Err(No::Said(why) | No::Silent(why)) = self.give_back(subject, log) {
             tracing::warn!("what was secured is let go of at the end: {why}");
         }
         Event::Released
@@ -97,7 +97,7 @@ impl Walker {
             return true;
         }
         let done = match (end_of.outcome, end_of.as_before, &subject.kernel) {
-            (Outcome::Failed, true, _) => self.let_go(subject, log),
+            (Outcome::Failed, true, _) => self.give_back(subject, log),
             // The kernel that did not do may be installed still: the old one stays pinned.
             (Outcome::RolledBack, _, Some(new)) => self.disarm(old, new),
             _ => return true,
@@ -120,7 +120,7 @@ impl Walker {
     }
 
     /// Puts back what boots, and lets the packages be as any others.
-    fn let_go(&self, subject: &Subject, log: &Log) -> Result<(), No> {
+    fn give_back(&self, subject: &Subject, log: &Log) -> Result<(), No> {
         let host = &self.server.boot;
         host.pin(None, &[], self.leave)?;
         let Some((_, old, _)) = before(log.records()) else {

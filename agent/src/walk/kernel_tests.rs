@@ -46,6 +46,7 @@ fn reboot_only(lab: &Lab, generation: u64, kernel: Option<&str>) -> NodeOrder {
         attempt: AttemptId(Uuid::from_u128(500 + u128::from(generation))),
         act: Act::Reboot,
         on_failure: BACK,
+        begin_before: jiff::Timestamp::MAX,
     }];
     only
 }

@@ -12,6 +12,9 @@ mod clean;
 mod effects;
 mod gates;
 mod ground;
+mod holds;
+mod index;
+mod late;
 mod silence;
 #[cfg(test)]
 mod sim_tests;
@@ -25,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use h8lio_model::ids::BootId;
-use h8lio_model::order::{AttemptId, AttemptReport, Outcome, SafePoint};
+use h8lio_model::order::{AttemptId, AttemptReport, Epoch, Outcome, SafePoint};
 use h8lio_tls::files::FileError;
 
 use crate::clock::Moment;
@@ -41,8 +44,9 @@ use crate::reconcile::patching::transaction::judge::Held;
 use crate::reconcile::patching::way::gates::passed;
 use crate::reconcile::patching::way::log::{Next, NoWay, Position, Record, position};
 use crate::reconcile::patching::way::machine::{End, Event, State, Step, Why};
-use crate::report::Hosts;
+use crate::report::{CoordinatorNow, Hosts};
 pub use gates::GateReader;
+use late::MayBegin;
 use subject::Subject;
 
 /// What a server can be asked and told.
@@ -139,6 +143,8 @@ pub struct Walker {
     patience: Patience,
     /// The step that this life has begun, and when.
     begun: Option<(State, Duration)>,
+    /// When this life last tried to fetch the package index, on the steady clock.
+    fetched: Option<Duration>,
     /// The boot of this step was asked for in this life.
     asked: bool,
     /// The transaction that this life asked for last.
@@ -154,6 +160,9 @@ pub trait Between {
     /// The time now.
     fn moment(&mut self) -> Moment;
 
+    /// The coordinator's time and epoch in the session that is open; `None`: nothing is begun.
+    fn coordinator(&mut self) -> Option<CoordinatorNow>;
+
     /// Takes a newer order, if one has come: the next step gives way to one.
     fn take(&mut self, ledger: &mut Ledger);
 
@@ -162,7 +171,7 @@ pub trait Between {
     fn is_stopping(&self) -> bool;
 }
 
-/// Time stands still and no order comes.
+/// Time stands still, as the coordinator's does, and no order comes.
 struct Still(Moment);
 
 impl Between for Still {
@@ -172,6 +181,13 @@ impl Between for Still {
 
     fn is_stopping(&self) -> bool {
         false
+    }
+
+    fn coordinator(&mut self) -> Option<CoordinatorNow> {
+        Some(CoordinatorNow {
+            time: self.0.wall,
+            epoch: Epoch::default(),
+        })
     }
 
     fn take(&mut self, _: &mut Ledger) {}
@@ -241,6 +257,7 @@ impl Walker {
             held,
             patience,
             begun: None,
+            fetched: None,
             asked: false,
             asked_for: None,
             note: String::new(),
@@ -266,6 +283,14 @@ impl Walker {
         between: &mut dyn Between,
     ) -> Result<Walked, WalkError> {
         let moment = between.moment();
+        if ledger.book().running().is_none() {
+            self.let_go(ledger)?;
+        }
+        match late::may_begin(ledger.book(), between.coordinator()) {
+            MayBegin::Yes => {}
+            MayBegin::NotYet => return Ok(Walked::Idle),
+            MayBegin::TooLate(ticket) => return late::refuse(ledger, &ticket, moment),
+        }
         let Some(mut subject) = subject(ledger, moment)? else {
             return Ok(Walked::Idle);
         };
@@ -374,6 +399,9 @@ impl Walker {
         if fresh {
             self.begun = Some((state, now.moment.steady));
             self.asked = false;
+        }
+        if matches!(state, State::CheckingBack(_)) {
+            self.note_holds(ledger, subject, now)?;
         }
         let begun_in = begun_in.unwrap_or(now.boot_id);
         Ok(self.look(subject, log, state, begun_in, now))

@@ -16,6 +16,8 @@ struct Killed {
     cleaned: std::sync::Mutex<Vec<(Vec<Pinned>, Vec<Pinned>)>>,
     /// They end because of somebody else's lock instead.
     busy: bool,
+    /// How often the package index was fetched.
+    fetched: AtomicU32,
 }
 
 impl Killed {
@@ -64,6 +66,7 @@ impl PatchHost for Killed {
     }
 
     fn refresh(&self, leave: MayAct) -> Result<(), PatchError> {
+        self.fetched.fetch_add(1, Ordering::SeqCst);
         self.patch.refresh(leave)
     }
 
@@ -83,6 +86,10 @@ impl PatchHost for Killed {
 
     fn hold(&self, names: &[String], leave: MayAct) -> Result<(), PatchError> {
         self.ask("apt-mark", || self.patch.hold(names, leave))
+    }
+
+    fn unhold(&self, names: &[String], leave: MayAct) -> Result<(), PatchError> {
+        self.ask("apt-mark", || self.patch.unhold(names, leave))
     }
 
     fn start(&self, spec: &Spec, leave: MayAct) -> Result<(), PatchError> {
@@ -130,8 +137,8 @@ impl BootHost for Killed {
 
 impl Lab {
     /// Of this life, the first `calls` give no answer.
-    fn kill(&mut self, calls: u32) {
-        self.keep_out(calls, false);
+    fn kill(&mut self, calls: u32) -> Arc<Killed> {
+        self.keep_out(calls, false)
     }
 
     fn keep_out(&mut self, calls: u32, busy: bool) -> Arc<Killed> {
@@ -142,6 +149,7 @@ impl Lab {
             left: AtomicU32::new(calls),
             busy,
             cleaned: Default::default(),
+            fetched: AtomicU32::new(0),
         });
         server.patch = Arc::clone(&killed) as _;
         server.boot = Arc::clone(&killed) as _;
@@ -160,6 +168,15 @@ fn a_tool_that_is_killed_has_refused_nothing_and_is_asked_again(
     let report = lab.walk();
     assert_eq!(report.outcome, Outcome::Done, "{report:?}");
     assert_eq!((lab.kernel().as_str(), lab.acts("reboot")), (NEW, 1));
+}
+
+#[test]
+fn the_package_index_is_fetched_once_before_apt_is_asked_what_would_happen() {
+    let mut lab = Lab::new(false);
+    lab.order(&order(1, bash(), BACK));
+    let tools = lab.kill(0);
+    assert_eq!(lab.walk().outcome, Outcome::Done);
+    assert_eq!(tools.fetched.load(Ordering::SeqCst), 1);
 }
 
 #[test]
@@ -236,6 +253,10 @@ struct Stopping {
 }
 
 impl Between for Stopping {
+    fn coordinator(&mut self) -> Option<CoordinatorNow> {
+        Still(self.moment).coordinator()
+    }
+
     fn moment(&mut self) -> Moment {
         self.moment
     }

@@ -159,6 +159,7 @@ mod tests {
             attempt: AttemptId(Uuid::from_u128(1)),
             act: Act::Patch,
             on_failure: OnFailure::FallBackOnce,
+            begin_before: jiff::Timestamp::MAX,
         };
         Subject::new(&ticket, &content)
     }

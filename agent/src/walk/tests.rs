@@ -4,10 +4,14 @@
 mod carry;
 #[path = "clean_tests.rs"]
 mod clean;
+#[path = "holds_tests.rs"]
+mod holding;
 #[path = "kernel_tests.rs"]
 mod kernels;
 #[path = "silence_tests.rs"]
 mod silence;
+#[path = "late_tests.rs"]
+mod too_late;
 
 use h8lio_model::ids::{Incarnation, NodeId};
 use h8lio_model::inventory::DomainMode;
@@ -168,6 +172,7 @@ fn order(generation: u64, changes: Vec<PackageChange>, on_failure: OnFailure) ->
             attempt: AttemptId(Uuid::from_u128(100 + u128::from(generation))),
             act: Act::Patch,
             on_failure,
+            begin_before: jiff::Timestamp::MAX,
         }];
     }
     NodeOrder {
@@ -447,6 +452,7 @@ fn a_boot_that_has_happened_already_is_not_done_again() {
         attempt: AttemptId(Uuid::from_u128(5)),
         act: Act::Reboot,
         on_failure: BACK,
+        begin_before: jiff::Timestamp::MAX,
     }];
     lab.order(&only);
     let report = lab.walk();
@@ -511,6 +517,10 @@ struct Meanwhile {
 }
 
 impl Between for Meanwhile {
+    fn coordinator(&mut self) -> Option<CoordinatorNow> {
+        Still(self.moment).coordinator()
+    }
+
     fn moment(&mut self) -> Moment {
         self.moment
     }

@@ -113,6 +113,7 @@ impl Daemon {
             attempt: AttemptId(Uuid::from_u128(100)),
             act: Act::Patch,
             on_failure: OnFailure::FallBackOnce,
+            begin_before: jiff::Timestamp::MAX,
         }];
         NodeOrder {
             node: NODE,

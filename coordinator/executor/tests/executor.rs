@@ -46,6 +46,7 @@ fn reboot(n: u128) -> OrderContent {
         attempt: attempt(n),
         act: Act::Reboot,
         on_failure: OnFailure::FallBackOnce,
+        begin_before: jiff::Timestamp::MAX,
     }];
     content
 }
@@ -95,6 +96,8 @@ fn report(n: u128) -> OrderReport {
         pending: None,
         running: None,
         attempts: Vec::new(),
+        last_ended: None,
+        holds: Vec::new(),
         refused: None,
     }
 }

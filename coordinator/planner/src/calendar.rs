@@ -179,6 +179,16 @@ impl Calendar<'_> {
         reasons
     }
 
+    /// The last moment at which work of this length may still begin, if it may at `at`; `None`: none
+    /// is known.
+    pub fn latest(&self, at: Timestamp, work: SignedDuration) -> Option<Timestamp> {
+        let windows = self.windows.into_iter().flatten();
+        let window = windows.filter_map(|w| w.end_if_open(at)).max();
+        let freezes = self.freezes.iter().filter_map(|f| f.next(at));
+        let end = window.into_iter().chain(freezes).min()?;
+        end.checked_sub(work).ok()
+    }
+
     fn window_holds(&self, at: Timestamp, work: SignedDuration) -> bool {
         let Some(windows) = self.windows else {
             return true;

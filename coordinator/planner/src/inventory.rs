@@ -84,13 +84,12 @@ pub struct NodeFacts {
 impl NodeFacts {
     /// Whether the selector means it. Servers that are not enrolled are never meant.
     pub fn is_selected(&self, selector: &Selector) -> bool {
-        self.admission == Admission::Enrolled
-            && selector.selects(
-                &self.name,
-                &self.roles,
-                self.topology.as_ref(),
-                &self.labels,
-            )
+        self.admission == Admission::Enrolled && self.is_described_by(selector)
+    }
+
+    fn is_described_by(&self, selector: &Selector) -> bool {
+        let topology = self.topology.as_ref();
+        selector.selects(&self.name, &self.roles, topology, &self.labels)
     }
 
     /// Why it counts as not there, apart from slots.
@@ -131,6 +130,16 @@ impl Inventory {
         let known = self.nodes.get(&id).map(|n| n.name.clone());
         // A UUID in its text form is a valid name.
         known.unwrap_or_else(|| id.to_string().parse().expect("a UUID is a name"))
+    }
+
+    /// Nodes that have a place in a set: those that were decommissioned too, since a slot of theirs
+    /// takes it until a person has looked.
+    pub fn seated(&self, selector: &Selector) -> BTreeSet<NodeId> {
+        let seated = self.nodes.iter().filter(|(_, n)| {
+            n.is_selected(selector)
+                || (n.admission == Admission::Decommissioned && n.is_described_by(selector))
+        });
+        seated.map(|(id, _)| *id).collect()
     }
 
     /// Enrolled nodes that the selector means.

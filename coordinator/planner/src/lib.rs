@@ -23,6 +23,7 @@ pub mod what_if;
 use h8lio_model::plan::{Plan, PlanReport};
 
 pub use input::{Answer, Control, Oracles, PlanningInput, Rollout, Wish};
+pub use steps::grant::{BEGIN_WITHIN, DELIVERY};
 pub use steps::settle::WITHDRAWN;
 
 use constraints::Load;

@@ -21,15 +21,19 @@ pub struct Ages {
     pub inventory: SignedDuration,
     /// Results of health checks and answers of oracles.
     pub answers: SignedDuration,
+    /// What a node's repositories offered it, by the time it fetched their index.
+    pub index: SignedDuration,
 }
 
 impl Default for Ages {
     /// Agents confirm their sections at least every few minutes, and facts about packages every
-    /// few hours; an answer about what may stop is worth little after some minutes.
+    /// few hours; an answer about what may stop is worth little after some minutes. Distributions
+    /// publish security updates daily, and agents fetch the index well within a day.
     fn default() -> Self {
         Self {
             inventory: SignedDuration::from_hours(8),
             answers: SignedDuration::from_mins(5),
+            index: SignedDuration::from_hours(24),
         }
     }
 }

@@ -72,6 +72,16 @@ pub(crate) fn is_meant(target: &RolloutTarget, package: &UpgradablePackage) -> b
     }
 }
 
+/// Whether the target could mean a package of which nothing but its name is known.
+pub(crate) fn may_mean(target: &RolloutTarget, name: &str) -> bool {
+    match target {
+        RolloutTarget::Security | RolloutTarget::All => !begins(name, LEFT_ALONE),
+        RolloutTarget::Kernel => is_kernel(name),
+        RolloutTarget::Packages(names) => names.iter().any(|n| n.as_str() == name),
+        RolloutTarget::RebootOnly => false,
+    }
+}
+
 /// One update as a row of the rollout's versions. `None` for a name or version that no package
 /// manager would take.
 pub(crate) fn row(release: &str, package: &UpgradablePackage) -> Option<ResolvedPackage> {

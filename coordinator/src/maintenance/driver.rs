@@ -48,6 +48,10 @@ use think::{Thought, think};
 const LEAST: Duration = Duration::from_secs(1);
 const MOST: Duration = Duration::from_secs(5);
 
+/// A thought is not written when what it rests on is older than this: it took too long, or this
+/// process stood still meanwhile.
+const OVERTAKEN: Duration = Duration::from_secs(10);
+
 /// What the driver works with.
 #[derive(Debug)]
 pub struct Parts {
@@ -160,11 +164,15 @@ impl Driver {
         self.hear(&nodes).await;
         let frozen = self.freeze(&nodes);
         self.say_frozen(frozen.as_ref());
+        let begun = self.parts.clock.mono();
         let matter = self.matter(&nodes, rollouts, frozen.as_ref());
         let constraints = self.parts.rules.constraints.clone();
         let thought = tokio::task::spawn_blocking(move || think(matter, &constraints)).await;
         match thought {
-            Ok(thought) => self.act(thought, frozen.is_some()).await,
+            Ok(thought) => match self.overtaken(begun) {
+                None => self.act(thought, frozen.is_some()).await,
+                Some(why) => self.drop_thought(thought, why),
+            },
             // The snapshot of the last round stands.
             Err(error) => self.say_flaws(vec![format!("the planner gave up: {error}")]),
         }
@@ -239,6 +247,27 @@ impl Driver {
         Inventory {
             nodes: nodes.collect(),
         }
+    }
+
+    /// Why a thought of what was known at `begun` comes too late: windows and nodes may not be as they
+    /// were.
+    fn overtaken(&self, begun: Duration) -> Option<String> {
+        let age = self.parts.clock.mono().saturating_sub(begun);
+        (age > OVERTAKEN).then(|| {
+            format!(
+                "planning took {} s, and what is older than {} s is not acted on; it is planned anew",
+                age.as_secs(),
+                OVERTAKEN.as_secs()
+            )
+        })
+    }
+
+    /// Neither written nor sent; who reads is told why nothing goes on.
+    fn drop_thought(&self, thought: Thought, why: String) {
+        tracing::warn!("{why}");
+        let mut snapshot = thought.snapshot;
+        snapshot.frozen = Some(why);
+        self.parts.maintenance.publish(snapshot);
     }
 
     /// Writes what was thought, if it is a new plan, and sends what nodes lack of the target.

@@ -73,13 +73,15 @@ impl Checks {
 
     fn ask(&mut self, name: String, wake: Arc<Maintenance>) {
         let probe = self.probes.get(&name).cloned();
-        let (clock, results) = (Arc::clone(&self.clock), Arc::clone(&self.results));
+        let results = Arc::clone(&self.results);
+        // It tells how things were when it was asked, at the earliest.
+        let asked_at = self.clock.now();
         self.asking.spawn(async move {
             let says = match probe {
                 Some(probe) => run(&probe).await,
                 None => Err("the coordinator's configuration has no check of this name".to_owned()),
             };
-            let fact = Fact::new(says, clock.now());
+            let fact = Fact::new(says, asked_at);
             let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
             results.insert(name, fact);
             drop(results);

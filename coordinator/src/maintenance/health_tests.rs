@@ -180,12 +180,15 @@ async fn a_check_that_a_rollout_names_is_asked_wakes_the_driver_and_is_asked_aga
         checks.look(&rollouts, None, &maintenance, second(1)),
         BTreeMap::new()
     );
+    clock.advance(second(5));
     let mut results = BTreeMap::new();
     while results.len() < 2 {
         maintenance.woken().await;
         results = checks.look(&rollouts, None, &maintenance, second(2));
     }
     assert_eq!(results["shop"].value, Ok(()));
+    let asked_at = results["shop"].observed_at;
+    assert_eq!(asked_at, Timestamp::UNIX_EPOCH, "not as new as the answer");
     let unknown = results["bank"].value.clone().expect_err("not configured");
     assert!(unknown.contains("no check of this name"), "{unknown}");
     clock.advance(second(60));

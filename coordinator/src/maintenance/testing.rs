@@ -217,6 +217,8 @@ impl Server {
                 since: clock.now(),
             }),
             attempts: self.ends.clone(),
+            last_ended: self.ends.last().map(|e| e.attempt),
+            holds: Vec::new(),
             refused: None,
         };
         let section = Section::encode(SectionKind::Orders, &report).expect("encodes");
@@ -297,14 +299,7 @@ fn well(boot: BootId) -> Vec<(SectionKind, Section)> {
     let modes = [("patching".to_owned(), DomainMode::Act)];
     vec![
         section(SectionKind::Os, &os(boot)),
-        section(
-            SectionKind::Packages,
-            &PackageFacts {
-                upgradable: Some(Vec::new()),
-                interrupted: Some(false),
-                ..PackageFacts::default()
-            },
-        ),
+        section(SectionKind::Packages, &packages(boot, None)),
         section(SectionKind::Osds, &OsdFacts::default()),
         section(SectionKind::Runtime, &RuntimeFacts::default()),
         section(
@@ -315,6 +310,17 @@ fn well(boot: BootId) -> Vec<(SectionKind, Section)> {
             },
         ),
     ]
+}
+
+/// Nothing is offered, as read in this boot and after this attempt.
+pub(crate) fn packages(boot: BootId, after: Option<AttemptId>) -> PackageFacts {
+    PackageFacts {
+        upgradable: Some(Vec::new()),
+        interrupted: Some(false),
+        boot_id: Some(boot),
+        after,
+        ..PackageFacts::default()
+    }
 }
 
 pub(crate) fn os(boot: BootId) -> OsFacts {

@@ -104,6 +104,7 @@ fn a_newer_order_that_contradicts_itself_is_refused_as_a_whole() {
         attempt,
         act: Act::Patch,
         on_failure: OnFailure::Halt,
+        begin_before: jiff::Timestamp::MAX,
     });
     let refusal = weigh(ME, LEDGER, None, &order).expect_err("nothing to patch");
     assert_eq!(

@@ -32,6 +32,7 @@ fn ticket(n: u128, act: Act) -> Ticket {
         attempt: attempt(n),
         act,
         on_failure: OnFailure::FallBackOnce,
+        begin_before: jiff::Timestamp::from_second(120).expect("in range"),
     }
 }
 
@@ -52,6 +53,7 @@ fn full() -> OrderContent {
             boot_id: BootId(Uuid::from_u128(4)),
             expires_at: Timestamp::from_second(60).expect("in range"),
         }],
+        let_go: Default::default(),
         tickets: vec![ticket(3, Act::Patch)],
     }
 }
@@ -79,7 +81,8 @@ fn an_order_reads_as_the_words_of_the_design() {
                 "resource": "public-ip/192.0.2.7", "bootId": id(4),
                 "expiresAt": "1970-01-01T00:01:00Z",
             }],
-            "tickets": [{"attempt": id(3), "act": "patch", "onFailure": "fallBackOnce"}],
+            "tickets": [{"attempt": id(3), "act": "patch", "onFailure": "fallBackOnce",
+                         "beginBefore": "1970-01-01T00:02:00Z"}],
         },
     });
     assert_eq!(serde_json::to_value(&order).expect("JSON"), expected);

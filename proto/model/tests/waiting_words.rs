@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use h8lio_model::inventory::{Domain, DomainMode};
 use h8lio_model::lifecycle::{Admission, Availability};
 use h8lio_model::order::Outcome;
-use h8lio_model::plan::{Absence, FactName, Tenant, WaitingOn};
+use h8lio_model::plan::{Absence, Change, FactName, Tenant, WaitingOn};
 use jiff::{SignedDuration, Timestamp};
 
 /// One of each. A reason that is missing here does not compile in [`place`].
@@ -88,6 +88,10 @@ fn one_of_each() -> Vec<WaitingOn> {
             limit: age,
         },
         W::MissingFact { fact },
+        W::OutdatedFact {
+            fact,
+            before: Change::Boot,
+        },
         W::NoOracle { tenant },
         W::Oracle {
             tenant,
@@ -109,14 +113,24 @@ fn one_of_each() -> Vec<WaitingOn> {
         W::PackageHeld { package: text() },
         W::NoWayBack { why: text() },
         W::TerminalState { step: None },
+        W::Withdrawal,
         W::UnknownEnd,
         W::PersonsWord {
             outcome: Outcome::Failed,
         },
+        W::HealthCheckUnasked {
+            name: text(),
+            since: Timestamp::UNIX_EPOCH,
+        },
+        W::LeftTheFleet { node: node() },
+        W::HeldAfterFallback {
+            package: text(),
+            since: Timestamp::UNIX_EPOCH,
+        },
     ]
 }
 
-const KINDS: usize = 35;
+const KINDS: usize = 40;
 
 /// The place of each kind in [`one_of_each`].
 const fn place(on: &WaitingOn) -> usize {
@@ -146,17 +160,22 @@ const fn place(on: &WaitingOn) -> usize {
         W::InMaintenance { .. } => 21,
         W::StaleFact { .. } => 22,
         W::MissingFact { .. } => 23,
-        W::NoOracle { .. } => 24,
-        W::Oracle { .. } => 25,
-        W::ForeignManager { .. } => 26,
-        W::NotAllowedToAct { .. } => 27,
-        W::PackagesBroken { .. } => 28,
-        W::PackageManagerBusy { .. } => 29,
-        W::PackageHeld { .. } => 30,
-        W::NoWayBack { .. } => 31,
-        W::TerminalState { .. } => 32,
-        W::UnknownEnd => 33,
-        W::PersonsWord { .. } => 34,
+        W::OutdatedFact { .. } => 24,
+        W::NoOracle { .. } => 25,
+        W::Oracle { .. } => 26,
+        W::ForeignManager { .. } => 27,
+        W::NotAllowedToAct { .. } => 28,
+        W::PackagesBroken { .. } => 29,
+        W::PackageManagerBusy { .. } => 30,
+        W::PackageHeld { .. } => 31,
+        W::NoWayBack { .. } => 32,
+        W::TerminalState { .. } => 33,
+        W::Withdrawal => 34,
+        W::UnknownEnd => 35,
+        W::PersonsWord { .. } => 36,
+        W::HealthCheckUnasked { .. } => 37,
+        W::LeftTheFleet { .. } => 38,
+        W::HeldAfterFallback { .. } => 39,
     }
 }
 

@@ -21,7 +21,7 @@ use crate::chance::Chance;
 use crate::fuse::{Fuse, Verdict};
 use crate::node::Says;
 use crate::sabotage::Sabotage;
-use crate::shape::Shape;
+use crate::shape::{ESTIMATE, Shape};
 
 /// Silence after which a node counts as not there.
 const SILENCE: SignedDuration = SignedDuration::from_secs(90);
@@ -86,7 +86,7 @@ impl Coordinator {
         let rollout = Rollout {
             spec: shape.spec(),
             created_at: at.wall,
-            windows: Vec::new(),
+            windows: shape.windows(at.wall),
             control: Control::default(),
         };
         Self {
@@ -165,7 +165,7 @@ impl Coordinator {
             roles: Vec::new(),
             topology: Some(format!("eu/par1/a/r{rack}").parse().expect("a place")),
             labels: BTreeMap::new(),
-            estimate: SignedDuration::from_mins(10),
+            estimate: ESTIMATE,
             boot: None,
             release: Some(Fact::new("debian/12".to_owned(), at.wall)),
             packages: None,

@@ -285,6 +285,10 @@ impl PatchHost for Acting {
         })
     }
 
+    fn unhold(&self, names: &[String], leave: MayAct) -> Result<(), PatchError> {
+        self.patches(Uuid::nil(), None, || self.patch.unhold(names, leave))
+    }
+
     fn start(&self, spec: &Spec, leave: MayAct) -> Result<(), PatchError> {
         let before = self.patch.trace(spec.attempt);
         if before.specified && self.sabotage == Some(Sabotage::StartsOnce) {

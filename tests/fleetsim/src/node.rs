@@ -11,11 +11,14 @@ use h8lio_agent::ledger::book::Accepted;
 use h8lio_agent::ledger::{FILE, Ledger};
 use h8lio_agent::reconcile::patching::facts;
 use h8lio_agent::reconcile::patching::transaction::judge::Held;
+use h8lio_agent::report::CoordinatorNow;
 use h8lio_agent::sim::SimServer;
 use h8lio_agent::walk::{Between, Patience, Server, Walked, Walker};
 use h8lio_model::ids::{BootId, NodeId};
 use h8lio_model::inventory::{DomainMode, PackageFacts};
-use h8lio_model::order::{AttemptId, LedgerId, NodeOrder, OrderReport};
+use h8lio_model::order::{AttemptId, Epoch, LedgerId, NodeOrder, OrderReport};
+
+use jiff::Timestamp;
 
 use crate::act::Acts;
 use crate::chance::Chance;
@@ -181,7 +184,12 @@ impl Node {
     /// One look at what is to be done.
     pub fn look(&mut self, at: Moment) -> Option<Result<Walked, String>> {
         let life = self.life.as_mut()?;
-        let walked = life.walker.walk(&mut life.ledger, at);
+        let mut between = Moments {
+            at,
+            stopping: None,
+            whenever: self.sabotage == Some(Sabotage::BeginsWhenever),
+        };
+        let walked = life.walker.walk_between(&mut life.ledger, &mut between);
         let walked = walked.map_err(|e| e.to_string());
         self.bury();
         Some(walked)
@@ -190,10 +198,11 @@ impl Node {
     /// As [`Node::look`], in a life that somebody ends meanwhile.
     pub fn look_and_stop(&mut self, at: Moment) -> Option<Result<Walked, String>> {
         let life = self.life.as_mut()?;
-        let mut leaving = Leaving {
+        let hears = self.sabotage != Some(Sabotage::StopsUnheard);
+        let mut leaving = Moments {
             at,
-            tools: Arc::clone(&self.tools),
-            hears: self.sabotage != Some(Sabotage::StopsUnheard),
+            stopping: hears.then(|| Arc::clone(&self.tools)),
+            whenever: self.sabotage == Some(Sabotage::BeginsWhenever),
         };
         let walked = life.walker.walk_between(&mut life.ledger, &mut leaving);
         self.life = None;
@@ -209,11 +218,16 @@ impl Node {
 
     /// What it says.
     pub fn says(&self) -> Option<Says> {
+        let report = self.ledger()?.report();
         Some(Says {
             node: self.id,
             boot: self.boot,
-            packages: self.packages(),
-            report: self.ledger()?.report(),
+            packages: PackageFacts {
+                boot_id: Some(self.boot),
+                after: report.last_ended,
+                ..self.packages()
+            },
+            report,
         })
     }
 
@@ -248,22 +262,35 @@ impl Node {
     }
 }
 
-/// The rest of an agent that is being stopped.
-struct Leaving {
+/// The moment of a look, of an agent that may be about to be stopped. No order comes within it, and the
+/// server's clock is the coordinator's.
+struct Moments {
     at: Moment,
-    tools: Arc<Tools>,
-    hears: bool,
+    /// What tells whether it is; nothing tells an agent that is not about to be, or is deaf.
+    stopping: Option<Arc<Tools>>,
+    /// The agent does not know how late it is.
+    whenever: bool,
 }
 
-impl Between for Leaving {
+impl Between for Moments {
     fn moment(&mut self) -> Moment {
         self.at
+    }
+
+    fn coordinator(&mut self) -> Option<CoordinatorNow> {
+        let time = match self.whenever {
+            true => Timestamp::UNIX_EPOCH,
+            false => self.at.wall,
+        };
+        // Any order is of this life of the coordinator, so that nothing but its age stands in its way.
+        let epoch = Epoch::default();
+        Some(CoordinatorNow { time, epoch })
     }
 
     fn take(&mut self, _: &mut Ledger) {}
 
     fn is_stopping(&self) -> bool {
-        self.hears && self.tools.is_stopping()
+        self.stopping.as_ref().is_some_and(|t| t.is_stopping())
     }
 }
 

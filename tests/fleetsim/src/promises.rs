@@ -4,17 +4,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use h8lio_agent::clock::Moment;
 use h8lio_executor::Ended;
 use h8lio_model::ids::{BootId, NodeId};
 use h8lio_model::order::{AttemptId, LedgerId, NodeOrder, OrderMark, OrderNumber, Outcome};
 use h8lio_model::plan::{NodeState, Plan, Slot, SlotPhase};
 use h8lio_model::section::Digest;
+use h8lio_planner::{BEGIN_WITHIN, DELIVERY};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::act::{Act, Had};
 use crate::coordinator::Stored;
 use crate::node::Node;
-use crate::shape::{Budget, Shape};
+use crate::shape::{Budget, ESTIMATE, Shape};
 
 /// A server that is without power for so long is known to be away.
 const KNOWN_AWAY: Duration = Duration::from_secs(200);
@@ -30,6 +33,12 @@ pub enum Broken {
         what: String,
         away: u32,
         most: u32,
+    },
+    #[error("{node} began attempt {attempt} {what}")]
+    BegunTooLate {
+        node: NodeId,
+        attempt: AttemptId,
+        what: String,
     },
     #[error("{node} did {act:?} without a ticket that holds")]
     NoTicket { node: NodeId, act: Act },
@@ -152,16 +161,22 @@ impl Promises {
     /// [`Broken`].
     pub fn node(
         &mut self,
-        node: &Node,
+        nodes: &BTreeMap<NodeId, Node>,
+        id: NodeId,
         subject: Option<AttemptId>,
         acts: Vec<Act>,
         stored: &Stored,
+        at: Moment,
     ) -> Result<(), Broken> {
-        let slot = stored.plan.content().slots.get(&node.id);
+        let node = &nodes[&id];
+        let slot = stored.plan.content().slots.get(&id);
         for act in acts {
             self.act(node, subject, act, slot)?;
         }
-        self.ledger(node)
+        match self.ledger(node)? {
+            Some(begun) => self.in_time(id, begun, nodes, at),
+            None => Ok(()),
+        }
     }
 
     fn act(
@@ -216,10 +231,12 @@ impl Promises {
         Ok(())
     }
 
-    fn ledger(&mut self, of: &Node) -> Result<(), Broken> {
+    /// Answers the attempt that was begun since the last look, and when: its agent may have died in
+    /// between.
+    fn ledger(&mut self, of: &Node) -> Result<Option<(AttemptId, Timestamp)>, Broken> {
         let node = of.id;
         let Some(ledger) = of.ledger() else {
-            return Ok(());
+            return Ok(None);
         };
         let report = ledger.report();
         let spoilt = self.shape.faults.spoil();
@@ -252,6 +269,7 @@ impl Promises {
                 return Err(Broken::FailedForNothing { node, attempt, why });
             }
         }
+        let since = report.running.as_ref().map(|r| r.since);
         let running = report.running.map(|r| r.attempt);
         if let Some(attempt) = running
             && seen.running != running
@@ -259,8 +277,50 @@ impl Promises {
         {
             return Err(Broken::Twice { node, attempt });
         }
+        let begun = running.filter(|_| seen.running != running).zip(since);
         seen.running = running;
-        Ok(())
+        Ok(begun)
+    }
+
+    /// An attempt begins within the window, so early that it is over in it, and never beside servers
+    /// that were away already when its ticket cannot have been ordered any more.
+    fn in_time(
+        &self,
+        node: NodeId,
+        (attempt, begun): (AttemptId, Timestamp),
+        nodes: &BTreeMap<NodeId, Node>,
+        at: Moment,
+    ) -> Result<(), Broken> {
+        let ago = at.wall.duration_since(begun).unsigned_abs();
+        let late = |what: String| {
+            Err(Broken::BegunTooLate {
+                node,
+                attempt,
+                what,
+            })
+        };
+        if let Some(minutes) = self.shape.window {
+            let into = begun.as_second().rem_euclid(3_600);
+            let latest = i64::from(minutes) * 60 - ESTIMATE.as_secs() + DELIVERY.as_secs();
+            if into >= latest {
+                return late(format!(
+                    "{into} s into the hour, and it may until {latest} s"
+                ));
+            }
+        }
+        let known = KNOWN_AWAY + BEGIN_WITHIN.unsigned_abs();
+        let off = |n: &&Node| {
+            n.off_since
+                .is_some_and(|since| at.steady.saturating_sub(since + ago) > known)
+        };
+        let away = nodes.values().filter(off).map(|n| n.id);
+        let away: BTreeSet<NodeId> = away.chain([node]).collect();
+        match self.exceeded(&away) {
+            Some((what, away, most)) => late(format!(
+                "while {away} of {what} were away with it, and {most} may be"
+            )),
+            None => Ok(()),
+        }
     }
 
     /// The agent's process ended, or its ledger with it: whatever ran is run on by the same ledger,

@@ -25,4 +25,6 @@ pub enum Sabotage {
     SilenceIsRefusal,
     /// An agent that is being stopped believes what its ended tools say.
     StopsUnheard,
+    /// The agent begins what it was ordered whenever it comes to it.
+    BeginsWhenever,
 }

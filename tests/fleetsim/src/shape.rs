@@ -3,9 +3,10 @@
 use std::str::FromStr;
 
 use h8lio_model::ids::{NodeId, RolloutName};
-use h8lio_model::rollout::{Lane, RolloutSpec, WaveSize};
+use h8lio_model::rollout::{Lane, RolloutSpec, WaveSize, WindowSpec};
+use h8lio_planner::calendar::Stretch;
 use h8lio_planner::constraints::{Declared, Level, Members, Rule};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::chance::Chance;
@@ -37,6 +38,8 @@ pub struct Faults {
     pub silence: u32,
     /// An agent is stopped in the middle of a step.
     pub stops: u32,
+    /// A server that is without power, or an agent that stands still, for up to an hour.
+    pub outages: u32,
 }
 
 /// A fault's rate, as it is given on the command line: `ledgers=300`.
@@ -69,7 +72,7 @@ impl FromStr for Rate {
 }
 
 impl Faults {
-    const NAMES: [&'static str; 16] = [
+    const NAMES: [&'static str; 17] = [
         "agent-dies",
         "coordinator-dies",
         "lost",
@@ -86,6 +89,7 @@ impl Faults {
         "unstarted",
         "silence",
         "stops",
+        "outages",
     ];
 
     fn place(&mut self, name: &str) -> Option<&mut u32> {
@@ -106,6 +110,7 @@ impl Faults {
             "unstarted" => &mut self.unstarted,
             "silence" => &mut self.silence,
             "stops" => &mut self.stops,
+            "outages" => &mut self.outages,
             _ => return None,
         })
     }
@@ -146,6 +151,7 @@ impl Faults {
             unstarted: some(200),
             silence: some(150),
             stops: some(100),
+            outages: some(6),
         }
     }
 }
@@ -170,7 +176,12 @@ pub struct Shape {
     pub wave: Option<u32>,
     pub threshold: u32,
     pub faults: Faults,
+    /// In so many minutes of each hour nodes may be begun; `None`: always.
+    pub window: Option<u32>,
 }
+
+/// How long a node takes, as the planner is told.
+pub const ESTIMATE: SignedDuration = SignedDuration::from_mins(10);
 
 impl Shape {
     /// Three servers, one rollout, and nothing goes wrong.
@@ -185,6 +196,7 @@ impl Shape {
             wave: None,
             threshold: 1,
             faults: Faults::default(),
+            window: None,
         }
     }
 
@@ -217,7 +229,21 @@ impl Shape {
             wave: Some(chance.between(1, 3)).filter(|_| chance.permille(500)),
             threshold: [1, 3, 100][chance.below(3) as usize],
             faults: Faults::drawn(chance),
+            window: Some(chance.between(15, 45)).filter(|_| chance.permille(400)),
         }
+    }
+
+    /// The first minutes of each hour.
+    pub fn windows(&self, now: Timestamp) -> Vec<Stretch> {
+        let compile = |minutes: u32| {
+            let spec = WindowSpec {
+                cron: "0 * * * *".to_owned(),
+                lasts: SignedDuration::from_mins(i64::from(minutes)),
+                zone: "UTC".to_owned(),
+            };
+            Stretch::compile(&spec, jiff::tz::db(), now).expect("a window")
+        };
+        self.window.into_iter().map(compile).collect()
     }
 
     /// The id of the node with this number.

@@ -1,5 +1,7 @@
 //! The run: events in the order of a virtual clock, with everything between them.
 
+mod away;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
@@ -265,8 +267,10 @@ impl World {
         if !acts.is_empty() {
             self.trace.note(format!("          {id} did {acts:?}"));
         }
+        let at = moment(self.now);
+        let stored = &self.coordinator.stored;
         self.promises
-            .node(node, subject, acts, &self.coordinator.stored)
+            .node(&self.nodes, id, subject, acts, stored, at)
     }
 
     fn look(&mut self, id: NodeId) -> Result<(), Broken> {
@@ -374,17 +378,6 @@ impl World {
                 false => 0,
             };
             self.later(1, 50 + most, message());
-        }
-    }
-
-    fn moves(&mut self, id: NodeId) {
-        let at = moment(self.now);
-        let Some(node) = self.nodes.get_mut(&id).filter(|n| n.is_on) else {
-            return;
-        };
-        node.move_on(at);
-        if !node.is_on {
-            self.later(20_000, 240_000, Event::Boots(id));
         }
     }
 
@@ -531,6 +524,9 @@ impl World {
                 self.nodes.get_mut(&id).expect("a node").lose_ledger();
                 self.promises.lost_ledger(id);
                 self.after_agent(id);
+            }
+            if self.strikes(self.shape.faults.outages) {
+                self.outage(id);
             }
         }
         if self.strikes(self.shape.faults.pauses) {

@@ -44,6 +44,7 @@ fn faults(edit: impl FnOnce(&mut Faults)) -> Shape {
 #[case::repairs_are_not_started(faults(|f| (f.unstarted, f.packages) = (300, 500)))]
 #[case::tools_give_no_answer(faults(|f| f.silence = 500))]
 #[case::agents_are_stopped(faults(|f| f.stops = 300))]
+#[case::servers_and_agents_are_away_for_long(faults(|f| f.outages = 50))]
 fn one_kind_of_fault_breaks_no_promise(#[case] shape: Shape) {
     for seed in 0..2 {
         let run = play(seed, Some(shape.clone()), None);
@@ -117,4 +118,14 @@ fn a_rate_of_a_fault_that_does_not_exist_is_refused_with_those_that_do() {
         "{why}"
     );
     assert!("ledgers".parse::<Rate>().is_err() && "ledgers=x".parse::<Rate>().is_err());
+}
+
+#[test]
+fn windows_are_kept_and_the_rollout_still_comes_to_its_end() {
+    let mut shape = faults(|f| (f.outages, f.delay) = (30, 60_000));
+    shape.window = Some(15);
+    for seed in 0..3 {
+        let run = play(seed, Some(shape.clone()), None);
+        assert_eq!(run.broken, None, "seed {seed}");
+    }
 }

@@ -54,6 +54,17 @@ pub struct LinuxPatching {
 }
 
 impl LinuxPatching {
+    fn mark(&self, word: &'static str, names: &[String]) -> Result<(), PatchError> {
+        const TOOL: &str = "apt-mark";
+        let mut args = self.apt.base().and(&[word]);
+        for name in names {
+            args = args.operand(name).map_err(|e| e.silent(TOOL))?;
+        }
+        let answer = outside::run(TOOL, &args, apt::ENV, PLAN).map_err(|e| e.silent(TOOL))?;
+        answer.done(TOOL)?;
+        Ok(())
+    }
+
     /// With transactions and kept archives below `state_dir`.
     pub fn new(state_dir: &Path) -> Self {
         Self {
@@ -177,13 +188,11 @@ impl PatchHost for LinuxPatching {
     }
 
     fn hold(&self, names: &[String], _: MayAct) -> Result<(), PatchError> {
-        const TOOL: &str = "apt-mark";
-        let mut args = self.apt.base().and(&["hold"]);
-        for name in names {
-            args = args.operand(name).map_err(|e| e.silent(TOOL))?;
-        }
-        ended(TOOL, outside::run(TOOL, &args, apt::ENV, PLAN))?;
-        Ok(())
+        self.mark("hold", names)
+    }
+
+    fn unhold(&self, names: &[String], _: MayAct) -> Result<(), PatchError> {
+        self.mark("unhold", names)
     }
 
     fn start(&self, spec: &Spec, _: MayAct) -> Result<(), PatchError> {

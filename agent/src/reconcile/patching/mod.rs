@@ -66,6 +66,9 @@ pub fn facts(raw: &RawPackages) -> PackageFacts {
         index_updated_at: raw.index_updated_at,
         reboot_required,
         services_to_restart: findings.map(|f| f.services).unwrap_or_default(),
+        // Whoever asked for the reading knows when it was.
+        boot_id: None,
+        after: None,
         problems,
     }
 }

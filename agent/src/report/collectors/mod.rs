@@ -30,7 +30,7 @@ pub fn collectors(hosts: &Hosts, modes: &Modes, shared: &Arc<Shared>) -> Vec<Box
     }
     all.push(Box::new(managers::Managers::new(hosts, modes.clone())));
     if on(Domain::Patching) {
-        all.push(Box::new(packages::Packages::new(hosts)));
+        all.push(Box::new(packages::Packages::new(hosts, Arc::clone(shared))));
     }
     all
 }

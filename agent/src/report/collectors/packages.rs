@@ -1,23 +1,27 @@
 //! Section packages.
 
+use std::sync::Arc;
+
 use h8lio_model::inventory::PackageFacts;
 use h8lio_model::section::SectionKind;
 
 use crate::clock::Moment;
 use crate::reconcile::patching::{LastRead, conditions, facts, must_read};
 use crate::reconcile::problems_to_conditions;
-use crate::report::{Collector, Gathered, Hosts};
+use crate::report::{Collector, Gathered, Hosts, Shared};
 
 pub(super) struct Packages {
     hosts: Hosts,
+    shared: Arc<Shared>,
     last: Option<LastRead>,
     facts: PackageFacts,
 }
 
 impl Packages {
-    pub(super) fn new(hosts: &Hosts) -> Self {
+    pub(super) fn new(hosts: &Hosts, shared: Arc<Shared>) -> Self {
         Self {
             hosts: hosts.clone(),
+            shared,
             last: None,
             facts: PackageFacts::default(),
         }
@@ -31,8 +35,16 @@ impl Collector for Packages {
 
     fn collect(&mut self, now: Moment) -> Option<Gathered> {
         let fingerprint = self.hosts.packages.fingerprint();
-        if must_read(self.last.as_ref(), &fingerprint, now.wall) {
-            self.facts = facts(&self.hosts.packages.packages());
+        // Before it is read: an attempt that ends meanwhile makes it old.
+        let after = self.shared.last_ended();
+        let is_due = must_read(self.last.as_ref(), &fingerprint, now.wall);
+        if is_due || after != self.facts.after {
+            let boot_id = self.hosts.os.os().boot_id;
+            self.facts = PackageFacts {
+                boot_id: boot_id.and_then(|id| id.parse().ok()),
+                after,
+                ..facts(&self.hosts.packages.packages())
+            };
             self.last = Some(LastRead {
                 fingerprint,
                 at: now.wall,

@@ -217,6 +217,8 @@ fn orders() -> OrderReport {
         pending: None,
         running: None,
         attempts: vec![],
+        last_ended: None,
+        holds: Vec::new(),
         refused: None,
     }
 }

@@ -111,7 +111,7 @@ impl Constraints {
         let mut covered = BTreeSet::new();
         for one in declared {
             let members = match &one.members {
-                Members::Selected(selector) => inventory.selected(selector),
+                Members::Selected(selector) => inventory.seated(selector),
                 Members::These(ids) => ids.clone(),
             };
             covered.extend(members.iter().copied());

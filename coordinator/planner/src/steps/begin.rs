@@ -14,6 +14,7 @@ use crate::input::{PlanningInput, Rollout};
 use crate::inventory::{Inventory, fresh};
 use crate::kernels;
 use crate::priority::Priorities;
+use crate::steps::{holds, packages};
 use crate::versions;
 
 pub(crate) fn plan(input: &PlanningInput<'_>, draft: &mut Draft, rollout: &Rollout) {
@@ -68,7 +69,12 @@ fn meant(input: &PlanningInput<'_>, rollout: &Rollout, id: NodeId) -> Option<Vec
     let limit = input.policy.ages.inventory;
     let node = input.inventory.get(id)?;
     let release = fresh(node.release.as_ref(), FactName::Release, input.now, limit).ok()?;
-    let facts = fresh(node.packages.as_ref(), FactName::Packages, input.now, limit).ok()?;
+    let facts = packages::known(input, node).ok()?;
+    packages::offered(input, &rollout.spec.target, facts).ok()?;
+    if !holds::reasons(&rollout.spec.target, node, facts).is_empty() {
+        // What is held is not offered, and is settled when it is let go.
+        return None;
+    }
     let offered = facts.upgradable.as_ref()?.iter();
     let meant = offered.filter(|update| versions::is_meant(&rollout.spec.target, update));
     let kernels = kernels::arriving(&rollout.spec.target, facts);

@@ -4,12 +4,13 @@
 use h8lio_model::ids::NodeId;
 use h8lio_model::inventory::{Domain, DomainMode, ManagerFacts, PackageFacts};
 use h8lio_model::lifecycle::{Admission, Availability};
-use h8lio_model::plan::{Absence, FactName, SlotPhase, WaitingOn};
+use h8lio_model::plan::{Absence, FactName, NodeState, SlotPhase, WaitingOn};
 
 use crate::draft::Draft;
 use crate::input::{PlanningInput, Rollout, Wish};
 use crate::inventory::{Fact, NodeFacts, fresh};
 use crate::steps::stop::slots_of;
+use crate::steps::{holds, packages};
 use crate::versions::{self, Work};
 
 /// What holds the whole rollout.
@@ -30,9 +31,39 @@ pub(crate) fn rollout(
             reasons.push(WaitingOn::KeptSlot { node, outcome });
         }
     }
+    // Of a node that is not in the inventory nobody knows whose place it takes: it takes everybody's.
+    let lost = draft.content.slots.keys();
+    let lost = lost.filter(|id| input.inventory.get(**id).is_none());
+    reasons.extend(lost.map(|id| WaitingOn::LeftTheFleet {
+        node: input.inventory.name(*id),
+    }));
     reasons.extend(too_many_failed(draft, rollout));
     reasons.extend(health(input, rollout));
+    reasons.extend(unasked(input, draft, rollout));
     reasons
+}
+
+/// What a check said before a node was changed says nothing about the fleet after it.
+fn unasked(input: &PlanningInput<'_>, draft: &Draft, rollout: &Rollout) -> Vec<WaitingOn> {
+    let nodes = draft
+        .content
+        .rollouts
+        .values()
+        .flat_map(|r| r.nodes.values());
+    let changed = nodes.filter(|n| n.state == NodeState::Done || n.state.is_failure());
+    let Some(since) = changed.map(|n| n.since).max() else {
+        return Vec::new();
+    };
+    let names = rollout.spec.health_checks.iter();
+    let old = names.filter(|name| {
+        let said = input.health.get(*name);
+        said.is_some_and(|fact| fact.value.is_ok() && fact.observed_at < since)
+    });
+    old.map(|name| WaitingOn::HealthCheckUnasked {
+        name: name.clone(),
+        since,
+    })
+    .collect()
 }
 
 fn too_many_failed(draft: &Draft, rollout: &Rollout) -> Option<WaitingOn> {
@@ -90,9 +121,13 @@ pub(crate) fn node(
         reasons.push(WaitingOn::MissingFact { fact });
     }
     reasons.extend(recent(input, facts.orders.as_ref(), FactName::Orders).err());
-    let packages = recent(input, facts.packages.as_ref(), FactName::Packages);
+    let packages = packages::known(input, facts);
     match packages {
-        Ok(packages) => reasons.extend(package_state(packages)),
+        Ok(known) => {
+            reasons.extend(package_state(known));
+            reasons.extend(packages::offered(input, &rollout.spec.target, known).err());
+            reasons.extend(holds::reasons(&rollout.spec.target, facts, known));
+        }
         Err(ref no) => reasons.push(no.clone()),
     }
     let work = work(input, draft, rollout, facts, packages.ok());

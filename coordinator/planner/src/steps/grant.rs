@@ -1,18 +1,26 @@
 //! Slots: who may be changed now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use h8lio_model::ids::{NodeId, RolloutName};
 use h8lio_model::lifecycle::Scheduling;
 use h8lio_model::order::{AttemptId, OrderContent, Ticket};
 use h8lio_model::plan::{Absence, NodeState, RolloutProgress, Slot, SlotPhase, WaitingOn};
 use h8lio_model::section::Digest;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::constraints::{Constraints, Load, Refusal, Rule};
 use crate::draft::Draft;
 use crate::input::{PlanningInput, Rollout};
+use crate::priority::estimate;
 use crate::steps::{ask, begin};
 use crate::versions::Work;
+
+/// A ticket that was not begun within this is dead: what it rested on was true when it was ordered.
+pub const BEGIN_WITHIN: SignedDuration = SignedDuration::from_mins(5);
+
+/// So long a ticket holds at least, or it would be dead when it arrives. Estimates are not more exact.
+pub const DELIVERY: SignedDuration = SignedDuration::from_mins(1);
 
 /// Reserves a slot, or says why there is none.
 pub(crate) fn reserve(
@@ -70,6 +78,7 @@ pub(crate) fn order_work(
         scheduling: Scheduling::InMaintenance,
         patch: work.patch,
         reboot: work.reboot,
+        let_go: BTreeSet::new(),
         leases: Vec::new(),
         tickets: Vec::new(),
     };
@@ -79,6 +88,7 @@ pub(crate) fn order_work(
         attempt,
         act: work.act,
         on_failure: work.on_failure,
+        begin_before: begin_before(input, rollout, id),
     });
     draft.order(id, content);
     if let Some(slot) = draft.content.slots.get_mut(&id) {
@@ -88,6 +98,16 @@ pub(crate) fn order_work(
         slot.phase = SlotPhase::Ordered;
         slot.since = input.now;
     }
+}
+
+/// Until when a ticket that is ordered now may be begun: not for long, and not so late that the work
+/// would not be over in time.
+fn begin_before(input: &PlanningInput<'_>, rollout: &Rollout, id: NodeId) -> Timestamp {
+    let after = |span| input.now.checked_add(span).unwrap_or(Timestamp::MAX);
+    let work = estimate(input.inventory, id);
+    let latest = rollout.calendar(input.policy).latest(input.now, work);
+    let soon = after(BEGIN_WITHIN);
+    latest.map_or(soon, |l| l.clamp(after(DELIVERY), soon))
 }
 
 fn attempt<T: serde::Serialize>(of: &T) -> AttemptId {

@@ -12,7 +12,7 @@ use crate::input::{PlanningInput, Rollout, Wish};
 use crate::priority::{Priorities, estimate};
 use crate::steps::grant::Reasons;
 use crate::steps::waves::Turn;
-use crate::steps::{ask, begin, gates, grant, settle, stop, waves};
+use crate::steps::{ask, begin, gates, grant, reconsider, settle, stop, waves};
 use crate::versions::Work;
 
 /// What planning a rollout came to.
@@ -47,11 +47,19 @@ pub(crate) fn look(input: &PlanningInput<'_>, draft: &mut Draft, rollout: &Rollo
     leave(input, draft, rollout);
     let mut hold = gates::rollout(input, draft, rollout);
     let (held, work) = inspect(input, draft, rollout);
+    reconsider::plan(input, draft, rollout, &hold);
     hold.extend(calendar(input, rollout, &work));
+    // What is only reserved gives way to a mate that went down: its place is looked for anew.
+    let has_slots = !stop::slots_of(draft, rollout).is_empty();
+    let over = match has_slots {
+        true => reconsider::overfull(input, draft),
+        false => Vec::new(),
+    };
     stop::give_back(input, draft, rollout, |id| {
         let idle = work.get(&id).is_some_and(Option::is_none);
         let late = !too_long(input, rollout, id).is_empty();
-        !hold.is_empty() || late || idle || held.contains_key(&id)
+        let full = reconsider::is_overfull(input, &over, id);
+        !hold.is_empty() || late || idle || full || held.contains_key(&id)
     });
     Look { hold, held, work }
 }
@@ -201,7 +209,7 @@ fn calendar(input: &PlanningInput<'_>, rollout: &Rollout, work: &Tasks) -> Vec<W
 }
 
 /// Closed for this node: its own work would not be over in time.
-fn too_long(input: &PlanningInput<'_>, rollout: &Rollout, id: NodeId) -> Vec<WaitingOn> {
+pub(crate) fn too_long(input: &PlanningInput<'_>, rollout: &Rollout, id: NodeId) -> Vec<WaitingOn> {
     let work = estimate(input.inventory, id);
     rollout.calendar(input.policy).closed(input.now, work)
 }

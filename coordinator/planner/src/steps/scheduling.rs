@@ -9,6 +9,7 @@ use h8lio_model::plan::SlotPhase;
 
 use crate::draft::Draft;
 use crate::input::PlanningInput;
+use crate::steps::holds;
 
 /// Orders whatever is wanted of nodes without a slot. Who was never ordered anything and shall be
 /// active needs no order to be it; whoever left the fleet keeps no ticket.
@@ -17,15 +18,19 @@ pub(crate) fn plan(input: &PlanningInput<'_>, draft: &mut Draft) {
     let enrolled = input.inventory.nodes.iter().filter(|(_, node)| {
         node.admission == Admission::Enrolled && node.wanted != Scheduling::Active
     });
-    let all: BTreeSet<NodeId> = known.chain(enrolled.map(|(id, _)| *id)).collect();
+    let allowed = input.rollouts.iter().flat_map(|r| r.control.retries.keys());
+    let allowed = allowed.filter(|id| !holds::let_go(input, draft, **id).is_empty());
+    let all: BTreeSet<NodeId> = known
+        .chain(enrolled.map(|(id, _)| *id))
+        .chain(allowed.copied())
+        .collect();
     for id in all {
         let slot = draft.content.slots.get(&id);
         if slot.is_none_or(|slot| slot.phase == SlotPhase::Reserved) {
             let wanted = input.inventory.get(id).map(|node| node.wanted);
-            draft.order(
-                id,
-                OrderContent::quiet(wanted.unwrap_or(Scheduling::Active)),
-            );
+            let quiet = OrderContent::quiet(wanted.unwrap_or(Scheduling::Active));
+            let let_go = holds::let_go(input, draft, id);
+            draft.order(id, OrderContent { let_go, ..quiet });
         }
     }
 }

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 
 use h8lio_model::ids::NodeId;
 use h8lio_model::lifecycle::Admission;
-use h8lio_model::order::{
-    AttemptId, AttemptReport, Generation, OrderContent, OrderReport, Outcome,
-};
+use h8lio_model::order::{AttemptId, AttemptReport, Generation, OrderReport, Outcome};
 use h8lio_model::plan::{NodeState, Slot, SlotPhase, WaitingOn};
 
 use crate::draft::Draft;
 use crate::input::PlanningInput;
+use crate::steps::stop;
 
 pub use h8lio_model::order::WITHDRAWN;
 
@@ -55,11 +54,19 @@ pub(crate) fn plan(input: &PlanningInput<'_>, draft: &mut Draft) {
 
 fn fate(input: &PlanningInput<'_>, acknowledged: &Acknowledged, id: NodeId, slot: &Slot) -> Fate {
     let node = input.inventory.get(id);
-    if node.is_none_or(|n| n.admission == Admission::Decommissioned) {
-        // It is no part of the fleet any more, by a person's word.
-        return Fate::Ends(NodeState::Gone);
-    }
     let looked = |outcome| acknowledged.contains(&(slot.attempt, outcome));
+    if has_left(input, id) {
+        // It may be in the middle of its attempt all the same, and a member of what it served.
+        let outcome = match slot.phase {
+            SlotPhase::Reserved => return Fate::Ends(NodeState::Gone),
+            SlotPhase::Kept { outcome, .. } => outcome,
+            SlotPhase::Ordered | SlotPhase::Withdrawn { .. } => Outcome::Unknown,
+        };
+        return match looked(outcome) {
+            true => Fate::Ends(NodeState::Gone),
+            false => Fate::Stays,
+        };
+    }
     if let SlotPhase::Kept { outcome, .. } = slot.phase {
         return match looked(outcome) {
             true => Fate::Ends(after(outcome)),
@@ -84,9 +91,15 @@ fn fate(input: &PlanningInput<'_>, acknowledged: &Acknowledged, id: NodeId, slot
     }
 }
 
+/// It is no part of the fleet any more, or nothing is known of it at all.
+pub(crate) fn has_left(input: &PlanningInput<'_>, id: NodeId) -> bool {
+    let node = input.inventory.get(id);
+    node.is_none_or(|n| n.admission == Admission::Decommissioned)
+}
+
 /// The node's ledger is another one than the ticket was made for. That it knows nothing of the
 /// attempt does not mean that nothing was done.
-fn is_lost(report: &OrderReport, slot: &Slot) -> bool {
+pub(crate) fn is_lost(report: &OrderReport, slot: &Slot) -> bool {
     slot.ledger.is_some_and(|ledger| ledger != report.ledger)
 }
 
@@ -97,11 +110,8 @@ pub(crate) fn withdraw_from_the_forgetful(input: &PlanningInput<'_>, draft: &mut
     for (id, slot) in slots {
         let node = input.inventory.get(id);
         let report = node.and_then(|n| n.orders.as_ref()).map(|f| &f.value);
-        let lost = report.is_some_and(|r| is_lost(r, &slot));
-        if let (true, SlotPhase::Ordered, Some(node)) = (lost, slot.phase, node) {
-            let with = draft.order(id, OrderContent::quiet(node.wanted));
-            let phase = SlotPhase::Withdrawn { with };
-            draft.content.slots.insert(id, Slot { phase, ..slot });
+        if report.is_some_and(|r| is_lost(r, &slot)) {
+            stop::withdraw(input, draft, id, slot);
         }
     }
 }
@@ -115,7 +125,7 @@ fn never_began(report: &OrderReport, attempt: AttemptId, with: Generation) -> bo
 
 fn ended(end: &AttemptReport) -> Fate {
     match end.releases_the_slot() {
-        true if end.reason == WITHDRAWN => Fate::Ends(NodeState::Waiting),
+        true if end.is_untried() => Fate::Ends(NodeState::Waiting),
         true => Fate::Ends(after(end.outcome)),
         false => Fate::IsKept(end.outcome, after(end.outcome)),
     }
@@ -135,6 +145,10 @@ pub(crate) fn reason(input: &PlanningInput<'_>, id: NodeId, slot: &Slot) -> Opti
     match slot.phase {
         SlotPhase::Reserved => None,
         SlotPhase::Kept { outcome, .. } => Some(WaitingOn::PersonsWord { outcome }),
+        _ if has_left(input, id) => {
+            let node = input.inventory.name(id);
+            Some(WaitingOn::LeftTheFleet { node })
+        }
         SlotPhase::Ordered | SlotPhase::Withdrawn { .. } => {
             let report = report.map(|f| &f.value);
             let ended = |r: &OrderReport| r.attempt(slot.attempt).is_some();
@@ -143,8 +157,10 @@ pub(crate) fn reason(input: &PlanningInput<'_>, id: NodeId, slot: &Slot) -> Opti
             }
             let running = report.and_then(|r| r.running.as_ref());
             let running = running.filter(|r| r.attempt == slot.attempt);
-            Some(WaitingOn::TerminalState {
-                step: running.map(|r| r.step.clone()),
+            let step = running.map(|r| r.step.clone());
+            Some(match (slot.phase, step) {
+                (SlotPhase::Withdrawn { .. }, None) => WaitingOn::Withdrawal,
+                (_, step) => WaitingOn::TerminalState { step },
             })
         }
     }

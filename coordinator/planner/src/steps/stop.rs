@@ -14,13 +14,18 @@ pub(crate) fn plan(input: &PlanningInput<'_>, draft: &mut Draft, rollout: &Rollo
         return;
     }
     for (id, slot) in slots_of(draft, rollout) {
-        if slot.phase == SlotPhase::Ordered
-            && let Some(node) = input.inventory.get(id)
-        {
-            let with = draft.order(id, OrderContent::quiet(node.wanted));
-            let phase = SlotPhase::Withdrawn { with };
-            draft.content.slots.insert(id, Slot { phase, ..slot });
-        }
+        withdraw(input, draft, id, slot);
+    }
+}
+
+/// Takes a ticket out of its order. Its slot stays: that it was not begun is the node's to say.
+pub(crate) fn withdraw(input: &PlanningInput<'_>, draft: &mut Draft, id: NodeId, slot: Slot) {
+    if slot.phase == SlotPhase::Ordered
+        && let Some(node) = input.inventory.get(id)
+    {
+        let with = draft.order(id, OrderContent::quiet(node.wanted));
+        let phase = SlotPhase::Withdrawn { with };
+        draft.content.slots.insert(id, Slot { phase, ..slot });
     }
 }
 

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use h8lio_model::ids::BootId;
 use h8lio_model::inventory::{BrokenPackage, Domain, DomainMode, ForeignManager, RebootRequired};
 use h8lio_model::lifecycle::{Admission, Availability, Scheduling};
-use h8lio_model::plan::{FactName, RolloutState, Tenant, WaitingOn};
+use h8lio_model::order::{AttemptId, Outcome, OwnHold};
+use h8lio_model::plan::{Change, FactName, NodeState, RolloutState, Tenant, WaitingOn};
 use h8lio_planner::Wish;
 use h8lio_planner::inventory::{Fact, NodeFacts};
 use jiff::SignedDuration;
 use rstest::rstest;
+use uuid::Uuid;
 
-use crate::support::{Scene, id, minutes, name, spec, t0};
+use crate::support::{Scene, id, minutes, name, spec, t0, update};
 
 fn one_server() -> Scene {
     Scene::new(&["r1"]).rollout(spec("march"))
@@ -379,4 +382,206 @@ fn the_age_of_a_reason_survives_planning_again_and_begins_anew_with_another_reas
     fleet.node(0).availability = Availability::Unreachable;
     fleet.plan();
     assert_eq!(since(&fleet), fleet.now);
+}
+
+#[test]
+fn packages_that_were_read_before_the_last_boot_or_attempt_are_no_news_however_fresh() {
+    let mut fleet = one_server();
+    let read_in = packages(fleet.node(0)).boot_id;
+    fleet.node(0).boot = Some(Fact::new(BootId(Uuid::from_u128(99)), t0()));
+    let outdated = |before| WaitingOn::OutdatedFact {
+        fact: FactName::Packages,
+        before,
+    };
+    fleet.plan();
+    assert!(fleet.why("march", 0).contains(&outdated(Change::Boot)));
+    assert!(fleet.plan.content().slots.is_empty());
+    fleet.node(0).boot = Some(Fact::new(read_in.expect("a boot"), t0()));
+    let ended = AttemptId(Uuid::from_u128(7));
+    let orders = &mut fleet.node(0).orders.as_mut().expect("orders").value;
+    orders.last_ended = Some(ended);
+    fleet.plan();
+    assert!(fleet.why("march", 0).contains(&outdated(Change::Attempt)));
+    assert!(fleet.plan.content().slots.is_empty());
+    packages(fleet.node(0)).after = Some(ended);
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s0"]);
+}
+
+/// The server was patched and booted, and its agent has not read its packages since: it would be
+/// booted once more.
+#[test]
+fn what_was_wanted_before_an_attempt_is_not_wanted_again_after_it() {
+    let mut fleet = one_server();
+    needs_a_boot(&mut fleet);
+    fleet.plan();
+    let before = packages(fleet.node(0)).clone();
+    fleet.ends(0, Outcome::Done);
+    let after = std::mem::replace(packages(fleet.node(0)), before);
+    fleet = fleet.rollout(spec("april"));
+    fleet.plan();
+    assert_eq!(fleet.state("march", 0), NodeState::Done);
+    assert!(fleet.ordered().is_empty());
+    assert_eq!(fleet.state("april", 0), NodeState::Waiting);
+    *packages(fleet.node(0)) = after;
+    fleet.plan();
+    assert_eq!(fleet.state("april", 0), NodeState::NothingToDo);
+}
+
+#[test]
+fn an_index_that_is_older_than_a_day_says_nothing_of_what_is_offered() {
+    let mut fleet = one_server();
+    let hours = SignedDuration::from_hours;
+    let (fact, limit) = (FactName::PackageIndex, hours(24));
+    packages(fleet.node(0)).index_updated_at = Some(t0() - hours(25));
+    packages(fleet.node(0)).upgradable = Some(Vec::new());
+    fleet.plan();
+    let age = hours(25);
+    let old = WaitingOn::StaleFact { fact, age, limit };
+    assert_eq!(fleet.why("march", 0), [old.clone()]);
+    assert!(old.unblocked_by().contains("apt-get update"));
+    assert_eq!(
+        fleet.state("march", 0),
+        NodeState::Waiting,
+        "not: nothing to do"
+    );
+    packages(fleet.node(0)).index_updated_at = None;
+    fleet.plan();
+    assert_eq!(fleet.why("march", 0), [missing(fact)]);
+    packages(fleet.node(0)).index_updated_at = Some(t0() - hours(24));
+    packages(fleet.node(0)).upgradable = Some(vec![update("openssl", "3.0.2")]);
+    fleet.plan();
+    assert_eq!(
+        fleet.ordered(),
+        ["s0"],
+        "and its versions are settled only now"
+    );
+}
+
+#[test]
+fn a_reboot_asks_for_no_index() {
+    let mut patch = spec("march");
+    patch.target = "reboot-only".parse().expect("a target");
+    let mut fleet = Scene::new(&["r1"]).rollout(patch);
+    packages(fleet.node(0)).index_updated_at = None;
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s0"]);
+}
+
+#[test]
+fn what_a_check_said_before_a_node_was_changed_does_not_count_for_the_next() {
+    let mut patch = spec("march");
+    patch.health_checks = vec!["shop".into()];
+    let mut fleet = Scene::new(&["r1", "r2"])
+        .with(crate::support::racks(1))
+        .rollout(patch);
+    fleet.health.insert("shop".into(), Fact::new(Ok(()), t0()));
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s0"]);
+    let second = SignedDuration::from_secs(1);
+    fleet.now = t0() + second;
+    fleet.ends(0, Outcome::Done);
+    fleet.plan();
+    let (name, since) = ("shop".to_owned(), fleet.now);
+    assert_eq!(
+        fleet.holds("march"),
+        [WaitingOn::HealthCheckUnasked { name, since }]
+    );
+    assert!(fleet.ordered().is_empty());
+    fleet
+        .health
+        .insert("shop".into(), Fact::new(Ok(()), fleet.now));
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s1"]);
+}
+
+#[test]
+fn a_check_that_was_not_asked_since_takes_no_ticket_back() {
+    let mut patch = spec("march");
+    patch.health_checks = vec!["shop".into()];
+    let mut fleet = Scene::new(&["r1", "r1"])
+        .with(crate::support::racks(1))
+        .rollout(patch);
+    fleet.health.insert("shop".into(), Fact::new(Ok(()), t0()));
+    fleet.idle.insert(id(1));
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s0", "s1"]);
+    fleet.now = t0() + SignedDuration::from_secs(1);
+    fleet.ends(0, Outcome::Done);
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s1"], "it had its leave before");
+}
+
+/// It went back from openssl in an earlier rollout, and holds it since.
+fn held_after_a_fallback() -> Scene {
+    let mut fleet = one_server();
+    packages(fleet.node(0)).upgradable = Some(Vec::new());
+    packages(fleet.node(0)).held = vec!["openssl".into()];
+    let hold = OwnHold {
+        package: "openssl".parse().expect("a name"),
+        attempt: AttemptId(Uuid::from_u128(7)),
+        since: t0(),
+    };
+    fleet
+        .node(0)
+        .orders
+        .as_mut()
+        .expect("orders")
+        .value
+        .holds
+        .push(hold);
+    fleet
+}
+
+fn lets_go(fleet: &Scene) -> bool {
+    let order = fleet.plan.content().orders.get(&id(0));
+    order.is_some_and(|o| {
+        o.content
+            .let_go
+            .iter()
+            .any(|name| name.as_str() == "openssl")
+    })
+}
+
+#[test]
+fn a_node_that_holds_what_it_went_back_from_has_not_nothing_to_do() {
+    let mut fleet = held_after_a_fallback();
+    fleet.plan();
+    let (package, since) = ("openssl".to_owned(), t0());
+    let why = WaitingOn::HeldAfterFallback { package, since };
+    assert_eq!(fleet.why("march", 0), [why.clone()]);
+    assert!(why.to_string().contains("since 2026-03-02") && why.unblocked_by().contains("retry"));
+    assert_eq!(fleet.state("march", 0), NodeState::Waiting);
+    assert!(!lets_go(&fleet), "nobody allowed it");
+}
+
+#[test]
+fn another_try_lets_go_what_h8lio_holds_and_then_it_is_installed() {
+    let mut fleet = held_after_a_fallback();
+    fleet.rollouts[0].control.retries.insert(id(0), 0);
+    fleet.plan();
+    assert!(lets_go(&fleet) && fleet.ordered().is_empty());
+    fleet.follows(0);
+    packages(fleet.node(0)).held.clear();
+    packages(fleet.node(0)).upgradable = Some(vec![update("openssl", "3.0.2")]);
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s0"]);
+    assert!(!lets_go(&fleet), "once");
+}
+
+#[test]
+fn a_hold_of_an_operators_is_not_let_go_by_another_try() {
+    let mut fleet = held_after_a_fallback();
+    fleet
+        .node(0)
+        .orders
+        .as_mut()
+        .expect("orders")
+        .value
+        .holds
+        .clear();
+    fleet.rollouts[0].control.retries.insert(id(0), 0);
+    fleet.plan();
+    assert!(!lets_go(&fleet));
+    assert_eq!(fleet.state("march", 0), NodeState::NothingToDo);
 }

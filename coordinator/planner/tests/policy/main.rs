@@ -10,6 +10,7 @@ mod linter;
 mod oracles;
 mod packing;
 mod random;
+mod reconsidered;
 mod slots;
 mod support;
 mod waves;

@@ -39,7 +39,9 @@ fn no_time_however_long_ends_a_slot() {
     assert_eq!(fleet.phase(0), Some(SlotPhase::Ordered));
     assert_eq!(
         fleet.why("march", 0),
-        [WaitingOn::TerminalState { step: None }]
+        [WaitingOn::TerminalState {
+            step: Some("apply".into())
+        }]
     );
     assert!(!fleet.ordered().contains(&"s1".to_owned()));
 }
@@ -291,13 +293,63 @@ fn a_withdrawn_ticket_that_the_node_never_saw_ends_with_the_order_without_it() {
     assert_eq!(fleet.told("march").state, RolloutState::Cancelled);
 }
 
+fn left(fleet: &Scene) -> WaitingOn {
+    let node = fleet.inventory.name(id(0));
+    WaitingOn::LeftTheFleet { node }
+}
+
 #[test]
-fn a_decommissioned_server_gives_its_slot_back_by_a_persons_word() {
+fn a_decommissioned_server_keeps_its_slot_and_its_place_until_a_person_has_looked() {
     let mut fleet = two_racks();
+    let attempt = attempt(&fleet, 0);
     fleet.node(0).admission = Admission::Decommissioned;
+    fleet.node(0).orders = None;
+    fleet.pass(SignedDuration::from_hours(100));
+    fleet.plan();
+    assert_eq!(fleet.phase(0), Some(SlotPhase::Ordered));
+    assert_eq!(fleet.why("march", 0), [left(&fleet)]);
+    let why = fleet.why("march", 1);
+    assert!(
+        matches!(&why[..], [WaitingOn::DomainTaken { by, .. }] if by.as_str() == "s0"),
+        "{why:?}"
+    );
+    let said = &mut fleet.rollouts[0].control.acknowledged;
+    said.insert((attempt, Outcome::Unknown));
     fleet.plan();
     assert_eq!(fleet.state("march", 0), NodeState::Gone);
     assert_eq!(fleet.ordered(), ["s1"]);
+}
+
+#[test]
+fn of_a_server_that_is_not_in_the_inventory_nobody_knows_whose_place_it_takes() {
+    let mut fleet = Scene::new(&["r1", "r2", "r3"])
+        .with(racks(2))
+        .rollout(spec("march"));
+    fleet.node(1).availability = Availability::Unreachable;
+    fleet.rollouts[0].spec.failure_threshold = 5;
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s0"]);
+    let attempt = attempt(&fleet, 0);
+    fleet.node(1).availability = Availability::Online;
+    fleet.inventory.nodes.remove(&id(0));
+    fleet.plan();
+    assert_eq!(fleet.phase(0), Some(SlotPhase::Ordered));
+    assert_eq!(fleet.holds("march"), [left(&fleet)]);
+    assert!(fleet.why("march", 0).contains(&left(&fleet)));
+    assert_eq!(fleet.phase(1), None, "nothing new is begun");
+    let said = &mut fleet.rollouts[0].control.acknowledged;
+    said.insert((attempt, Outcome::Unknown));
+    fleet.plan();
+    assert_eq!(fleet.state("march", 0), NodeState::Gone);
+    assert_eq!(fleet.ordered(), ["s1", "s2"]);
+}
+
+#[test]
+fn a_server_that_left_while_it_was_only_reserved_or_waited_takes_no_place() {
+    let mut fleet = two_racks();
+    fleet.node(1).admission = Admission::Decommissioned;
+    fleet.plan();
+    assert_eq!(fleet.state("march", 1), NodeState::Gone);
 }
 
 #[test]

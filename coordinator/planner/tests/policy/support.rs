@@ -8,7 +8,7 @@ use h8lio_model::inventory::{
 };
 use h8lio_model::lifecycle::{Admission, Availability, Scheduling};
 use h8lio_model::order::{
-    AttemptReport, Epoch, LedgerId, NodeOrder, OrderMark, OrderReport, Outcome,
+    AttemptReport, Epoch, LedgerId, NodeOrder, OrderMark, OrderReport, Outcome, Running, SafePoint,
 };
 use h8lio_model::plan::{NodeState, Plan, PlanReport, SlotPhase, WaitingOn};
 use h8lio_model::rollout::{Lane, RolloutSpec};
@@ -74,6 +74,8 @@ pub(crate) fn server(n: u32, rack: &str) -> NodeFacts {
             newest: Some(KERNEL.into()),
         }),
         interrupted: Some(false),
+        index_updated_at: Some(t0()),
+        boot_id: Some(BootId(Uuid::from_u128(u128::from(n)))),
         ..PackageFacts::default()
     };
     NodeFacts {
@@ -111,6 +113,8 @@ pub(crate) fn no_orders(n: u32) -> OrderReport {
         pending: None,
         running: None,
         attempts: Vec::new(),
+        last_ended: None,
+        holds: Vec::new(),
         refused: None,
     }
 }
@@ -170,6 +174,8 @@ pub(crate) struct Scene {
     pub(crate) frozen: Option<String>,
     pub(crate) plan: Plan,
     pub(crate) report: Option<PlanReport>,
+    /// These take their orders and do not begin: they are silent, or their agents are busy.
+    pub(crate) idle: BTreeSet<NodeId>,
 }
 
 impl Scene {
@@ -189,6 +195,7 @@ impl Scene {
             frozen: None,
             plan: Plan::root(t0()),
             report: None,
+            idle: BTreeSet::new(),
         }
     }
 
@@ -247,6 +254,41 @@ impl Scene {
             Some(same) == self.report,
             "planning again changed the report"
         );
+        self.begin();
+    }
+
+    /// Agents begin at once what they were ordered.
+    fn begin(&mut self) {
+        let slots: Vec<_> = self.plan.content().slots.clone().into_iter().collect();
+        for (id, slot) in slots {
+            let is_there = self
+                .inventory
+                .get(id)
+                .is_some_and(|n| n.availability == Availability::Online);
+            if slot.phase == SlotPhase::Ordered && is_there && !self.idle.contains(&id) {
+                self.begins(u32::try_from(id.as_uuid().as_u128() - 1).expect("a number"));
+            }
+        }
+    }
+
+    /// The agent begins the attempt in its slot, unless it has ended it.
+    pub(crate) fn begins(&mut self, n: u32) {
+        let attempt = self.plan.content().slots[&id(n)].attempt;
+        let since = self.now;
+        let Some(orders) = &self.node(n).orders else {
+            return;
+        };
+        if orders.value.attempt(attempt).is_some() || orders.value.running.is_some() {
+            return;
+        }
+        self.follows(n);
+        let orders = self.node(n).orders.as_mut().expect("orders");
+        orders.value.running = Some(Running {
+            attempt,
+            step: "apply".into(),
+            safe_point: SafePoint::Finish,
+            since,
+        });
     }
 
     /// Time passes; agents and checks go on confirming what they said.
@@ -260,6 +302,9 @@ impl Scene {
                         fact.observed_at = now;
                     }
                 )*};
+            }
+            if let Some(packages) = &mut node.packages {
+                packages.value.index_updated_at = Some(now);
             }
             confirm!(boot, release, packages, tenants, managers, way_back, orders);
         }
@@ -296,6 +341,7 @@ impl Scene {
         let now = self.now;
         let node = self.node(n);
         let report = &mut node.orders.as_mut().expect("orders").value;
+        report.running = None;
         report.attempts.retain(|a| a.attempt != slot.attempt);
         report.attempts.push(AttemptReport {
             attempt: slot.attempt,
@@ -305,12 +351,15 @@ impl Scene {
             message: String::new(),
             at: now,
         });
+        report.last_ended = Some(slot.attempt);
+        if let Some(packages) = &mut node.packages {
+            packages.value.after = Some(slot.attempt);
+        }
         if outcome == Outcome::Done {
-            node.boot = Some(Fact::new(
-                BootId(Uuid::from_u128(1_000_000 + u128::from(n))),
-                now,
-            ));
+            let boot = BootId(Uuid::from_u128(1_000_000 + u128::from(n)));
+            node.boot = Some(Fact::new(boot, now));
             let packages = &mut node.packages.as_mut().expect("packages").value;
+            packages.boot_id = Some(boot);
             packages.upgradable = Some(Vec::new());
             packages.reboot_required.required = Some(false);
         }

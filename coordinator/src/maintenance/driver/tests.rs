@@ -411,3 +411,40 @@ async fn nothing_is_decided_before_the_warm_up_is_over_and_a_wake_brings_the_nex
     assert!(told.is_ok(), "a verdict is news");
     driver.abort();
 }
+
+#[tokio::test]
+async fn a_plan_that_took_too_long_is_neither_written_nor_sent() {
+    let mut world = World::new(&["r1", "r1"]).await;
+    world.report().await;
+    let nodes = world.life.registry.all();
+    let driver = &mut world.life.driver;
+    driver.read(&nodes).await;
+    driver.hear(&nodes).await;
+    let begun = world.clock.mono();
+    let matter = driver.matter(&nodes, vec![rollout()], None);
+    let thought = think(matter, &rules().constraints);
+    assert_ne!(
+        thought.child.id(),
+        driver.plans.current().id(),
+        "it would order something"
+    );
+    world.clock.advance(OVERTAKEN);
+    assert_eq!(driver.overtaken(begun), None);
+    world.clock.advance(Duration::from_millis(1));
+    let why = driver.overtaken(begun).expect("too old");
+    driver.drop_thought(thought, why);
+    for server in &mut world.servers {
+        server.receive();
+    }
+    assert!(world.running().is_empty());
+    let snapshot = world.snapshot();
+    assert!(snapshot.plan.content().slots.is_empty());
+    assert!(
+        snapshot
+            .frozen
+            .as_ref()
+            .is_some_and(|f| f.contains("planned anew"))
+    );
+    world.step().await;
+    assert_eq!(world.running().len(), 1, "the next one is in time");
+}

@@ -144,6 +144,11 @@ impl Place<'_> {
         if again && progress.state == NodeState::Waiting {
             return Ok(());
         }
+        if progress.state == NodeState::Waiting && self.is_held() {
+            // It went back in another rollout, and what it went back from is let go.
+            record.control.retries.insert(self.id, progress.tries);
+            return Ok(());
+        }
         if !progress.state.is_failure() {
             let is = progress.state;
             return Err(NotSettled::DidNotFail { node, rollout, is });
@@ -159,6 +164,13 @@ impl Place<'_> {
         }
         record.control.retries.insert(self.id, progress.tries);
         Ok(())
+    }
+
+    /// Whether it holds packages by itself since a fallback.
+    fn is_held(&self) -> bool {
+        let node = self.snapshot.inventory.get(self.id);
+        let orders = node.and_then(|n| n.orders.as_ref());
+        orders.is_some_and(|fact| !fact.value.holds.is_empty())
     }
 
     fn progress(&self, record: &RolloutRecord) -> Result<NodeProgress, NotSettled> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use h8lio_model::ids::{NodeId, NodeName, RolloutName};
+use h8lio_model::lifecycle::Admission;
 use h8lio_model::order::{OrderReport, Outcome, Running};
 use h8lio_model::plan::{
     Count, Forecast, NodeProgress, Plan, PlanReport, RolloutProgress, Slot, SlotPhase, Waiting,
@@ -41,6 +42,10 @@ impl<'a> SlotNow<'a> {
         let reported = match slot.phase {
             // Nobody was told to do anything.
             SlotPhase::Reserved => None,
+            // Nobody will say any more; a person may.
+            _ if node.is_none_or(|n| n.admission == Admission::Decommissioned) => {
+                Some(Outcome::Unknown)
+            }
             _ => end.map(|e| e.outcome).or_else(|| lost(report, slot)),
         };
         let outcome = match slot.phase {

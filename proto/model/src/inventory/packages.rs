@@ -2,6 +2,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Problem;
+use crate::ids::BootId;
+use crate::order::AttemptId;
 
 /// Installed software and what waits.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +34,12 @@ pub struct PackageFacts {
     pub reboot_required: RebootRequired,
     /// Services that still use files which an update replaced.
     pub services_to_restart: Vec<String>,
+    /// The boot in which this was read; `None`: it could not be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<BootId>,
+    /// The last attempt that had ended when this was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<AttemptId>,
     pub problems: Vec<Problem>,
 }
 

@@ -23,12 +23,12 @@ use serde::{Deserialize, Serialize};
 
 pub use lease::{HeldLease, LeaseResource};
 pub use number::{Epoch, Generation, LedgerId, OrderMark, OrderNumber};
-pub use outcome::{AttemptReport, Outcome, WITHDRAWN};
+pub use outcome::{AttemptReport, Outcome, TOO_LATE, WITHDRAWN};
 pub use package::{
     Architecture, NoPatchTarget, PackageChange, PackageName, PackageVersion, PatchTarget,
 };
 pub use reboot::{KernelRelease, RebootWish};
-pub use report::{OrderReport, Refused, Running, SafePoint};
+pub use report::{OrderReport, OwnHold, Refused, Running, SafePoint};
 pub use rule::{Refusal, Verdict, epoch_beyond, weigh};
 pub(crate) use ticket::uuid_of;
 pub use ticket::{Act, AttemptId, OnFailure, Ticket};
@@ -89,6 +89,10 @@ pub struct OrderContent {
     /// A boot that shall have happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reboot: Option<RebootWish>,
+    /// Packages that the agent held by itself after a fallback and that a person lets go. Whatever an
+    /// operator holds is not touched by it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub let_go: BTreeSet<PackageName>,
     /// What the server owns for a time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leases: Vec<HeldLease>,
@@ -105,6 +109,7 @@ impl OrderContent {
             scheduling,
             patch: None,
             reboot: None,
+            let_go: BTreeSet::new(),
             leases: Vec::new(),
             tickets: Vec::new(),
         }

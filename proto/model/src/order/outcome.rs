@@ -54,6 +54,9 @@ impl fmt::Display for Outcome {
 /// The reason of an attempt that was taken back before it changed anything.
 pub const WITHDRAWN: &str = "Withdrawn";
 
+/// The reason of an attempt that was not begun, because its ticket had come too old.
+pub const TOO_LATE: &str = "TooLate";
+
 /// An attempt's end, as the agent reports it from its ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -72,6 +75,12 @@ pub struct AttemptReport {
 }
 
 impl AttemptReport {
+    /// Nothing was tried: its ticket was taken back, or had come too old. That is no failure of the
+    /// server's.
+    pub fn is_untried(&self) -> bool {
+        self.releases_the_slot() && [WITHDRAWN, TOO_LATE].contains(&self.reason.as_str())
+    }
+
     /// Whether the node's slot ends with it: the work is done, or it failed before it changed
     /// anything. After a fallback, a failure half-way or an unknown end the slot stays, so that
     /// nobody else of the failure domain goes down before a person has looked.

@@ -3,7 +3,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AttemptId, AttemptReport, LedgerId, OrderMark, OrderNumber, Refusal};
+use super::{AttemptId, AttemptReport, LedgerId, OrderMark, OrderNumber, PackageName, Refusal};
 
 /// What a node does with its orders, as it reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,12 @@ pub struct OrderReport {
     /// Attempts that ended, or whose end is unknown: at least those that the effective and the
     /// pending order name, and those that they withdrew.
     pub attempts: Vec<AttemptReport>,
+    /// The attempt that ended last, whatever it was; what was read of the server before it is no news.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_ended: Option<AttemptId>,
+    /// Packages that the agent holds by itself since a fallback. A hold of an operator's is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<OwnHold>,
     /// The last order that was refused since the agent's start.
     pub refused: Option<Refused>,
 }
@@ -39,6 +45,17 @@ impl OrderReport {
     pub fn is_running(&self, attempt: AttemptId) -> bool {
         self.running.as_ref().is_some_and(|r| r.attempt == attempt)
     }
+}
+
+/// A package that stays at its version until a person lets it go, because a newer one was not well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnHold {
+    pub package: PackageName,
+    /// After which it was held.
+    pub attempt: AttemptId,
+    /// By the server's clock.
+    pub since: Timestamp,
 }
 
 /// A step in progress.

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -40,6 +41,9 @@ pub struct Ticket {
     pub attempt: AttemptId,
     pub act: Act,
     pub on_failure: OnFailure,
+    /// From this moment on, by the coordinator's clock, the attempt is not begun any more: what was
+    /// true when it was ordered may have changed. One that was begun before goes on.
+    pub begin_before: Timestamp,
 }
 
 /// The irreversible acts.

@@ -20,7 +20,7 @@ use uuid::Uuid;
 pub use progress::{NodeProgress, NodeState, ResolvedPackage, RolloutProgress};
 pub use report::{Count, Forecast, NodePart, NodeReport, PlanReport, RolloutReport, RolloutState};
 pub use slot::{Slot, SlotPhase};
-pub use waiting::{Absence, FactName, Tenant, Waiting, WaitingOn};
+pub use waiting::{Absence, Change, FactName, Tenant, Waiting, WaitingOn};
 
 use crate::ids::{InvalidId, NodeId, RolloutName};
 use crate::order::{Generation, OrderContent};

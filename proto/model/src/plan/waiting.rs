@@ -29,6 +29,7 @@ pub enum FactName {
     Topology,
     WayBack,
     Version,
+    PackageIndex,
 }
 
 impl FactName {
@@ -43,7 +44,26 @@ impl FactName {
             Self::Orders => "what it does with its orders",
             Self::Topology => "where it stands (rack, zone)",
             Self::WayBack => "whether its previous kernel can be booted again",
+            Self::PackageIndex => "what its repositories offer (its package index)",
             Self::Version => "which of the rollout's versions is its own",
+        }
+    }
+}
+
+/// What a fact must be newer than.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Change {
+    Boot,
+    Attempt,
+}
+
+impl Change {
+    /// In words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Boot => "its last boot",
+            Self::Attempt => "the end of its last attempt",
         }
     }
 }
@@ -116,6 +136,11 @@ pub enum WaitingOn {
         name: String,
         says: String,
     },
+    /// It was last asked before a node was changed for the last time.
+    HealthCheckUnasked {
+        name: String,
+        since: Timestamp,
+    },
     CanarySoak {
         until: Timestamp,
     },
@@ -181,6 +206,11 @@ pub enum WaitingOn {
     MissingFact {
         fact: FactName,
     },
+    /// It was read before something that may have changed it, however fresh it is.
+    OutdatedFact {
+        fact: FactName,
+        before: Change,
+    },
     NoOracle {
         tenant: Tenant,
     },
@@ -206,13 +236,22 @@ pub enum WaitingOn {
     PackageHeld {
         package: String,
     },
+    HeldAfterFallback {
+        package: String,
+        since: Timestamp,
+    },
     NoWayBack {
         why: String,
     },
     TerminalState {
         step: Option<String>,
     },
+    Withdrawal,
     UnknownEnd,
+    /// It was decommissioned, or is not in the inventory, and its slot stands.
+    LeftTheFleet {
+        node: NodeName,
+    },
     PersonsWord {
         outcome: Outcome,
     },
@@ -245,11 +284,15 @@ impl WaitingOn {
             Self::QuorumLast { constraint, .. } | Self::After { constraint, .. } => {
                 format!("{word}/{constraint}")
             }
-            Self::StaleFact { fact, .. } | Self::MissingFact { fact } => format!("{word}/{fact:?}"),
+            Self::StaleFact { fact, .. }
+            | Self::MissingFact { fact }
+            | Self::OutdatedFact { fact, .. } => format!("{word}/{fact:?}"),
             Self::Soak { wave, .. } => format!("{word}/{wave}"),
-            Self::HealthCheck { name, .. } | Self::Freeze { name, .. } => format!("{word}/{name}"),
+            Self::HealthCheck { name, .. }
+            | Self::HealthCheckUnasked { name, .. }
+            | Self::Freeze { name, .. } => format!("{word}/{name}"),
             Self::OtherRollout { rollout } => format!("{word}/{rollout}"),
-            Self::KeptSlot { node, .. } => format!("{word}/{node}"),
+            Self::KeptSlot { node, .. } | Self::LeftTheFleet { node } => format!("{word}/{node}"),
             Self::NoOracle { tenant } | Self::Oracle { tenant, .. } => format!("{word}/{tenant:?}"),
             Self::NotOnline { availability } => format!("{word}/{availability}"),
             Self::ForeignManager { domain, name } => format!("{word}/{domain}/{name}"),

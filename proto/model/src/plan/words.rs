@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{Absence, WaitingOn};
+use super::{Absence, FactName, WaitingOn};
 
 fn or_unknown(at: Option<Timestamp>) -> String {
     at.map_or_else(|| "at no known time".to_owned(), |t| format!("at {t}"))
@@ -50,6 +50,10 @@ impl fmt::Display for WaitingOn {
             }
             Self::Freeze { name, until } => write!(f, "freeze {name} ends {}", or_unknown(*until)),
             Self::HealthCheck { name, says } => write!(f, "health check {name}: {says}"),
+            Self::HealthCheckUnasked { name, since } => write!(
+                f,
+                "health check {name} has not passed since a node was changed at {since}"
+            ),
             Self::CanarySoak { until } => write!(f, "the canary is watched until {until}"),
             Self::Soak { wave, until } => write!(f, "wave {wave} is watched until {until}"),
             Self::Wave { current, mine } => {
@@ -124,6 +128,12 @@ impl fmt::Display for WaitingOn {
                 )
             }
             Self::MissingFact { fact } => write!(f, "it is not known, {}", fact.as_str()),
+            Self::OutdatedFact { fact, before } => write!(
+                f,
+                "it is not known any more, {}: that was read before {}",
+                fact.as_str(),
+                before.as_str()
+            ),
             Self::NoOracle { tenant } => {
                 write!(
                     f,
@@ -147,12 +157,23 @@ impl fmt::Display for WaitingOn {
             Self::PackagesBroken { package, state } => write!(f, "package {package} is {state}"),
             Self::PackageManagerBusy { by } => write!(f, "{by} is at work on the node"),
             Self::PackageHeld { package } => write!(f, "an administrator holds package {package}"),
+            Self::HeldAfterFallback { package, since } => write!(
+                f,
+                "h8lio holds package {package} since {since}, because the node went back from a newer one"
+            ),
             Self::NoWayBack { why } => {
                 write!(f, "the previous kernel could not be booted again: {why}")
             }
             Self::TerminalState { step: Some(step) } => write!(f, "its attempt goes on ({step})"),
             Self::TerminalState { step: None } => f.write_str("its attempt has no reported end"),
+            Self::Withdrawal => f.write_str(
+                "its ticket was taken back, and the node has not said yet that it was not begun",
+            ),
             Self::UnknownEnd => f.write_str("nobody saw how its attempt ended"),
+            Self::LeftTheFleet { node } => write!(
+                f,
+                "{node} left the fleet in its slot, and what became of its attempt is not known"
+            ),
             Self::PersonsWord { outcome } => {
                 write!(
                     f,
@@ -189,6 +210,7 @@ impl WaitingOn {
             Self::HealthCheck { name, .. } => {
                 format!("mend what {name} complains of; it is asked again")
             }
+            Self::HealthCheckUnasked { .. } => "it is asked again within a minute".into(),
             Self::CanarySoak { .. } | Self::Soak { .. } => "time, if nothing goes wrong".into(),
             Self::Wave { current, .. } => format!("wave {current} is done and was watched"),
             Self::OtherRollout { rollout } => {
@@ -218,6 +240,17 @@ impl WaitingOn {
             Self::Restricted { .. } => "unban or approve the node".into(),
             Self::NotOnline { .. } => "the node is heard again and stays".into(),
             Self::InMaintenance { .. } => "put the node back into service".into(),
+            Self::StaleFact {
+                fact: FactName::PackageIndex,
+                ..
+            }
+            | Self::MissingFact {
+                fact: FactName::PackageIndex,
+            } => {
+                "the agent fetches it daily in act mode: see `apt-get update` on the node, or `h8lctl node doctor`"
+                    .into()
+            }
+            Self::OutdatedFact { .. } => "the agent reads it again, which takes some seconds".into(),
             Self::StaleFact { .. } | Self::MissingFact { .. } => {
                 "the agent reports it; see `h8lctl node doctor`".into()
             }
@@ -238,15 +271,25 @@ impl WaitingOn {
             Self::PackageHeld { package } => {
                 format!("apt-mark unhold {package}, or leave it out of the rollout")
             }
+            Self::HeldAfterFallback { .. } => {
+                "see why it went back, then let it go: `h8lctl rollout retry ROLLOUT --node NODE`".into()
+            }
             Self::NoWayBack { .. } => {
                 "make one of GRUB's environment, UEFI BootNext or kexec usable".into()
             }
             Self::TerminalState { .. } => {
                 "the agent reports the end; time alone does nothing".into()
             }
+            Self::Withdrawal => {
+                "the node is heard and follows the order without the ticket; time alone does nothing"
+                    .into()
+            }
             Self::UnknownEnd => {
                 "the agent observes what is there, or a person acknowledges it".into()
             }
+            Self::LeftTheFleet { node } => format!(
+                "see that whatever {node} served can do without it, then acknowledge its attempt as unknown"
+            ),
             Self::PersonsWord { .. } => "look at the server, then acknowledge the attempt".into(),
         }
     }

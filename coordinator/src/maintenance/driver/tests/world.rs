@@ -1,6 +1,9 @@
 //! A fleet whose servers do as they are told, and a coordinator that can die.
 
+use h8lio_model::section::SectionKind;
+
 use super::*;
+use crate::maintenance::testing::{os, packages, section, write_section};
 
 /// A fleet, its store, and a coordinator that can be started again and again.
 pub(super) struct World {
@@ -112,13 +115,14 @@ impl World {
     pub(super) async fn report(&self) {
         for server in &self.servers {
             let node = self.life.registry.by_id(server.id).expect("known");
-            let os = crate::maintenance::testing::os(server.boot);
-            let kind = h8lio_model::section::SectionKind::Os;
-            let (_, section) = crate::maintenance::testing::section(kind, &os);
-            let digest = section.digest;
-            let store = self.inner.as_ref();
-            crate::maintenance::testing::write_section(store, server.id, kind, section).await;
-            node.set_digest(kind, digest, self.clock.now());
+            let after = server.ends.last().map(|end| end.attempt);
+            let os = section(SectionKind::Os, &os(server.boot));
+            let packages = section(SectionKind::Packages, &packages(server.boot, after));
+            for (kind, section) in [os, packages] {
+                let digest = section.digest;
+                write_section(self.inner.as_ref(), server.id, kind, section).await;
+                node.set_digest(kind, digest, self.clock.now());
+            }
             for (kind, digest) in kinds(&node) {
                 node.confirm(kind, digest, self.clock.now());
             }

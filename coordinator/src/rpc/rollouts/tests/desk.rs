@@ -106,6 +106,8 @@ fn facts(n: u32, rack: &str) -> NodeFacts {
         manager: Some("apt".into()),
         upgradable: Some(vec![update]),
         interrupted: Some(false),
+        index_updated_at: Some(t0()),
+        boot_id: Some(BootId(Uuid::from_u128(u128::from(n)))),
         ..PackageFacts::default()
     };
     let managers = ManagerFacts {
@@ -118,6 +120,8 @@ fn facts(n: u32, rack: &str) -> NodeFacts {
         pending: None,
         running: None,
         attempts: Vec::new(),
+        last_ended: None,
+        holds: Vec::new(),
         refused: None,
     };
     NodeFacts {

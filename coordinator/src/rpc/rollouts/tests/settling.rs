@@ -189,6 +189,21 @@ async fn a_node_that_lost_its_ledger_is_acknowledged_as_unknown() {
 }
 
 #[tokio::test]
+async fn a_node_that_left_the_fleet_in_its_slot_is_acknowledged_as_unknown() {
+    let (mut desk, n) = begun().await;
+    let node = desk.world.inventory.nodes.get_mut(&id(n)).expect("a node");
+    node.admission = h8lio_model::lifecycle::Admission::Decommissioned;
+    node.orders = None;
+    desk.round();
+    assert!(desk.world.plan.content().slots.contains_key(&id(n)));
+    acknowledge(&desk, "march", n, "", "unknown")
+        .await
+        .expect("looked at");
+    desk.round();
+    assert!(!desk.world.plan.content().slots.contains_key(&id(n)));
+}
+
+#[tokio::test]
 async fn who_has_no_slot_there_has_nothing_to_acknowledge() {
     let (mut desk, n) = begun().await;
     let free = other(n);
@@ -318,4 +333,23 @@ async fn a_frozen_coordinator_settles_nothing() {
             "{text}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_node_that_waits_because_of_a_hold_of_h8lios_may_be_let_try() {
+    let (mut desk, n) = begun().await;
+    let free = other(n);
+    let name = format!("s{free}");
+    let (_, text) = refused(retry(&desk, "march", &name).await);
+    assert!(text.contains("did not fail"), "{text}");
+    desk.orders(free).holds.push(h8lio_model::order::OwnHold {
+        package: "openssl".parse().expect("a name"),
+        attempt: h8lio_model::order::AttemptId(Uuid::from_u128(7)),
+        since: super::desk::t0(),
+    });
+    desk.round();
+    retry(&desk, "march", &name).await.expect("let go");
+    let march = "march".parse().expect("a name");
+    let stored = desk.maintenance().rollouts.get(&march).expect("stored");
+    assert_eq!(stored.record.control.retries[&id(free)], 0);
 }

@@ -1,0 +1,74 @@
+//! Whose a hold is, and how it ends.
+
+use super::*;
+
+/// Patched, booted, not well, and back: what it went back from is held.
+fn went_back(reborn: bool, meanwhile: &str) -> Lab {
+    let mut lab = Lab::new(reborn);
+    lab.order(&order(1, bash_and_kernel(), BACK));
+    while lab.acts("reboot") == 0 {
+        lab.look();
+    }
+    lab.fault("link.down eno1");
+    lab.fault(meanwhile);
+    while lab.acts("reboot") == 1 {
+        lab.look();
+    }
+    lab.fault("link.up eno1");
+    assert_eq!(lab.walk().outcome, Outcome::RolledBack);
+    assert!(lab.held("bash"));
+    lab
+}
+
+fn own(lab: &Lab) -> Vec<String> {
+    let holds = lab.ledger.report().holds;
+    holds.iter().map(|hold| hold.package.to_string()).collect()
+}
+
+/// An order without a ticket that lets bash go.
+fn let_go() -> NodeOrder {
+    let mut order = order(2, Vec::new(), BACK);
+    order.content.let_go = ["bash".parse().expect("valid")].into();
+    order
+}
+
+#[rstest]
+fn what_is_held_after_a_fallback_is_reported_and_let_go_when_an_order_says_so(
+    #[values(false, true)] reborn: bool,
+) {
+    let mut lab = went_back(reborn, "link.down eno1");
+    assert!(own(&lab).contains(&"bash".to_owned()), "{:?}", own(&lab));
+    let attempt = AttemptId(Uuid::from_u128(101));
+    assert!(
+        lab.ledger
+            .report()
+            .holds
+            .iter()
+            .all(|h| h.attempt == attempt)
+    );
+    lab.look();
+    assert!(lab.held("bash"), "nobody said so");
+    lab.order(&let_go());
+    lab.look();
+    assert!(!lab.held("bash"));
+    lab.order(&order(3, Vec::new(), BACK));
+    lab.look();
+    assert!(!own(&lab).contains(&"bash".to_owned()), "it is over");
+}
+
+#[rstest]
+fn a_hold_of_an_operators_is_never_the_agents(#[values(false, true)] reborn: bool) {
+    let mut lab = went_back(reborn, "package.hold bash");
+    assert!(!own(&lab).contains(&"bash".to_owned()), "{:?}", own(&lab));
+    lab.order(&let_go());
+    lab.look();
+    assert!(lab.held("bash"), "it is not the agent's to lift");
+}
+
+#[test]
+fn a_hold_that_somebody_lifted_is_forgotten() {
+    let mut lab = went_back(false, "link.down eno1");
+    lab.fault("package.unhold bash");
+    lab.look();
+    assert!(!own(&lab).contains(&"bash".to_owned()));
+}
