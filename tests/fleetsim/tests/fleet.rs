@@ -71,7 +71,6 @@ fn a_kernel_that_panics_falls_back_and_comes_to_an_end() {
 #[case::unknown_is_assumed(Sabotage::UnknownIsAssumed, 0, "ledgers=100", "nobody reported an end")]
 #[case::any_ledger(Sabotage::TicketsForAnyLedger, 0, "ledgers=100", "does not end")]
 #[case::forgotten_attempts(Sabotage::LedgerForgetsAttempts, 0, "ledgers=100", "twice")]
-#[case::begins_whenever(Sabotage::BeginsWhenever, 0, "outages=100", "began attempt")]
 #[case::sent_before_written(Sabotage::SendsBeforeItWrites, 58, "", "no open slot")]
 fn a_guard_that_is_taken_away_is_missed(
     #[case] sabotage: Sabotage,
