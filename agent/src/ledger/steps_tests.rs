@@ -64,6 +64,7 @@ fn filled(words: &[&str]) -> Strip {
 
 const WORDS: [&str; 4] = ["intent a", "result a", "intent ü \n", "result"];
 
+/// scenario: 14 (unit)
 #[test]
 fn every_torn_byte_prefix_gives_the_records_that_were_whole_and_takes_new_ones() {
     let whole = filled(&WORDS).bytes();

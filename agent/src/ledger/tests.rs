@@ -186,6 +186,7 @@ fn an_order_that_is_sent_again_changes_nothing_and_writes_nothing() {
     assert_eq!(again, Accepted::Repeat);
 }
 
+/// scenario: 12, 13 (unit)
 #[test]
 fn an_order_that_the_rule_refuses_changes_nothing_and_is_reported() {
     let (disk, mut ledger) = fresh();

@@ -104,6 +104,7 @@ fn an_order_that_does_not_fit_any_more_before_its_install_has_begun_is_given_up(
     assert_eq!(lab.acts("transaction.withdrawn "), 1);
 }
 
+/// scenario: 19 (unit)
 #[test]
 fn an_install_that_somebody_else_made_meanwhile_is_withdrawn_and_done() {
     let mut lab = Lab::new(false);

@@ -253,6 +253,7 @@ fn an_update_of_the_running_kernels_own_files_is_refused_with_its_reason() {
     assert_eq!((lab.acts("transaction "), lab.acts("reboot")), (0, 0));
 }
 
+/// scenario: 22 (unit)
 #[test]
 fn a_boot_that_never_came_leaves_nothing_armed_and_the_old_kernel_comes_up_whoever_boots() {
     let mut lab = lab(BUMP);

@@ -412,6 +412,7 @@ fn a_lock_is_waited_for_and_an_order_that_is_withdrawn_meanwhile_touches_nothing
     assert_eq!(lab.acts("transaction "), 1, "only the other one's");
 }
 
+/// scenario: 20 (unit)
 #[test]
 fn a_lock_that_is_never_let_go_is_told_with_its_holder() {
     let mut lab = Lab::new(false);

@@ -97,7 +97,7 @@ async fn a_plan_that_is_larger_than_one_value_is_written_and_read() {
     assert_eq!(names(store.as_ref()).await, [plan.id().to_string()]);
 }
 
-/// scenario: 24 (unit)
+/// scenario: 11 (unit)
 #[rstest]
 #[case(Cut::Before)]
 #[case(Cut::After)]

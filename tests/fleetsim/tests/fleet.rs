@@ -29,6 +29,7 @@ fn faults(edit: impl FnOnce(&mut Faults)) -> Shape {
     shape
 }
 
+/// scenario: 11, 12, 17, 21, 22 (simulator)
 #[rstest]
 #[case::agents_die(faults(|f| f.agent_dies = 100))]
 #[case::the_coordinator_dies(faults(|f| f.coordinator_dies = 100))]
@@ -52,6 +53,7 @@ fn one_kind_of_fault_breaks_no_promise(#[case] shape: Shape) {
     }
 }
 
+/// scenario: 23, 24 (simulator)
 #[test]
 fn a_kernel_that_panics_falls_back_and_comes_to_an_end() {
     let mut shape = faults(|f| f.kernels = 1000);

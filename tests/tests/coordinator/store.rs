@@ -70,6 +70,7 @@ async fn a_read_only_store_refuses_changes_in_one_line_and_recovers() {
     writes_are_refused_and_reads_go_on(Mode::ReadOnly, &["read-only", "writable"]).await;
 }
 
+/// scenario: 14 (integration)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sqlite_file_that_may_not_grow_is_full_and_nothing_accepted_is_lost() {
     let mut fleet = Fleet::builder().store_limit(400 << 10).start().await;

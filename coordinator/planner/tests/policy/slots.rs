@@ -166,6 +166,7 @@ fn a_failure_that_changed_nothing_gives_the_slot_back_and_counts() {
     assert_eq!(fleet.told("march").state, RolloutState::Finished);
 }
 
+/// scenario: 18 (unit)
 #[test]
 fn the_failure_threshold_stops_everything_that_has_not_begun() {
     let mut fleet = two_racks();
@@ -203,6 +204,7 @@ fn only_a_new_attempt_tries_again_and_only_when_a_person_allows_it() {
     );
 }
 
+/// scenario: 17 (unit)
 #[test]
 fn a_paused_rollout_finishes_what_it_began_and_begins_nothing() {
     let mut fleet = two_racks();
@@ -225,6 +227,7 @@ fn a_paused_rollout_finishes_what_it_began_and_begins_nothing() {
     assert_eq!(fleet.ordered(), ["s1"]);
 }
 
+/// scenario: 17 (unit)
 #[test]
 fn a_cancelled_rollout_withdraws_its_tickets_and_keeps_the_slots_until_the_node_has_said_so() {
     let mut fleet = two_racks();

@@ -74,7 +74,7 @@ async fn two_servers_of_one_rack_go_one_after_the_other() {
 /// Cuts the coordinator off at its n-th write of this life, and again at the n-th of each of the
 /// next lives, until the rollout is over without a cut.
 ///
-/// scenario: 24 (unit)
+/// scenario: 11 (unit)
 #[rstest]
 #[case(Cut::Before)]
 #[case(Cut::After)]
@@ -171,7 +171,7 @@ async fn a_coordinator_that_was_started_again_sends_what_it_sent_under_its_new_e
     assert_eq!(slots[&id(1)].phase, SlotPhase::Ordered, "its slot stands");
 }
 
-/// scenario: 33 (unit)
+/// scenario: 15 (unit)
 #[tokio::test]
 async fn a_server_that_was_ordered_more_than_is_known_here_freezes_the_coordinator() {
     let mut world = World::new(&["r1", "r2"]).await;

@@ -303,6 +303,8 @@ async fn a_full_store_refuses_writes_reads_on_and_recovers_by_itself() {
 }
 
 /// A file system of one megabyte. Needs the right to mount; without it the test says so.
+///
+/// scenario: 14 (unit)
 #[tokio::test]
 async fn a_full_disk_refuses_writes_reads_on_and_recovers_by_itself() {
     use nix::mount::{MntFlags, MsFlags, mount, umount2};

@@ -75,7 +75,7 @@ pub const ALL: &[Stage] = &[
     },
     Stage {
         name: "patching",
-        core: false,
+        core: true,
         packages: true,
         run: patching::run,
     },
