@@ -17,30 +17,38 @@ const VERSION: &str = "6.1.999-1";
 /// How a server looks that runs another kernel than before, or the same.
 const RUNS: &str = "uname -r";
 
-/// In words of its own the ABI bump that Debian's archive brings: the package of the new kernel is new,
-/// and the one that was installed before stays. The kernel is the one that runs; its initrd is empty,
-/// so it finds no root file system and panics.
+/// As Debian's archive brings a new ABI: the package of the new kernel is new, the one that was installed
+/// stays, and the package that depends on the newest goes from one to the other; its old version is
+/// there to go back to. The new kernel is the one that runs, with an initrd that is empty: it finds no
+/// root file system and panics.
 fn script() -> String {
+    let control = |fields: &str| {
+        format!(
+            "printf '%s\\n' {fields} 'Architecture: amd64' 'Section: kernel' \
+             'Maintainer: the lab <lab@localhost>' 'Description: a kernel' >tree/DEBIAN/control; \
+             dpkg-deb --root-owner-group -Znone --build tree $part.deb >/dev/null; rm -rf tree"
+        )
+    };
+    let meta = |version: &str, release: &str| {
+        let fields =
+            format!("'Package: {META}' \"Version: {version}\" \"Depends: linux-image-{release}\"");
+        format!("mkdir -p tree/DEBIAN; {}", control(&fields))
+    };
+    let image = control(&format!(
+        "'Package: linux-image-{RELEASE}' 'Version: {VERSION}'"
+    ));
     format!(
-        "old=$(uname -r); for part in image meta; do rm -rf tree; mkdir -p tree/DEBIAN; \
-         if [ $part = image ]; then \
-            mkdir -p tree/boot tree/lib/modules/{RELEASE}; \
-            cp /boot/vmlinuz-$old tree/boot/vmlinuz-{RELEASE}; \
-            cp /boot/config-$old tree/boot/config-{RELEASE}; \
-            : >tree/lib/modules/{RELEASE}/modules.dep; \
-            : | cpio --quiet -o -H newc >tree/boot/initrd.img-{RELEASE}; \
-            printf '#!/bin/sh\\nset -e\\nupdate-grub 2>/dev/null\\nsync\\n' >tree/DEBIAN/postinst; \
-            chmod 755 tree/DEBIAN/postinst; \
-            printf '%s\\n' 'Package: linux-image-{RELEASE}' 'Version: {VERSION}' \
-                'Architecture: amd64' 'Section: kernel' 'Maintainer: the lab <lab@localhost>' \
-                'Description: a kernel without an initrd' >tree/DEBIAN/control; \
-         else \
-            printf '%s\\n' 'Package: {META}' 'Version: {VERSION}' 'Architecture: amd64' \
-                'Section: kernel' 'Depends: linux-image-{RELEASE} (= {VERSION})' \
-                'Maintainer: the lab <lab@localhost>' 'Description: the newest kernel' \
-                >tree/DEBIAN/control; \
-         fi; \
-         dpkg-deb --root-owner-group -Znone --build tree $part.deb >/dev/null; done; rm -rf tree"
+        "old=$(uname -r); was=$(dpkg-query -f '${{Version}}' -W {META}); \
+         part=old; {}; part=new; {}; part=image; \
+         mkdir -p tree/DEBIAN tree/boot tree/lib/modules/{RELEASE}; \
+         cp /boot/vmlinuz-$old tree/boot/vmlinuz-{RELEASE}; \
+         cp /boot/config-$old tree/boot/config-{RELEASE}; \
+         : >tree/lib/modules/{RELEASE}/modules.dep; \
+         : | cpio --quiet -o -H newc >tree/boot/initrd.img-{RELEASE}; \
+         printf '#!/bin/sh\\nset -e\\nupdate-grub 2>/dev/null\\nsync\\n' >tree/DEBIAN/postinst; \
+         chmod 755 tree/DEBIAN/postinst; {image}",
+        meta("$was", "$old"),
+        meta(VERSION, RELEASE)
     )
 }
 
