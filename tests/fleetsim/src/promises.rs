@@ -264,7 +264,9 @@ impl Promises {
                 });
             }
             seen.begun.insert(attempt);
-            if !spoilt && now != Outcome::Done && end.reason != "Withdrawn" {
+            // Neither was ever begun.
+            let unbegun = ["Withdrawn", "TooLate"].contains(&end.reason.as_str());
+            if !spoilt && now != Outcome::Done && !unbegun {
                 let why = format!("{}: {}", end.reason, end.message);
                 return Err(Broken::FailedForNothing { node, attempt, why });
             }
@@ -315,7 +317,7 @@ impl Promises {
         };
         let away = nodes.values().filter(off).map(|n| n.id);
         let away: BTreeSet<NodeId> = away.chain([node]).collect();
-        match self.exceeded(&away) {
+        match self.exceeded(&away, Some(node)) {
             Some((what, away, most)) => late(format!(
                 "while {away} of {what} were away with it, and {most} may be"
             )),
@@ -351,7 +353,7 @@ impl Promises {
                 child.content().slots.contains_key(&n.id) || off
             });
             let away: BTreeSet<NodeId> = away.map(|n| n.id).collect();
-            if let Some((what, away, most)) = self.exceeded(&away) {
+            if let Some((what, away, most)) = self.exceeded(&away, Some(*id)) {
                 return Err(Broken::ReservedBeside {
                     node: *id,
                     what,
@@ -417,24 +419,33 @@ impl Promises {
         let slots = stored.plan.content().slots.keys().copied();
         let changed = self.nodes.iter().filter(|(_, seen)| seen.running.is_some());
         let away: BTreeSet<NodeId> = slots.chain(changed.map(|(id, _)| *id)).collect();
-        match self.exceeded(&away) {
+        match self.exceeded(&away, None) {
             Some((what, away, most)) => Err(Broken::Budget { what, away, most }),
             None => Ok(()),
         }
     }
 
-    /// Counted by itself: it shares no code with the planner.
-    fn exceeded(&self, away: &BTreeSet<NodeId>) -> Option<(String, u32, u32)> {
+    /// The first set in which more is away than may be, of those that `with` is in. Counted by itself: it
+    /// shares no code with the planner.
+    fn exceeded(
+        &self,
+        away: &BTreeSet<NodeId>,
+        with: Option<NodeId>,
+    ) -> Option<(String, u32, u32)> {
         let shape = &self.shape;
         let numbers: Vec<u32> = (0..shape.nodes)
             .filter(|n| away.contains(&shape.id(*n)))
             .collect();
+        let with = with.and_then(|id| (0..shape.nodes).find(|n| shape.id(*n) == id));
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let mut by_rack: BTreeMap<u32, u32> = BTreeMap::new();
         for n in &numbers {
             *by_rack.entry(shape.rack(*n)).or_default() += 1;
         }
-        let fullest = by_rack.values().copied().max().unwrap_or(0);
+        let own = by_rack
+            .iter()
+            .filter(|(rack, _)| with.is_none_or(|n| shape.rack(n) == **rack));
+        let fullest = own.map(|(_, taken)| *taken).max().unwrap_or(0);
         let (what, taken, most) = match shape.budget {
             Budget::Nodes(most) => ("all nodes", count(numbers.len()), most),
             Budget::Racks(most) => ("all racks", count(by_rack.len()), most),
@@ -442,6 +453,9 @@ impl Promises {
         };
         if taken > most {
             return Some((what.to_owned(), taken, most));
+        }
+        if with.is_some_and(|n| n >= shape.quorum) {
+            return None;
         }
         let members = count(numbers.iter().filter(|n| **n < shape.quorum).count());
         (members > 1).then(|| ("the quorum".to_owned(), members, 1))

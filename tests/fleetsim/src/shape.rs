@@ -124,7 +124,8 @@ impl Faults {
 
     /// Whether something may come over a server because of which an attempt must fail.
     pub const fn spoil(&self) -> bool {
-        self.power + self.packages + self.kernels + self.links + self.ledgers + self.cancels > 0
+        let gone = self.power + self.outages + self.ledgers;
+        gone + self.packages + self.kernels + self.links + self.cancels > 0
     }
 
     /// Each kind is there or not.

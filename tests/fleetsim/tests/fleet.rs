@@ -86,7 +86,8 @@ fn a_kernel_that_panics_falls_back_and_comes_to_an_end() {
 #[case::started_once(Sabotage::StartsOnce, 0, "unstarted=500", "nothing was in its way")]
 #[case::silence_is_a_no(Sabotage::SilenceIsRefusal, 0, "silence=300", "nothing was in its way")]
 #[case::stops_are_not_heard(Sabotage::StopsUnheard, 0, "stops=300", "nothing was in its way")]
-#[case::sent_before_written(Sabotage::SendsBeforeItWrites, 10, "", "no open slot")]
+#[case::begins_whenever(Sabotage::BeginsWhenever, 41, "outages=200", "began attempt")]
+#[case::sent_before_written(Sabotage::SendsBeforeItWrites, 58, "", "no open slot")]
 fn a_guard_that_is_taken_away_is_missed(
     #[case] sabotage: Sabotage,
     #[case] seed: u64,
