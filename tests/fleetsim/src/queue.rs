@@ -14,7 +14,7 @@ pub(crate) enum Event {
     Look(NodeId),
     Boots(NodeId),
     AgentStarts(NodeId),
-    ToNode(NodeOrder),
+    ToNode(Box<NodeOrder>),
     ToCoordinator(Box<Says>),
     Round,
     CoordinatorStarts,

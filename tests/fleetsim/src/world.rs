@@ -457,7 +457,7 @@ impl World {
         }
         for order in round.sent {
             self.promises.sent(&order)?;
-            self.deliver(|| Event::ToNode(order.clone()));
+            self.deliver(|| Event::ToNode(Box::new(order.clone())));
         }
         Ok(())
     }

@@ -80,6 +80,8 @@ fn ordered_in(epoch: u64, running: bool) -> OrderReport {
         }),
         attempts: Vec::new(),
         refused: None,
+        holds: Default::default(),
+        last_ended: None,
     }
 }
 

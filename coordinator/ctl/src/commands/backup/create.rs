@@ -51,7 +51,7 @@ pub(crate) async fn run(ctl: &mut Ctl<'_>, args: &Args) -> Result<Exit, CtlError
         .change
         .confirm(ctl.terminal(), &preview, Consent::Yes)?;
     // Found out before the coordinator is asked.
-    let mut file = new(&args.out).map_err(|e| unwritten(&args.out, e))?;
+    let mut file = new(&args.out).map_err(|e| unwritten(&args.out, &e))?;
     let request = api.request(v1::CreateBackupRequest {
         change: Some(change),
     });
@@ -91,7 +91,7 @@ async fn receive(
         match message.part {
             Some(Part::Header(first)) => header = Some(first),
             Some(Part::Bytes(part)) => {
-                file.write_all(&part).map_err(|e| unwritten(path, e))?;
+                file.write_all(&part).map_err(|e| unwritten(path, &e))?;
                 hash.update(&part);
                 bytes += part.len() as u64;
             }
@@ -100,7 +100,7 @@ async fn receive(
                 if found.as_ref() != told {
                     return Err(CtlError::answer("the copy came damaged; try again"));
                 }
-                file.sync_all().map_err(|e| unwritten(path, e))?;
+                file.sync_all().map_err(|e| unwritten(path, &e))?;
                 let header = header.ok_or_else(|| CtlError::answer("field header: is missing"))?;
                 return Ok(Created {
                     file: path.to_owned(),
@@ -122,7 +122,7 @@ fn new(path: &Path) -> std::io::Result<File> {
     options.write(true).create_new(true).mode(0o600).open(path)
 }
 
-fn unwritten(path: &Path, source: std::io::Error) -> CtlError {
+fn unwritten(path: &Path, source: &std::io::Error) -> CtlError {
     let path = path.display();
     CtlError::local(
         "keep the copy",
