@@ -28,6 +28,9 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, extent: Extent) -> Result<()> 
     let repository = Repository::new(&lab.folder().join("fleet/repository"))?;
     prepare::run(checks, lab, &ansible, &repository)?;
     security::run(checks, lab, &fleet, &repository)?;
+    if extent == Extent::Whole {
+        security::boots_alone(checks, lab, &fleet);
+    }
     wrong::power_cut(checks, lab, &fleet, &repository)?;
     kernel::run(checks, lab, &fleet, &repository)?;
     if extent == Extent::Whole {

@@ -52,6 +52,11 @@ pub(super) fn run(
         ensure!(other == "colour = green", "{other}");
         Ok(String::new())
     });
+    Ok(())
+}
+
+/// A rollout that changes no package.
+pub(super) fn boots_alone(checks: &mut Checks, lab: &Lab, fleet: &Fleet<'_>) {
     checks.check(
         "a rollout that only boots gives each server a new boot, one after the other",
         || {
@@ -65,7 +70,6 @@ pub(super) fn run(
             Ok(seen.tell())
         },
     );
-    Ok(())
 }
 
 /// The sample has this version on a server, and dpkg has nothing to complain of.
