@@ -13,6 +13,9 @@ use crate::clock::until;
 use crate::process::{self, command};
 use crate::space::{Network, Space};
 
+/// What ssh says when the connection that it shares ended before it could be used.
+const LOST: &str = "mux_client_request_session: read from master failed";
+
 /// Logs in to servers of the lab.
 #[derive(Debug, Clone)]
 pub struct Ssh {
@@ -67,9 +70,20 @@ impl Ssh {
     /// # Errors
     /// When it fails, or is not done within `limit`.
     pub fn run(&self, number: u8, script: &str, limit: Duration) -> Result<String> {
-        let mut ssh = self.command(number);
-        ssh.arg("--").arg(script);
-        process::run_as(&format!("on s{number}, {script}"), ssh, limit)
+        let run = || {
+            let mut ssh = self.command(number);
+            ssh.arg("--").arg(script);
+            process::run_as(&format!("on s{number}, {script}"), ssh, limit)
+        };
+        match run() {
+            // The server was booted by somebody else, and the open connection did not know it yet: the
+            // command had not begun.
+            Err(e) if format!("{e:#}").contains(LOST) => {
+                self.forget(number);
+                run()
+            }
+            done => done,
+        }
     }
 
     /// Runs a shell command that may fail.

@@ -82,6 +82,7 @@ pub(super) fn run(
                 tried.name()
             );
             for server in lab.servers()? {
+                server.wait_for_ssh()?;
                 let runs = server.run_within(RUNS, LOOK)?;
                 ensure!(runs == before, "{} runs {runs}", server.name());
             }

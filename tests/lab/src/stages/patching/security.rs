@@ -90,6 +90,6 @@ fn boots(lab: &Lab) -> Result<BTreeMap<String, String>> {
     let servers = lab.servers()?;
     servers
         .iter()
-        .map(|server| Ok((server.name(), server.boot_id()?)))
+        .map(|server| Ok((server.name(), server.wait_for_ssh()?)))
         .collect()
 }
