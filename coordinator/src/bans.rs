@@ -20,6 +20,11 @@ use serde::{Deserialize, Serialize};
 /// Lies beside the store.
 const FILE: &str = "bans.log";
 
+/// Where it is for this store.
+pub fn path(store: &Path) -> PathBuf {
+    store.with_file_name(FILE)
+}
+
 /// The file.
 #[derive(Debug)]
 pub struct BanFile {
@@ -56,7 +61,7 @@ impl BanFile {
     /// The one beside this store; it need not exist.
     pub fn beside(store: &Path) -> Self {
         Self {
-            path: store.with_file_name(FILE),
+            path: path(store),
             writing: Mutex::new(()),
         }
     }

@@ -48,7 +48,7 @@ async fn serve(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<()> 
                 // Who asked for it hears the answer first: the end waits for calls under way.
                 running.stop().await;
                 tracing::info!("the coordinator starts again, in a new life of its data");
-                running = app::start(settings.clone(), Arc::clone(&clock)).await?;
+                running = again(&settings, &clock).await?;
             }
             e = running.failed() => return Err(e),
         }
@@ -57,6 +57,25 @@ async fn serve(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<()> 
     tracing::info!("the coordinator stops");
     running.stop().await;
     Ok(())
+}
+
+/// Between two tries to start again, and how many there are.
+const RETRY: Duration = Duration::from_millis(250);
+const TRIES: u32 = 120;
+
+/// Starts where one was stopped a moment ago, whose last tasks may still hold the store or the port.
+async fn again(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<Running> {
+    let mut tries = 0;
+    loop {
+        notify(&[NotifyState::Watchdog]);
+        match app::start(settings.clone(), Arc::clone(clock)).await {
+            Err(error) if tries == TRIES => return Err(error),
+            Err(error) => tracing::debug!("not yet: {error:#}"),
+            running => return running,
+        }
+        tries += 1;
+        tokio::time::sleep(RETRY).await;
+    }
 }
 
 fn reload(running: &Running) {

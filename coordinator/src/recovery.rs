@@ -79,8 +79,8 @@ pub struct Recovery {
 pub struct State {
     pub restored: Option<Restored>,
     pub ahead: BTreeMap<NodeId, Ahead>,
-    /// In which a node was ordered something.
-    pub highest: Epoch,
+    /// In which each node was ordered something last.
+    epochs: BTreeMap<NodeId, Epoch>,
     /// Nodes whose ledgers were heard since the start.
     pub heard: BTreeSet<NodeId>,
     /// Those of them that are in the middle of an attempt.
@@ -90,6 +90,22 @@ pub struct State {
 }
 
 impl State {
+    /// The highest epoch in which a node was ordered something.
+    pub fn highest(&self) -> Epoch {
+        self.epochs.values().copied().max().unwrap_or_default()
+    }
+
+    /// Nodes that claim an epoch beyond this one.
+    pub fn beyond(&self, epoch: Epoch) -> Vec<NodeId> {
+        let beyond = self.epochs.iter().filter(|(_, of)| **of > epoch);
+        beyond.map(|(node, _)| *node).collect()
+    }
+
+    fn saw(&mut self, node: NodeId, epoch: Epoch) {
+        let before = self.epochs.entry(node).or_default();
+        *before = epoch.max(*before);
+    }
+
     /// The first reason to be frozen.
     pub fn lost(&self) -> Option<Lost> {
         let ahead = || self.ahead.values().next().cloned().map(Lost::Ahead);
@@ -112,7 +128,7 @@ impl Recovery {
             let ahead: Ahead = records::read(&kv.key, &kv.value)?;
             let id = kv.key.strip_prefix(AHEAD).and_then(|id| id.parse().ok());
             if let Some(id) = id {
-                state.highest = state.highest.max(ahead.seen.epoch);
+                state.saw(id, ahead.seen.epoch);
                 state.ahead.insert(id, ahead);
             }
         }
@@ -134,13 +150,20 @@ impl Recovery {
     pub fn hear(&self, node: NodeId, report: &OrderReport) {
         let mut state = self.lock();
         if let Some(mark) = report.highest() {
-            state.highest = state.highest.max(mark.epoch);
+            state.saw(node, mark.epoch);
         }
         state.heard.insert(node);
         match report.running.is_some() {
             true => state.busy.insert(node),
             false => state.busy.remove(&node),
         };
+    }
+
+    /// A node is not there any more: what it was at is not known.
+    pub fn unhear(&self, node: NodeId) {
+        let mut state = self.lock();
+        state.heard.remove(&node);
+        state.busy.remove(&node);
     }
 
     /// Notes that a node is ahead. In force at once, and stored when this returns.
@@ -165,6 +188,7 @@ impl Recovery {
             if known == Some(ahead.seen) && !state.unsaved.contains(&why.node) {
                 return Ok(());
             }
+            state.saw(why.node, ahead.seen.epoch);
             state.ahead.insert(why.node, ahead.clone());
             state.unsaved.insert(why.node);
         }
@@ -174,13 +198,17 @@ impl Recovery {
         Ok(())
     }
 
-    /// A node is no part of the fleet any more: what it says is about another life.
+    /// A node is no part of the fleet any more, or is kept out of it: what it says does not count.
     ///
     /// # Errors
     /// When that is not stored; it is to be said again.
     pub async fn forget(&self, node: NodeId) -> Result<(), StoreError> {
-        if !self.lock().ahead.contains_key(&node) {
-            return Ok(());
+        {
+            let mut state = self.lock();
+            state.epochs.remove(&node);
+            if !state.ahead.contains_key(&node) {
+                return Ok(());
+            }
         }
         let delete = Op::delete(key(node));
         self.store.txn(Txn::when([]).then([delete])).await?;

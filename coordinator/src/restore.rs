@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::bans;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
 use crate::life::{self, LifeError};
 use crate::ownership;
 use crate::recovery::{RESTORED, Restored};
 use crate::registry::records::{self, NODES};
-use crate::store::sqlite::backup::Replacement;
+use crate::store::sqlite::backup::{ASIDE, Replacement};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 use crate::store::{self, KeyRange, Op, Store, StoreError, Txn};
 
@@ -84,7 +85,7 @@ pub fn restore(settings: &Settings, wish: &Wish, now: Timestamp) -> Result<Done,
     let (nodes, epoch) = runtime.block_on(mark(settings, wish, replacement.draft(), now))?;
     // What is left of the copy's readers ends with it.
     drop(runtime);
-    let aside = replacement.finish(&format!(".before-restore-{}", now.as_second()));
+    let aside = replacement.finish(&format!("{ASIDE}{}", now.as_second()));
     let aside = aside.map_err(store)?;
     own(&settings.store, aside.as_deref())?;
     Ok(Done {
@@ -136,9 +137,21 @@ async fn mark(
 fn own(store: &Path, aside: Option<&Path>) -> Result<(), RestoreError> {
     let folder = store.parent().filter(|p| !p.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    for path in std::iter::once(store).chain(aside) {
-        ownership::give_to_owner_of(folder, path).map_err(|source| RestoreError::Owner {
-            path: path.to_owned(),
+    // Behind a link stands the file itself; its name decides what lies beside it.
+    let store = std::fs::canonicalize(store).unwrap_or_else(|_| store.to_owned());
+    let beside = |path: &Path, part: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(part);
+        PathBuf::from(name)
+    };
+    let mut paths = vec![store.clone(), beside(&store, ".lock"), bans::path(&store)];
+    for part in ["", "-wal", "-shm"] {
+        paths.extend(aside.map(|aside| beside(aside, part)));
+    }
+    paths.retain(|path| path.exists());
+    for path in paths {
+        ownership::give_to_owner_of(folder, &path).map_err(|source| RestoreError::Owner {
+            path: path.clone(),
             source,
         })?;
     }

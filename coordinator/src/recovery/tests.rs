@@ -48,7 +48,7 @@ async fn a_node_that_is_ahead_is_known_after_a_restart_and_highest_counts() {
         noted.await.expect("stored");
     }
     let after = load(&store).await;
-    assert_eq!(after.state().highest, Epoch(9));
+    assert_eq!(after.state().highest(), Epoch(9));
     let lost = after.lost().expect("frozen").to_string();
     assert!(
         lost.contains("5.1") && lost.contains("backup accept"),

@@ -11,6 +11,7 @@ use futures::Stream;
 use h8lio_model::event::Severity;
 use h8lio_model::ids::NodeId;
 use h8lio_model::lifecycle::Admission;
+use h8lio_model::order::Epoch;
 use h8lio_proto::convert::timestamp;
 use h8lio_proto::v1;
 use h8lio_proto::v1::backup_service_server::BackupService;
@@ -26,12 +27,14 @@ use super::status;
 use crate::life;
 use crate::recovery::{AHEAD, RESTORED, Recovery, State};
 use crate::store::sqlite::backup;
-use crate::store::{self, KeyRange, Op};
+use crate::store::{KeyRange, Op};
 
 /// Bytes in one message.
 const CHUNK: usize = 64 << 10;
 /// Messages on their way to a slow reader.
 const AHEAD_OF_READER: usize = 8;
+/// Starts that a copy can lack.
+const PLAUSIBLE: u64 = 1_000_000;
 /// Names in a message to a person.
 const NAMED: usize = 10;
 
@@ -95,7 +98,7 @@ impl BackupService for BackupServer {
             ahead: self.names(state.ahead.keys()),
             unheard: self.unheard(&state),
             busy: self.names(&state.busy),
-            highest_epoch: state.highest.0,
+            highest_epoch: state.highest().0,
         }))
     }
 
@@ -119,13 +122,13 @@ impl BackupService for BackupServer {
         let old = life::stored(s.store.as_ref()).await;
         let old = old.map_err(|e| Status::unavailable(status::chain(&e)))?;
         let (old, kv) = old.ok_or_else(|| Status::internal("the store has no life"))?;
-        let new = old.above(state.highest);
+        let new = old.above(state.highest());
         let (compare, op) = new.write(Some(&kv));
-        let mut effect = vec![op, Op::delete(RESTORED)];
-        let (ahead, _) = store::list(s.store.as_ref(), KeyRange::prefix(AHEAD))
-            .await
-            .map_err(|e| status::store(&e))?;
-        effect.extend(ahead.into_iter().map(|kv| Op::delete(kv.key)));
+        let effect = vec![
+            op,
+            Op::delete(RESTORED),
+            Op::delete_range(KeyRange::prefix(AHEAD)),
+        ];
         act.commit(s, effect, vec![compare]).await?;
         let epoch = new.epoch + 1;
         let message = format!(
@@ -146,6 +149,16 @@ impl BackupServer {
                 "nothing waits to be accepted: this coordinator was not put back from a copy, and \
                  no server was ordered more than it knows",
             ));
+        }
+        let epoch = self.services.facts.epoch;
+        let liars: Vec<NodeId> = state.beyond(Epoch(epoch.saturating_add(PLAUSIBLE)));
+        if !liars.is_empty() {
+            return Err(Status::failed_precondition(format!(
+                "no coordinator of this fleet was started so often as {} says (epoch {}, and this one \
+                 is at {epoch}): look at the server, and ban or decommission it",
+                some(&self.names(&liars)),
+                state.highest()
+            )));
         }
         let busy = self.names(&state.busy);
         if !busy.is_empty() {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use h8lio_executor::behind;
+use h8lio_executor::{Behind, behind};
 use h8lio_model::event::Severity;
 use h8lio_model::lifecycle::Admission;
-use h8lio_model::order::{AttemptReport, OrderReport, Outcome};
+use h8lio_model::order::{AttemptReport, Generation, OrderNumber, OrderReport, Outcome};
 use h8lio_model::plan::Slot;
 use h8lio_planner::inventory::Fact;
 
@@ -17,7 +17,8 @@ impl Driver {
     /// connected has said nothing.
     pub(super) async fn hear(&mut self, nodes: &[Arc<Node>]) {
         for node in nodes {
-            if node.record().value.admission != Admission::Enrolled {
+            let barred = node.restriction().is_some();
+            if barred || node.record().value.admission != Admission::Enrolled {
                 // What it once said is about a server that is no part of the fleet.
                 if let Err(error) = self.parts.recovery.forget(node.id).await {
                     self.note_trouble(&error);
@@ -42,6 +43,7 @@ impl Driver {
     }
 
     fn unhear(&mut self, node: &Node) {
+        self.parts.recovery.unhear(node.id);
         if let Some(known) = self.known.get_mut(&node.id) {
             known.report = None;
         }
@@ -50,7 +52,7 @@ impl Driver {
     async fn hear_one(&mut self, node: &Node, report: OrderReport) {
         let recovery = Arc::clone(&self.parts.recovery);
         recovery.hear(node.id, &report);
-        if let Err(why) = behind(&self.parts.term, self.plans.current(), node.id, &report)
+        if let Some(why) = self.knows_more(node, &report)
             && let Err(error) = recovery
                 .note(&node.record().value.name, &why, self.parts.clock.now())
                 .await
@@ -74,6 +76,29 @@ impl Driver {
         if let Some(known) = self.known.get_mut(&node.id) {
             known.take(report, &heard);
         }
+    }
+
+    /// It was ordered more than this coordinator knows of, or is at something that was ordered in
+    /// another life of its data.
+    fn knows_more(&self, node: &Node, report: &OrderReport) -> Option<Behind> {
+        let (term, plan) = (&self.parts.term, self.plans.current());
+        if let Err(why) = behind(term, plan, node.id, report) {
+            return Some(why);
+        }
+        let slots = &plan.content().slots;
+        let mark = report
+            .highest()
+            .filter(|m| m.incarnation != term.incarnation)?;
+        let running = report.running.as_ref()?;
+        let known = slots.get(&node.id).map(|slot| slot.attempt);
+        (known != Some(running.attempt)).then(|| Behind {
+            node: node.id,
+            seen: mark.number(),
+            known: OrderNumber {
+                epoch: term.epoch,
+                generation: Generation::default(),
+            },
+        })
     }
 
     /// What the planner may believe of its ledger, as old as its last confirmation.

@@ -38,6 +38,9 @@ fn fill(store: &Path, to: &Path) -> Result<(), StoreError> {
     synced(to).map_err(|e| fault::io(to, &e))
 }
 
+/// How the name of a store that was replaced goes on.
+pub const ASIDE: &str = ".before-restore-";
+
 /// A copy on its way into the place of a store that nobody uses meanwhile.
 #[derive(Debug)]
 pub struct Replacement {
@@ -52,6 +55,7 @@ impl Replacement {
     /// # Errors
     /// `Locked` while a coordinator runs; else what the files say.
     pub fn begin(store: &Path, from: &Path) -> Result<Self, StoreError> {
+        heal(store).map_err(|e| fault::io(store, &e))?;
         let store = lock::true_path(store)?;
         let held = OwnerLock::take(&store)?;
         let draft = beside(&store, ".restoring");
@@ -83,8 +87,16 @@ impl Replacement {
         // Its journal does not come along.
         take_in(&self.draft)?;
         let failed = |e: &io::Error| fault::io(&self.store, e);
-        let aside = self.keep_old(suffix).map_err(|e| failed(&e))?;
-        fs::rename(&self.draft, &self.store).map_err(|e| failed(&e))?;
+        let kept = self.keep_old(suffix);
+        let moved = kept.and_then(|aside| {
+            fs::rename(&self.draft, &self.store)?;
+            Ok(aside)
+        });
+        let aside = moved.map_err(|e| {
+            // Else it would have two names, and nobody could open it.
+            let _ = heal(&self.store);
+            failed(&e)
+        })?;
         clear(&self.draft).map_err(|e| failed(&e))?;
         sync_folder(&self.store).map_err(|e| failed(&e))?;
         Ok(aside)
@@ -141,6 +153,39 @@ fn unusable(path: &Path, e: &io::Error) -> StoreError {
         store: fault::name(path),
         detail: detail.to_owned(),
     }
+}
+
+/// Takes back the second name of a store, and gives it its journal again: a try was cut off between the
+/// two.
+fn heal(store: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(store) = fs::canonicalize(store) else {
+        return Ok(());
+    };
+    let own = fs::metadata(&store)?;
+    let (Some(folder), Some(name)) = (store.parent(), store.file_name()) else {
+        return Ok(());
+    };
+    if own.nlink() < 2 {
+        return Ok(());
+    }
+    let mut begin = name.to_owned();
+    begin.push(ASIDE);
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let named = path.file_name().unwrap_or_default().as_encoded_bytes();
+        let ours = named.starts_with(begin.as_encoded_bytes());
+        if ours && fs::metadata(&path)?.ino() == own.ino() {
+            for part in ["-wal", "-shm"] {
+                let kept = beside(&path, part);
+                if kept.exists() {
+                    fs::rename(kept, beside(&store, part))?;
+                }
+            }
+            fs::remove_file(path)?;
+        }
+    }
+    sync_folder(&store)
 }
 
 /// Removes a draft and what SQLite and the lock put beside it.
