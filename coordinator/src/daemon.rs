@@ -12,7 +12,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::app::{self, Running};
 use crate::audit::HEAD_TARGET;
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{Log, LogFormat, Settings};
 
 /// Runs a coordinator until SIGTERM or SIGINT. SIGHUP reads the authority again.
@@ -34,7 +34,7 @@ async fn serve(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<()> 
     let mut terminate = signal(SignalKind::terminate()).context("cannot watch SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch SIGINT")?;
     let mut hangup = signal(SignalKind::hangup()).context("cannot watch SIGHUP")?;
-    let mut running = app::start(settings.clone(), Arc::clone(&clock)).await?;
+    let mut running = app::start(settings.clone(), clock).await?;
     notify(&[NotifyState::Ready]);
     let mut alive = tokio::time::interval(watchdog_interval());
     loop {
@@ -48,7 +48,7 @@ async fn serve(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<()> 
                 // Who asked for it hears the answer first: the end waits for calls under way.
                 running.stop().await;
                 tracing::info!("the coordinator starts again, in a new life of its data");
-                running = again(&settings, &clock).await?;
+                running = again(&settings).await?;
             }
             e = running.failed() => return Err(e),
         }
@@ -64,11 +64,14 @@ const RETRY: Duration = Duration::from_millis(250);
 const TRIES: u32 = 120;
 
 /// Starts where one was stopped a moment ago, whose last tasks may still hold the store or the port.
-async fn again(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<Running> {
+///
+/// With a clock of its own: how long it runs decides how much grace servers get.
+async fn again(settings: &Settings) -> anyhow::Result<Running> {
     let mut tries = 0;
     loop {
         notify(&[NotifyState::Watchdog]);
-        match app::start(settings.clone(), Arc::clone(clock)).await {
+        let clock = Arc::new(SystemClock::new());
+        match app::start(settings.clone(), clock).await {
             Err(error) if tries == TRIES => return Err(error),
             Err(error) => tracing::debug!("not yet: {error:#}"),
             running => return running,

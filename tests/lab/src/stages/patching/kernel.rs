@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::watch::{create, until_it_is, until_waits};
+use super::watch::{create, settle, until_it_is, until_waits};
 use crate::checks::Checks;
 use crate::fleet::{Fleet, Repository};
 use crate::lab::Lab;
@@ -88,6 +88,7 @@ pub(super) fn run(
             }
             let audit = tried.run("dpkg --audit")?;
             ensure!(audit.is_empty(), "{audit}");
+            settle(fleet, "kernel", &tried.name(), "rolledBack")?;
             Ok(seen.tell())
         },
     );

@@ -96,6 +96,25 @@ pub(super) fn create(fleet: &Fleet<'_>, name: &str, target: &str) -> Result<()> 
     Ok(())
 }
 
+/// A person has looked at the node that a rollout stopped at, and gives the rollout up.
+pub(super) fn settle(fleet: &Fleet<'_>, name: &str, node: &str, outcome: &str) -> Result<()> {
+    let why = ["--reason", "the lab looked at it", "--yes"];
+    let looked = [
+        "rollout",
+        "acknowledge",
+        name,
+        "--node",
+        node,
+        "--outcome",
+        outcome,
+    ];
+    fleet.ctl().ask(&[&looked[..], &why].concat())?;
+    fleet
+        .ctl()
+        .ask(&[&["rollout", "cancel", name][..], &why].concat())?;
+    Ok(())
+}
+
 /// Waits until a rollout is in one of these states; on the way no two nodes may be in slots.
 pub(super) fn until_it_is(fleet: &Fleet<'_>, name: &str, wanted: &[&str]) -> Result<Seen> {
     let mut order = Vec::new();
