@@ -12,13 +12,13 @@ use h8lio_model::ids::{BootId, NodeId};
 use h8lio_model::inventory::{
     BondFacts, Carrier, ClockSource, ClockSync, Cpu, CriCondition, CriEndpoint, Disk, DiskKey,
     Domain, DomainMode, Duplex, ForeignManager, HardwareFacts, Health, Interface, InterfaceKind,
-    Inventory, Kubelet, LldpNeighbour, ManagerFacts, Memory, NumaNode, OsFacts, Osd, OsdManager,
-    PackageFacts, Problem, RebootReason, RebootRequired, Route, RuntimeFacts, Transport,
-    UnusableReason, UpgradablePackage, Vitals,
+    Inventory, KernelFacts, Kubelet, LldpNeighbour, ManagerFacts, Memory, NewPackage, NumaNode,
+    OsFacts, Osd, OsdManager, PackageFacts, Problem, RebootReason, RebootRequired, Route,
+    RuntimeFacts, Transport, UnusableReason, UpgradablePackage, Vitals,
 };
 use h8lio_model::lifecycle::{Admission, Availability, Scheduling};
 use h8lio_model::node::{Clusters, NodeDetail, NodeView};
-use h8lio_model::order::{LedgerId, OrderReport};
+use h8lio_model::order::{AttemptId, LedgerId, OrderReport, OwnHold};
 use h8lio_model::role::Role;
 use h8lio_model::section::SectionKind;
 use jiff::{SignedDuration, Timestamp};
@@ -192,6 +192,19 @@ pub(crate) fn sick() -> NodeDetail {
     }
     if let Some(packages) = &mut inventory.packages {
         packages.upgradable = Some(vec![update("openssl", true), update("vim", false)]);
+        packages.arriving = Some(vec![NewPackage {
+            name: "linux-image-6.1.0-31-amd64".into(),
+            architecture: "amd64".into(),
+            version: "6.1.128-1".into(),
+            security: true,
+            origin: "Debian-Security:12/stable-security".into(),
+        }]);
+        packages.kernel = Some(KernelFacts {
+            running: "6.1.0-28-amd64".into(),
+            newest: Some("6.1.0-31-amd64".into()),
+        });
+        packages.boot_id = Some(BootId(Uuid::from_u128(0xb007)));
+        packages.after = Some(attempt());
         packages.reboot_required = RebootRequired {
             required: Some(true),
             reasons: vec![RebootReason::Kernel {
@@ -210,6 +223,10 @@ pub(crate) fn sick() -> NodeDetail {
     detail
 }
 
+fn attempt() -> AttemptId {
+    AttemptId(Uuid::from_u128(0xa77e))
+}
+
 fn orders() -> OrderReport {
     OrderReport {
         ledger: LedgerId(Uuid::from_u128(0x1ed9e4)),
@@ -217,8 +234,12 @@ fn orders() -> OrderReport {
         pending: None,
         running: None,
         attempts: vec![],
-        last_ended: None,
-        holds: Vec::new(),
+        last_ended: Some(attempt()),
+        holds: vec![OwnHold {
+            package: "openssl".parse().expect("a name"),
+            attempt: attempt(),
+            since: before(7_200),
+        }],
         refused: None,
     }
 }
