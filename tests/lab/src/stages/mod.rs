@@ -75,7 +75,7 @@ pub const ALL: &[Stage] = &[
     },
     Stage {
         name: "patching",
-        core: true,
+        core: false,
         packages: true,
         run: patching::run,
     },
