@@ -173,8 +173,8 @@ impl BackupServer {
         if !unheard.is_empty() && !without_unheard {
             return Err(Status::failed_precondition(format!(
                 "{} not been heard since the coordinator started: {}. Wait for them, or go on \
-                 without them (--without-unheard): one that was ordered more freezes the \
-                 coordinator anew when it comes back",
+                 without them (--without-unheard): one that is in the middle of something \
+                 freezes the coordinator anew when it comes back",
                 count(unheard.len(), "server has", "servers have"),
                 some(&unheard)
             )));
