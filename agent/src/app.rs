@@ -309,6 +309,7 @@ fn follow_orders(
         state_dir: settings.state_dir.clone(),
         node,
         mode: mode.unwrap_or_default(),
+        patience: settings.patience,
         server: machine.server.clone(),
         clock: Arc::clone(&machine.clock),
         entropy: Arc::clone(&context.entropy),

@@ -7,6 +7,8 @@ use h8lio_model::inventory::DomainMode;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use crate::walk::Patience;
+
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -15,6 +17,7 @@ pub struct Inputs {
     pub coordinators: Vec<String>,
     pub domains: Domains,
     pub intervals: Intervals,
+    pub patching: Patching,
 }
 
 /// `[domains]`
@@ -34,6 +37,33 @@ pub struct Intervals {
     pub report: Period,
 }
 
+/// `[patching]`: how long things may take before they count as not happening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Patching {
+    pub lock_timeout: Period,
+    pub transaction_timeout: Period,
+    pub boot_timeout: Period,
+    pub health_timeout: Period,
+}
+
+impl Default for Patching {
+    fn default() -> Self {
+        let Patience {
+            lock,
+            transaction,
+            boot,
+            gates,
+        } = Patience::default();
+        Self {
+            lock_timeout: Period(lock),
+            transaction_timeout: Period(transaction),
+            boot_timeout: Period(boot),
+            health_timeout: Period(gates),
+        }
+    }
+}
+
 impl Default for Inputs {
     fn default() -> Self {
         Self {
@@ -41,6 +71,7 @@ impl Default for Inputs {
             coordinators: Vec::new(),
             domains: Domains::default(),
             intervals: Intervals::default(),
+            patching: Patching::default(),
         }
     }
 }

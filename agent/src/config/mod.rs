@@ -166,6 +166,10 @@ mod tests {
         ": intervals.report: 1ms is outside 1s to 10m"
     )]
     #[case("[intervals]\nreport = \"soon\"", ":2: ")]
+    #[case(
+        "[patching]\nboot_timeout = \"1s\"",
+        ": patching.boot_timeout: 1s is outside 10s to 24h"
+    )]
     fn bad_text_gives_one_line_that_names_the_place(#[case] text: &str, #[case] says: &str) {
         let error = parsed(text).expect_err(text);
         assert!(error.starts_with("/etc/h8lio/agent.toml:"), "{error}");

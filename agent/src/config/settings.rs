@@ -7,6 +7,7 @@ use std::time::Duration;
 use h8lio_model::inventory::{Domain, DomainMode};
 
 use super::inputs::{Inputs, Period};
+use crate::walk::Patience;
 
 /// The owner's word on each domain.
 pub type Modes = BTreeMap<Domain, DomainMode>;
@@ -21,10 +22,15 @@ pub struct Settings {
     pub modes: Modes,
     /// Time between two rounds of the cheap collectors.
     pub report_every: Duration,
+    /// With the steps of a patch.
+    pub patience: Patience,
 }
 
 /// The shortest and longest round.
 const REPORT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(600));
+
+/// The shortest and longest wait of a patch's steps.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(24 * 3600));
 
 /// Checks `inputs`; an error names the key.
 pub(super) fn check(inputs: &Inputs) -> Result<Settings, (&'static str, String)> {
@@ -43,6 +49,18 @@ pub(super) fn check(inputs: &Inputs) -> Result<Settings, (&'static str, String)>
         coordinators: inputs.coordinators.clone(),
         modes: modes(inputs)?,
         report_every: within("intervals.report", inputs.intervals.report, REPORT)?,
+        patience: patience(inputs)?,
+    })
+}
+
+fn patience(inputs: &Inputs) -> Result<Patience, (&'static str, String)> {
+    let p = &inputs.patching;
+    let span = |key, period| within(key, period, PATIENCE);
+    Ok(Patience {
+        lock: span("patching.lock_timeout", p.lock_timeout)?,
+        transaction: span("patching.transaction_timeout", p.transaction_timeout)?,
+        boot: span("patching.boot_timeout", p.boot_timeout)?,
+        gates: span("patching.health_timeout", p.health_timeout)?,
     })
 }
 

@@ -357,7 +357,7 @@ impl Book {
     }
 
     /// For the coordinator.
-    pub fn report(&self, refused: Option<Refused>) -> OrderReport {
+    pub fn report(&self, refused: Option<Refused>, doing: Option<&str>) -> OrderReport {
         OrderReport {
             ledger: self.id,
             effective: self.effective.as_ref().map(NodeOrder::mark),
@@ -367,6 +367,7 @@ impl Book {
                 step: r.step.clone(),
                 safe_point: r.safe_point,
                 since: r.since,
+                doing: doing.map(str::to_owned),
             }),
             attempts: self.told_or_named(),
             holds: self.holds.clone(),

@@ -76,6 +76,8 @@ pub struct Ledger {
     disk: Arc<dyn Disk>,
     book: Book,
     refused: Option<Refused>,
+    /// Of the running step, as long as this life remembers.
+    doing: Option<String>,
     listener: Option<Arc<dyn Listener>>,
 }
 
@@ -107,6 +109,7 @@ impl Ledger {
             disk,
             book,
             refused: None,
+            doing: None,
             listener: None,
         };
         if opened != Opened::Kept {
@@ -158,6 +161,14 @@ impl Ledger {
         Ok(answer)
     }
 
+    /// How far the running step is, or what it waits for. It is told, and not kept.
+    pub fn doing(&mut self, what: Option<String>) {
+        if self.doing != what {
+            self.doing = what;
+            self.told();
+        }
+    }
+
     fn told(&self) {
         if let Some(listener) = &self.listener {
             listener.says(&self.report());
@@ -166,7 +177,8 @@ impl Ledger {
 
     /// For the coordinator.
     pub fn report(&self) -> OrderReport {
-        self.book.report(self.refused.clone())
+        self.book
+            .report(self.refused.clone(), self.doing.as_deref())
     }
 
     fn save(&self, book: &Book) -> Result<(), LedgerError> {

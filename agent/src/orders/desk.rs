@@ -14,7 +14,7 @@ use crate::host::patching::{MayAct, OnlyObserved};
 use crate::ledger::book::Book;
 use crate::ledger::{Ledger, LedgerError, Opened};
 use crate::reconcile::patching::transaction::judge::Held;
-use crate::walk::{Between as _, Patience, Walked, Walker};
+use crate::walk::{Between as _, Walked, Walker};
 
 /// How soon to look again what has come of a step.
 const LOOK: Duration = Duration::from_secs(3);
@@ -51,7 +51,7 @@ impl Desk {
         let intake = Intake::new(order, clock, voice.clone(), stopped, shared);
         let walker = MayAct::by(setup.mode).map(|leave| {
             let (server, dir) = (setup.server.clone(), &setup.state_dir);
-            Walker::new(server, dir, leave, Held::Refuse, Patience::default())
+            Walker::new(server, dir, leave, Held::Refuse, setup.patience)
         });
         let index = Index::of(setup.node);
         Self {

@@ -55,6 +55,7 @@ pub struct Setup {
     pub node: NodeId,
     /// The owner's word on patching.
     pub mode: DomainMode,
+    pub patience: walk::Patience,
     pub server: walk::Server,
     pub clock: SharedClock,
     pub entropy: SharedEntropy,

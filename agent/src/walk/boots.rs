@@ -3,7 +3,7 @@
 use super::silence::No;
 use super::subject::Subject;
 use super::transactions::pins;
-use super::{Log, Now, Walker};
+use super::{Log, Now, Walker, doing};
 use crate::host::boot::WayBack;
 use crate::reconcile::patching::boot::after::{Came, Expected, came};
 use crate::reconcile::patching::boot::environment::cannot_be_cleared;
@@ -77,6 +77,7 @@ impl Walker {
             false => match self.ask_for_boot(Some(log), expected) {
                 Ok(()) => {
                     self.asked = true;
+                    self.doing = Some(doing::boots(&expected.to));
                     return None;
                 }
                 Err(no) => self.no(no, Event::NotBooted, now)?,
@@ -127,6 +128,7 @@ impl Walker {
         match self.ask_for_boot(None, expected) {
             Ok(()) => {
                 self.asked = true;
+                self.doing = Some(doing::boots(&expected.to));
                 None
             }
             Err(no) => self.no(no, Event::NotBooted, now),

@@ -6,7 +6,7 @@ use h8lio_model::inventory::RebootRequired;
 use super::boots::kernels;
 use super::silence::No;
 use super::subject::Subject;
-use super::{Log, Now, Walker};
+use super::{Log, Now, Walker, doing};
 use crate::reconcile::patching::boot::after::Expected;
 use crate::reconcile::patching::facts;
 use crate::reconcile::patching::transaction::after::after;
@@ -79,6 +79,7 @@ impl Walker {
         match database.diagnose() {
             Diagnosis::Busy(holders) => {
                 self.note = holders.first().map(ToString::to_string).unwrap_or_default();
+                self.doing = Some(doing::waits_for(&holders));
                 return late.then_some(Event::Refused);
             }
             Diagnosis::Interrupted { .. } => return Some(Event::Interrupted),
@@ -142,7 +143,10 @@ impl Walker {
     pub(super) fn check(&mut self, health: Health) -> Option<Event> {
         match health {
             Health::Well => Some(Event::Well),
-            Health::Wait(_) => None,
+            Health::Wait(gates) => {
+                self.doing = Some(doing::not_yet(&gates));
+                None
+            }
             Health::Unwell(gates) => {
                 let names: Vec<String> = gates.iter().map(ToString::to_string).collect();
                 self.note = format!("not as before: {}", list(&names, 5));

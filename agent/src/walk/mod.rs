@@ -9,6 +9,7 @@
 mod boots;
 mod carry;
 mod clean;
+mod doing;
 mod effects;
 mod gates;
 mod ground;
@@ -153,6 +154,8 @@ pub struct Walker {
     note: String,
     /// The last warning about something that is tried again.
     warned: String,
+    /// For the report: how far the step is, or what it waits for.
+    doing: Option<String>,
 }
 
 /// What is asked of the rest of the agent between two steps.
@@ -262,6 +265,7 @@ impl Walker {
             asked_for: None,
             note: String::new(),
             warned: String::new(),
+            doing: None,
         }
     }
 
@@ -336,9 +340,11 @@ impl Walker {
                     }
                     let event = self.step(ledger, &subject, &mut log, here.state, &now)?;
                     let Some(event) = event.filter(|_| !between.is_stopping()) else {
+                        ledger.doing(self.doing.clone());
                         return Ok(Walked::Waiting { attempt, step });
                     };
                     self.begun = None;
+                    ledger.doing(None);
                     log.write(Record::Result { event }).map_err(failed)?;
                 }
             }
@@ -399,6 +405,7 @@ impl Walker {
         if fresh {
             self.begun = Some((state, now.moment.steady));
             self.asked = false;
+            self.doing = None;
         }
         if matches!(state, State::CheckingBack(_)) {
             self.note_holds(ledger, subject, now)?;

@@ -2,7 +2,7 @@
 //! shutdown or a lack of memory has refused nothing, and may have done what it was asked. So is one
 //! that could not have a lock: the agent's own download of a life before may hold it.
 
-use super::{Now, Walker};
+use super::{Now, Walker, doing};
 use crate::host::boot::BootError;
 use crate::host::patching::PatchError;
 use crate::host::tool::ToolError;
@@ -55,6 +55,7 @@ impl Walker {
             No::Said(why) => (why, true),
         };
         if !is_final {
+            self.doing = Some(format!("{why}; asking again"));
             self.warn_once(format!("{why}; asking again"));
             return None;
         }
@@ -66,10 +67,12 @@ impl Walker {
     /// him would fail, and not because of itself.
     pub(super) fn is_kept_waiting(&mut self, now: &Now) -> bool {
         let Some(Diagnosis::Busy(holders)) = self.database().map(|d| d.diagnose()) else {
+            self.doing = None;
             return false;
         };
-        let holder = holders.first().map(ToString::to_string);
-        self.warn_once(format!("waiting: {}", holder.unwrap_or_default()));
+        let doing = doing::waits_for(&holders);
+        self.warn_once(doing.clone());
+        self.doing = Some(doing);
         self.waited(now) < self.patience.lock
     }
 }

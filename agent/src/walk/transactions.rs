@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::carry::Stands;
 use super::subject::Subject;
-use super::{Now, Walker};
+use super::{Now, Walker, doing};
 use crate::host::patching::{Action, Pinned, Spec};
 use crate::reconcile::patching::facts;
 use crate::reconcile::patching::transaction::after::{After, Why, after};
@@ -115,7 +115,11 @@ impl Walker {
             trace.begun = true;
         }
         Some(match outcome(&subject.changes, &trace, &database) {
-            Outcome::NotBegun | Outcome::Running(_) | Outcome::Unknown { .. } => return None,
+            Outcome::Running(progress) => {
+                self.doing = progress.as_ref().map(doing::far);
+                return None;
+            }
+            Outcome::NotBegun | Outcome::Unknown { .. } => return None,
             Outcome::Applied(ending) => {
                 if !ending.conffiles.is_empty() {
                     let kept = list(&ending.conffiles, 5);

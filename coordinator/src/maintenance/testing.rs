@@ -215,6 +215,7 @@ impl Server {
                 step: "apply".to_owned(),
                 safe_point: SafePoint::Finish,
                 since: clock.now(),
+                doing: None,
             }),
             attempts: self.ends.clone(),
             last_ended: self.ends.last().map(|e| e.attempt),

@@ -77,6 +77,7 @@ fn ordered_in(epoch: u64, running: bool) -> OrderReport {
             step: "apply".to_owned(),
             safe_point: SafePoint::Finish,
             since: at,
+            doing: None,
         }),
         attempts: Vec::new(),
         refused: None,

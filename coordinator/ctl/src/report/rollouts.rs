@@ -318,7 +318,10 @@ fn slot(slot: &SlotView) -> String {
     };
     match (slot.outcome, &slot.step) {
         (Some(outcome), _) => format!("{phase}: {outcome}"),
-        (None, Some(step)) => format!("{phase}: {}", step.name),
+        (None, Some(step)) => match &step.doing {
+            Some(doing) => format!("{phase}: {} ({doing})", step.name),
+            None => format!("{phase}: {}", step.name),
+        },
         (None, None) => phase,
     }
 }

@@ -98,6 +98,7 @@ fn nodes() -> Vec<RolloutNodeView> {
             name: "apply".into(),
             since: before(60),
             safe_point: SafePoint::Finish,
+            doing: Some("40 %, Unpacking libssl3".into()),
         }),
         ..slot(SlotPhase::Ordered, None)
     });

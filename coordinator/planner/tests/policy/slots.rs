@@ -70,6 +70,7 @@ fn the_step_in_progress_is_told() {
         step: "download".into(),
         safe_point: SafePoint::Abort,
         since,
+        doing: None,
     });
     fleet.plan();
     let step = Some("download".into());
@@ -286,6 +287,7 @@ fn a_withdrawn_ticket_that_the_node_never_saw_ends_with_the_order_without_it() {
         step: "apply".into(),
         safe_point: SafePoint::Finish,
         since,
+        doing: None,
     };
     fleet.node(0).orders.as_mut().expect("orders").value.running = Some(running);
     fleet.plan();

@@ -288,6 +288,7 @@ impl Scene {
             step: "apply".into(),
             safe_point: SafePoint::Finish,
             since,
+            doing: None,
         });
     }
 

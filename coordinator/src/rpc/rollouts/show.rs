@@ -72,6 +72,7 @@ impl<'a> SlotNow<'a> {
                 name: r.step.clone(),
                 since: r.since,
                 safe_point: r.safe_point,
+                doing: r.doing.clone(),
             }),
         }
     }

@@ -15,7 +15,8 @@ pub(super) fn node(snapshot: &Snapshot, id: NodeId, name: &NodeName) -> Explanat
     let told = snapshot.report.as_ref();
     let explained = told.map(|report| explain::node(report, id));
     match explained {
-        Some(Ok(explained)) => {
+        Some(Ok(mut explained)) => {
+            add_doing(snapshot, id, &mut explained.reasons);
             let known = snapshot.report.iter().any(|r| r.nodes.contains_key(&id));
             let mut view = view(snapshot, explained);
             if !known {
@@ -28,6 +29,21 @@ pub(super) fn node(snapshot: &Snapshot, id: NodeId, name: &NodeName) -> Explanat
             format!("node {name} takes part in no rollout that is going on, so nothing holds it"),
         ),
         None => unplanned(snapshot, &format!("node {name}")),
+    }
+}
+
+/// What the node says of its step, behind the reason that the step goes on. Plans do not know it:
+/// one that changed with each per cent would be a new plan for nothing.
+fn add_doing(snapshot: &Snapshot, id: NodeId, reasons: &mut [Reason]) {
+    let report = snapshot.inventory.get(id).and_then(|n| n.orders.as_ref());
+    let running = report.and_then(|r| r.value.running.as_ref());
+    let Some(doing) = running.and_then(|r| r.doing.as_deref()) else {
+        return;
+    };
+    for reason in reasons {
+        if matches!(reason.on, WaitingOn::TerminalState { step: Some(_) }) {
+            reason.what = format!("{}: {doing}", reason.what);
+        }
     }
 }
 

@@ -68,6 +68,9 @@ pub struct Running {
     /// How the step comes to its safe point.
     pub safe_point: SafePoint,
     pub since: Timestamp,
+    /// How far it is, or what it waits for, for people; decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doing: Option<String>,
 }
 
 /// How a running step gives way to a newer order. Each step declares one.

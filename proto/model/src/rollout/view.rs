@@ -125,6 +125,9 @@ pub struct StepView {
     pub since: Timestamp,
     /// How it gives way to a newer order.
     pub safe_point: SafePoint,
+    /// How far it is, or what it waits for.
+    #[serde(default)]
+    pub doing: Option<String>,
 }
 
 /// What blocks a node or a rollout.

@@ -139,6 +139,7 @@ async fn an_end_is_acknowledged_as_it_is_now_and_not_otherwise() {
         step: "apply".into(),
         safe_point: SafePoint::Finish,
         since: t0(),
+        doing: None,
     });
     desk.round();
     let (_, text) = refused(acknowledge(&desk, "march", n, "", "failed").await);
