@@ -1,5 +1,6 @@
 //! The coordinator, inside the namespace.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -52,6 +53,35 @@ impl Fleet<'_> {
             }
             Ok(self.ctl.ask(&["status"]).ok().map(|_| ()))
         })
+    }
+
+    /// Adds a text to its configuration, and starts it with that.
+    ///
+    /// # Errors
+    /// When it cannot be written, or the coordinator does not start with it.
+    pub fn configure(&self, text: &str) -> Result<()> {
+        use std::io::Write as _;
+        let path = self.folder.join("coordinator/coordinator.toml");
+        let mut file = std::fs::OpenOptions::new().append(true).open(&path)?;
+        file.write_all(format!("\n{text}").as_bytes())?;
+        self.kill_coordinator()?;
+        self.start_coordinator()
+    }
+
+    /// Puts a backup in the place of its store. It must not run.
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn restore_coordinator(&self, from: &Path) -> Result<()> {
+        let mut restore = self
+            .lab
+            .space()
+            .command(self.programs().join("h8lio-coordinator"));
+        restore.args(["restore", "--reason", "the lab lost its store", "--dir"]);
+        restore.arg(self.folder.join("coordinator"));
+        restore.arg("--from").arg(from);
+        run(restore, LIMIT)?;
+        Ok(())
     }
 
     /// Ends it without a chance to say goodbye.

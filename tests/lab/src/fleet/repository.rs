@@ -80,6 +80,41 @@ impl Repository {
         Ok(())
     }
 
+    /// Takes a package that was built elsewhere.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub fn take(&self, deb: &Path) -> Result<()> {
+        let name = deb.file_name().context("a package has a file name")?;
+        std::fs::copy(deb, self.folder.join(name))
+            .with_context(|| format!("cannot copy {}", deb.display()))?;
+        Ok(())
+    }
+
+    /// Takes it with its content as it is, under another version.
+    ///
+    /// # Errors
+    /// When dpkg-deb fails.
+    pub fn take_as(&self, deb: &Path, version: &str) -> Result<()> {
+        let tree = self.folder.join("tree");
+        let mut unpack = command("dpkg-deb");
+        unpack.arg("--raw-extract").arg(deb).arg(&tree);
+        run(unpack, LIMIT)?;
+        let control = tree.join("DEBIAN/control");
+        let text = std::fs::read_to_string(&control)?;
+        let lines = text.lines().map(|line| match line {
+            _ if line.starts_with("Version: ") => format!("Version: {version}\n"),
+            _ => format!("{line}\n"),
+        });
+        std::fs::write(&control, lines.collect::<String>())?;
+        let mut build = command("dpkg-deb");
+        build.args(["--root-owner-group", "--build"]).arg(&tree);
+        build.arg(&self.folder);
+        run(build, LIMIT)?;
+        std::fs::remove_dir_all(&tree)?;
+        Ok(())
+    }
+
     /// Brings it to a server, whose package index knows it from then on. What was published there
     /// before is replaced.
     ///

@@ -1,8 +1,14 @@
 //! Real servers are patched and booted by rollouts, one after the other, and come back from what
 //! goes wrong.
 
+mod health;
 mod kernel;
+mod losses;
+mod odd;
+mod own;
 mod prepare;
+mod restore;
+mod samples;
 mod security;
 mod watch;
 mod wrong;
@@ -35,6 +41,10 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, extent: Extent) -> Result<()> 
     kernel::run(checks, lab, &fleet, &repository)?;
     if extent == Extent::Whole {
         wrong::broken(checks, lab, &fleet, &repository)?;
+        odd::run(checks, lab, &fleet, &repository)?;
+        health::run(checks, lab, &fleet)?;
+        restore::run(checks, lab, &fleet)?;
+        own::run(checks, lab, &fleet, &repository)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::SAMPLE;
+use super::{SAMPLE, samples};
 use crate::checks::Checks;
 use crate::fleet::{Ansible, Repository, Sample};
 use crate::lab::Lab;
@@ -40,10 +40,16 @@ pub(super) fn run(
     })?;
     checks.need("an old version is installed on each server", || {
         repository.add(&FIRST)?;
+        let mut names = SAMPLE.to_owned();
+        for odd in samples::ALL {
+            let [first, _] = odd.versions();
+            repository.add(&first)?;
+            names = format!("{names} {}", odd.name);
+        }
         for server in lab.servers()? {
             repository.publish(lab.ssh(), server)?;
             server.run(&format!(
-                "DEBIAN_FRONTEND=noninteractive apt-get -qq -y install {SAMPLE} >/dev/null"
+                "DEBIAN_FRONTEND=noninteractive apt-get -qq -y install {names} >/dev/null"
             ))?;
         }
         Ok(())

@@ -41,6 +41,9 @@ impl Seen {
     }
 }
 
+/// From a cause on a server to the operator's screen.
+const EXPLAINED: Duration = Duration::from_secs(300);
+
 /// The next look of an emulated server's agent at its packages, and who manages them.
 const KNOWN: Duration = Duration::from_secs(900);
 
@@ -78,6 +81,17 @@ pub(super) fn until_waits(
 
 /// Creates a rollout of this target over all servers.
 pub(super) fn create(fleet: &Fleet<'_>, name: &str, target: &str) -> Result<()> {
+    create_for(fleet, name, target, "role=storage", &[])
+}
+
+/// Creates a rollout of this target over the servers of a selector, with more options.
+pub(super) fn create_for(
+    fleet: &Fleet<'_>,
+    name: &str,
+    target: &str,
+    selector: &str,
+    more: &[&str],
+) -> Result<()> {
     let words = [
         "rollout",
         "create",
@@ -85,14 +99,11 @@ pub(super) fn create(fleet: &Fleet<'_>, name: &str, target: &str) -> Result<()> 
         "--target",
         target,
         "--selector",
-        "role=storage",
+        selector,
         "--failure-threshold",
         "1",
-        "--reason",
-        "the lab",
-        "--yes",
     ];
-    fleet.ctl().ask(&words)?;
+    fleet.ctl().change(&[&words[..], more].concat())?;
     Ok(())
 }
 
@@ -152,6 +163,20 @@ pub(super) fn until_it_is(fleet: &Fleet<'_>, name: &str, wanted: &[&str]) -> Res
             let why = fleet.ctl().ask(&["explain", "rollout", name]);
             bail!("{e:#}; it is {last}; explained: {why:?}")
         }
+    }
+}
+
+/// Waits until the explanation of a node has all of these words; what it says.
+pub(super) fn until_explained(fleet: &Fleet<'_>, node: &str, words: &[&str]) -> Result<String> {
+    let mut last = String::new();
+    let what = format!("{node} is explained with {}", words.join(" and "));
+    let found = until(&what, EXPLAINED, || {
+        last = fleet.ctl().ask(&["explain", "node", node])?.to_string();
+        Ok(words.iter().all(|w| last.contains(w)).then_some(()))
+    });
+    match found {
+        Ok(()) => Ok(last),
+        Err(e) => bail!("{e:#}; it is explained with {last}"),
     }
 }
 

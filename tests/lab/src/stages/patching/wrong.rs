@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use super::SAMPLE;
 use super::security::installed;
-use super::watch::{create, until_it_is, until_it_waits};
+use super::watch::{create, settle, until_explained, until_it_is, until_it_waits};
 use crate::checks::Checks;
 use crate::clock::until;
 use crate::fleet::{Fleet, Repository, Sample};
@@ -93,7 +93,7 @@ pub(super) fn broken(
         until_it_waits(fleet, lab, BROKEN.version)
     })?;
     checks.check(
-        "a version that cannot be configured stops the rollout at one server, and nobody else is touched",
+        "a version that cannot be configured is taken back, and the rollout stops at that server",
         || {
             create(fleet, "broken", "security")?;
             let seen = until_it_is(fleet, "broken", &["finished", "halted"])?;
@@ -105,10 +105,10 @@ pub(super) fn broken(
                     installed(lab, &server.name(), "3")?;
                 }
             }
-            let explained = fleet.ctl().ask(&["explain", "node", tried])?;
-            let text = explained.to_string();
-            ensure!(text.contains("until a person has looked"), "{text}");
-            Ok(seen.tell())
+            installed(lab, tried, "3")?;
+            let said = until_explained(fleet, tried, &["rolledBack", "until a person has looked"])?;
+            settle(fleet, "broken", tried, "rolledBack")?;
+            Ok(format!("{}; {said}", seen.tell()))
         },
     );
     Ok(())
