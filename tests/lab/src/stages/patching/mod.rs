@@ -1,6 +1,8 @@
 //! Real servers are patched and booted by rollouts, one after the other, and come back from what
 //! goes wrong.
 
+mod backports;
+mod bump;
 mod health;
 mod kernel;
 mod losses;
@@ -45,6 +47,7 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, extent: Extent) -> Result<()> 
         health::run(checks, lab, &fleet)?;
         restore::run(checks, lab, &fleet)?;
         own::run(checks, lab, &fleet, &repository)?;
+        bump::run(checks, lab, &fleet, &repository)?;
     }
     Ok(())
 }

@@ -148,9 +148,9 @@ pub(super) fn has(server: &Server<'_>, odd: Odd, version: &str) -> Result<()> {
 }
 
 /// The owner of a server has less patience than the agent's default.
-fn hurry(server: &Server<'_>, key: &str, time: &str) -> Result<()> {
+pub(super) fn hurry(server: &Server<'_>, key: &str, time: &str) -> Result<()> {
     let script = format!(
-        "printf '\\n[patching]\\n{key} = \"{time}\"\\n' >>/etc/h8lio/agent.toml && \
+        "sed -i '/^\\[patching\\]/,$d' /etc/h8lio/agent.toml && printf '\\n[patching]\\n{key} = \"{time}\"\\n' >>/etc/h8lio/agent.toml && \
          h8lio-agent check-config && systemctl restart h8lio-agent"
     );
     server.run(&script)?;

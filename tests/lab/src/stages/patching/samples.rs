@@ -65,6 +65,9 @@ pub(super) const FORWARD: Odd = Odd {
     second: link!("down"),
 };
 
+/// A driver's way to lose a device.
+pub(super) const LINK_DOWN: &str = link!("down");
+
 /// A person's way to mend what the two of them did.
 pub(super) const LINK_UP: &str = link!("up");
 

@@ -10,6 +10,7 @@ use super::SAMPLE;
 use crate::clock::until;
 use crate::fleet::Fleet;
 use crate::lab::Lab;
+use crate::server::Server;
 
 /// Three servers one after the other, each with a boot of an emulated machine.
 const ROLLOUT: Duration = Duration::from_secs(1500);
@@ -61,22 +62,32 @@ pub(super) fn until_waits(
     version: &str,
 ) -> Result<()> {
     for server in lab.servers()? {
-        let name = server.name();
-        let what = format!("the fleet knows that {version} waits on {name}");
-        until(&what, KNOWN, || {
-            let inventory = &fleet.ctl().show(&name)?["inventory"];
-            let none = Vec::new();
-            let list = |value: &Value| value.as_array().unwrap_or(&none).clone();
-            let waits = list(&inventory["packages"]["upgradable"])
-                .iter()
-                .any(|p| p["name"] == package && p["candidate"] == version);
-            let others = list(&inventory["managers"]["managers"])
-                .iter()
-                .any(|m| m["domain"] == "patching");
-            Ok((waits && !others).then_some(()))
-        })?;
+        until_waits_on(fleet, &server, package, version)?;
     }
     Ok(())
+}
+
+/// The same on one server.
+pub(super) fn until_waits_on(
+    fleet: &Fleet<'_>,
+    server: &Server<'_>,
+    package: &str,
+    version: &str,
+) -> Result<()> {
+    let name = server.name();
+    let what = format!("the fleet knows that {version} waits on {name}");
+    until(&what, KNOWN, || {
+        let inventory = &fleet.ctl().show(&name)?["inventory"];
+        let none = Vec::new();
+        let list = |value: &Value| value.as_array().unwrap_or(&none).clone();
+        let waits = list(&inventory["packages"]["upgradable"])
+            .iter()
+            .any(|p| p["name"] == package && p["candidate"] == version);
+        let others = list(&inventory["managers"]["managers"])
+            .iter()
+            .any(|m| m["domain"] == "patching");
+        Ok((waits && !others).then_some(()))
+    })
 }
 
 /// Creates a rollout of this target over all servers.
@@ -109,7 +120,13 @@ pub(super) fn create_for(
 
 /// A person has looked at the node that a rollout stopped at, and gives the rollout up.
 pub(super) fn settle(fleet: &Fleet<'_>, name: &str, node: &str, outcome: &str) -> Result<()> {
-    let why = ["--reason", "the lab looked at it", "--yes"];
+    acknowledge(fleet, name, node, outcome)?;
+    fleet.ctl().change(&["rollout", "cancel", name])?;
+    Ok(())
+}
+
+/// A person has looked at the node that a rollout stopped at.
+pub(super) fn acknowledge(fleet: &Fleet<'_>, name: &str, node: &str, outcome: &str) -> Result<()> {
     let looked = [
         "rollout",
         "acknowledge",
@@ -119,10 +136,7 @@ pub(super) fn settle(fleet: &Fleet<'_>, name: &str, node: &str, outcome: &str) -
         "--outcome",
         outcome,
     ];
-    fleet.ctl().ask(&[&looked[..], &why].concat())?;
-    fleet
-        .ctl()
-        .ask(&[&["rollout", "cancel", name][..], &why].concat())?;
+    fleet.ctl().change(&looked)?;
     Ok(())
 }
 
