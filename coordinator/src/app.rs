@@ -142,6 +142,7 @@ pub async fn start_on(
         feed: Arc::clone(&feed),
         clock: Arc::clone(&clock),
         audit: Arc::clone(&audit),
+        bans: Arc::clone(&bans),
     });
     let rules = settings.maintenance.rules()?;
     let plans = Plans::load(Arc::clone(&store), now).await?;
@@ -301,9 +302,9 @@ pub async fn start_on(
     }
     if let Some(settled) = settled {
         let message = format!(
-            "the store was put back from a copy: {} join tokens are void, {} bans given since are in \
-             force again; nothing is decided until an admin accepts the loss (h8lctl backup recovery)",
-            settled.voided_tokens, settled.renewed_bans
+            "the store was put back from a copy: {} join tokens are void; {} servers that were banned, \
+             quarantined or decommissioned since are out again, and {} operators; nothing is decided until an admin accepts the loss (h8lctl backup recovery)",
+            settled.voided_tokens, settled.renewed_bans, settled.renewed_revocations
         );
         feed.fleet(Severity::Alert, "StoreRestored", message);
     }

@@ -8,6 +8,7 @@ use h8lio_model::event::Severity;
 use h8lio_model::lifecycle::{Admission, Quarantined};
 
 use crate::audit::{AuditDraft, AuditError, AuditLog};
+use crate::bans::{BanFile, BanFileError, Word};
 use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::registry::{Held, Node, Registry, RegistryError};
@@ -28,6 +29,7 @@ pub struct Quarantine {
     pub feed: Arc<Feed>,
     pub clock: Arc<dyn Clock>,
     pub audit: Arc<AuditLog>,
+    pub bans: Arc<BanFile>,
 }
 
 /// Why a quarantine does not stand in the store.
@@ -39,6 +41,8 @@ enum NotStored {
     Audit(AuditError),
     #[error(transparent)]
     Registry(RegistryError),
+    #[error(transparent)]
+    Bans(#[from] BanFileError),
 }
 
 impl Quarantine {
@@ -73,12 +77,19 @@ impl Quarantine {
     /// Writes it with its audit entry, in one transaction, unless it stands there or was ended.
     async fn store(&self, node: &Node) -> Result<(), NotStored> {
         let mut left = TRIES;
+        let _turn = self.bans.turn().await;
         while let Some(quarantined) = node.to_store()? {
             let before = node.record();
             let r = &before.value;
             if r.quarantined.is_some() || r.admission == Admission::Decommissioned {
                 break;
             }
+            let word = Word::Quarantine {
+                node: node.id,
+                name: r.name.clone(),
+                quarantined: quarantined.clone(),
+            };
+            self.bans.noted(word).await?;
             let draft = entry(&r.name.to_string(), &quarantined);
             let mut after = r.clone();
             after.quarantined = Some(quarantined);

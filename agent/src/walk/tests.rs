@@ -398,6 +398,9 @@ fn a_lock_is_waited_for_and_an_order_that_is_withdrawn_meanwhile_touches_nothing
         ),
         "{waiting:?}"
     );
+    let running = lab.ledger.report().running.expect("it runs");
+    let says = "waits: apt-get (pid 4242) holds /var/lib/dpkg/lock-frontend";
+    assert_eq!(running.doing.as_deref(), Some(says));
     lab.order(&order(2, vec![], BACK));
     let report = lab.walk();
     assert_eq!(

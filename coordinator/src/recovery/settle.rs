@@ -1,15 +1,15 @@
 //! The first start over a store that was put back, before anybody is let in: join tokens of the
-//! time before are void, and bans of the time since are in force.
+//! time before are void, and whoever was thrown out since is out.
 
-use h8lio_model::ids::NodeId;
-use h8lio_model::lifecycle::Ban;
+use h8lio_model::lifecycle::Admission;
+use h8lio_model::operator::Operator;
 
 use super::{RESTORED, Restored};
 use crate::audit::{AuditDraft, AuditError, AuditLog};
-use crate::bans::{BanFile, BanFileError};
+use crate::bans::{BanFile, BanFileError, Out, Word};
 use crate::clock::Clock;
 use crate::registry::RegistryError;
-use crate::registry::records::{self, NODES, NodeRecord, TOKENS, TokenRecord};
+use crate::registry::records::{self, NODES, NodeRecord, OPERATORS, TOKENS, TokenRecord};
 use crate::store::{self, Compare, KeyRange, Op, Store, StoreError, Txn};
 
 /// Changes in one transaction.
@@ -20,7 +20,10 @@ const BATCH: usize = 64;
 #[serde(rename_all = "camelCase")]
 pub struct Settled {
     pub voided_tokens: usize,
+    /// Nodes that are banned, quarantined or decommissioned again.
     pub renewed_bans: usize,
+    /// Operators that are revoked again.
+    pub renewed_revocations: usize,
 }
 
 /// Why it was not done; the coordinator must not start then.
@@ -36,8 +39,8 @@ pub enum SettleError {
     Audit(#[from] AuditError),
 }
 
-/// Settles a store that was put back, once; `None` when there is nothing to settle. Also brings bans
-/// that only the store has into the file.
+/// Settles a store that was put back, once; `None` when there is nothing to settle. Also brings into
+/// the file who is out by the store alone.
 ///
 /// # Errors
 /// [`SettleError`]; it goes on where it was at the next start.
@@ -59,9 +62,11 @@ pub async fn settle(
         keep_bans(store, bans).await?;
         return Ok(None);
     };
+    let out = bans.read()?;
     let settled = Settled {
         voided_tokens: void_tokens(store, clock).await?,
-        renewed_bans: renew_bans(store, bans).await?,
+        renewed_bans: renew_nodes(store, &out).await?,
+        renewed_revocations: renew_operators(store, &out).await?,
     };
     keep_bans(store, bans).await?;
     restored.settled = true;
@@ -96,28 +101,83 @@ async fn void_tokens(store: &dyn Store, clock: &dyn Clock) -> Result<usize, Sett
     write(store, ops).await
 }
 
-async fn renew_bans(store: &dyn Store, bans: &BanFile) -> Result<usize, SettleError> {
-    let banned = bans.banned()?;
+async fn renew_nodes(store: &dyn Store, out: &Out) -> Result<usize, SettleError> {
     let mut ops = Vec::new();
-    for (key, mut record) in nodes(store).await? {
-        if let (None, Some(ban)) = (&record.banned, banned.get(&record.id)) {
-            record.banned = Some(ban.clone());
+    for (key, before) in nodes(store).await? {
+        let (id, mut record) = (before.id, before.clone());
+        record.banned = record.banned.or_else(|| out.banned.get(&id).cloned());
+        let apart = out.quarantined.get(&id).cloned();
+        record.quarantined = record.quarantined.or(apart);
+        if out.decommissioned.contains(&id) {
+            record.admission = Admission::Decommissioned;
+        }
+        if record != before {
             ops.push(Op::put(key, records::write(&record)));
         }
     }
     write(store, ops).await
 }
 
-/// A store of an earlier release has bans that no file has.
+async fn renew_operators(store: &dyn Store, out: &Out) -> Result<usize, SettleError> {
+    let mut ops = Vec::new();
+    for (key, mut operator) in operators(store).await? {
+        let revoked = out.revoked.get(&operator.certificate_serial);
+        if let (None, Some(at)) = (operator.revoked_at, revoked) {
+            operator.revoked_at = Some(*at);
+            ops.push(Op::put(key, records::write(&operator)));
+        }
+    }
+    write(store, ops).await
+}
+
+/// A store of an earlier release has thrown out whom no file names.
 async fn keep_bans(store: &dyn Store, bans: &BanFile) -> Result<(), SettleError> {
-    let known = bans.banned()?;
+    let known = bans.read()?;
     for (_, record) in nodes(store).await? {
-        let missing = |ban: &Ban, id: NodeId| known.get(&id) != Some(ban);
-        if let Some(ban) = record.banned.as_ref().filter(|ban| missing(ban, record.id)) {
-            bans.ban(record.id, &record.name, ban)?;
+        let (node, name) = (record.id, record.name);
+        let at = record.created_at;
+        if let Some(ban) = record
+            .banned
+            .filter(|ban| known.banned.get(&node) != Some(ban))
+        {
+            let name = name.clone();
+            bans.note(&Word::Ban { node, name, ban })?;
+        }
+        let apart = record.quarantined;
+        if let Some(quarantined) = apart.filter(|q| known.quarantined.get(&node) != Some(q)) {
+            let name = name.clone();
+            bans.note(&Word::Quarantine {
+                node,
+                name,
+                quarantined,
+            })?;
+        }
+        if record.admission == Admission::Decommissioned && !known.decommissioned.contains(&node) {
+            bans.note(&Word::Decommission { node, name, at })?;
+        }
+    }
+    for (_, operator) in operators(store).await? {
+        let certificate_serial = operator.certificate_serial;
+        if let Some(at) = operator.revoked_at
+            && !known.revoked.contains_key(&certificate_serial)
+        {
+            bans.note(&Word::Revoke {
+                operator: operator.name,
+                certificate_serial,
+                at,
+            })?;
         }
     }
     Ok(())
+}
+
+async fn operators(store: &dyn Store) -> Result<Vec<(String, Operator)>, SettleError> {
+    let (all, _) = store::list(store, KeyRange::prefix(OPERATORS)).await?;
+    let read = |kv: store::KeyValue| {
+        let record = records::read(&kv.key, &kv.value).map_err(RegistryError::from)?;
+        Ok((kv.key, record))
+    };
+    all.into_iter().map(read).collect()
 }
 
 async fn nodes(store: &dyn Store) -> Result<Vec<(String, NodeRecord)>, SettleError> {

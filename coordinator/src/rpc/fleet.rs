@@ -26,6 +26,7 @@ use super::act::{Act, Asked};
 use super::services::Services;
 use super::{authz, status, token_wish, view};
 use crate::audit::patrol;
+use crate::bans::Word;
 use crate::events::EventFilter;
 use crate::operators;
 use crate::pki::csr;
@@ -361,6 +362,9 @@ impl FleetService for FleetServer {
             Some(b) => Compare::modified_at(store_key.clone(), b.revision),
             None => Compare::absent(store_key.clone()),
         };
+        if let Some(before) = &before {
+            self.expel(&before.value).await?;
+        }
         let op = Op::put(store_key, records::write(&operator));
         self.commit_operator(&act, op, compare, admin).await?;
         Ok(Response::new(v1::CreateOperatorResponse {
@@ -405,6 +409,7 @@ impl FleetService for FleetServer {
         let admin = self.keep_an_admin(&act, &before.value.name).await?;
         let mut operator = before.value.clone();
         operator.revoked_at.get_or_insert(s.clock.now());
+        self.expel(&before.value).await?;
         let key = operators::key(&operator.name);
         let op = Op::put(key.clone(), records::write(&operator));
         let compare = Compare::modified_at(key, before.revision);
@@ -443,6 +448,18 @@ impl FleetServer {
             .map_err(|e| status::store(&e))?;
         let nodes = items.iter().filter_map(|kv| kv.key.strip_prefix(&prefix));
         Ok(nodes.filter_map(|id| id.parse().ok()).collect())
+    }
+
+    /// Notes outside the store, before the store says so, that the operator's certificate is not good
+    /// any more.
+    async fn expel(&self, operator: &Operator) -> Result<(), Status> {
+        let word = Word::Revoke {
+            operator: operator.name.clone(),
+            certificate_serial: operator.certificate_serial.clone(),
+            at: self.0.clock.now(),
+        };
+        let noted = self.0.bans.noted(word).await;
+        noted.map_err(|e| Status::unavailable(status::chain(&e)))
     }
 
     /// Refuses what would leave the fleet without an admin. The answer belongs into the transaction:

@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use h8lio_model::event::Severity;
+use h8lio_model::ids::{NodeId, NodeName};
 use h8lio_model::labels;
 use h8lio_model::lifecycle::{Admission, Ban};
 use h8lio_proto::convert::{read_roles, read_timestamp, timestamp};
 use h8lio_proto::v1;
 use h8lio_proto::v1::node_service_server::NodeService;
+use jiff::Timestamp;
 use serde_json::json;
 use tonic::{Request, Response, Status};
 
 use super::act::{Act, Asked};
 use super::services::Services;
 use super::{status, view};
+use crate::bans::Word;
 use crate::gather::inventory;
 use crate::registry::records::{self, NodeRecord, section_key};
 use crate::registry::{Node, Registry, StoredSection};
@@ -71,6 +74,8 @@ impl NodeService for NodeServer {
         let r = request.get_ref();
         let asked = self.asked("node.approve", &r.node, &r.change);
         let (node, act) = self.begin(&request, asked).await?;
+        let _turn = self.0.bans.turn().await;
+        let apart = node.quarantined().is_some();
         // A quarantine that the store does not have yet ends here, too, and is not stored later.
         let aside = node.hold_aside(true);
         let done = self
@@ -97,6 +102,10 @@ impl NodeService for NodeServer {
             }
         }
         let (node, changed) = done?;
+        if apart {
+            self.keep(&node, |node, name, at| Word::Approve { node, name, at })
+                .await?;
+        }
         self.0.table.restrict(node.id, None);
         if changed {
             self.tell(&node, &act, Severity::Info, "NodeApproved", "approved");
@@ -127,9 +136,12 @@ impl NodeService for NodeServer {
             let record = node.record();
             record.value.banned.is_none() && record.value.admission != Admission::Decommissioned
         };
+        let _turn = self.0.bans.turn().await;
         if may_be {
             // Before the store: a copy of it that is put back must not let the node in again.
-            self.keep(&node, Some(ban.clone())).await?;
+            let ban = ban.clone();
+            self.keep(&node, |node, name, _| Word::Ban { node, name, ban })
+                .await?;
         }
         let (node, changed) = self
             .change(&act, node, |r| {
@@ -161,6 +173,7 @@ impl NodeService for NodeServer {
         let r = request.get_ref();
         let asked = self.asked("node.unban", &r.node, &r.change);
         let (node, act) = self.begin(&request, asked).await?;
+        let _turn = self.0.bans.turn().await;
         let (node, changed) = self
             .change(&act, node, |r| match (&r.banned, &r.quarantined) {
                 (None, Some(_)) => Err(Status::failed_precondition(format!(
@@ -174,7 +187,8 @@ impl NodeService for NodeServer {
             })
             .await?;
         if changed {
-            self.keep(&node, None).await?;
+            self.keep(&node, |node, name, at| Word::Unban { node, name, at })
+                .await?;
             self.tell(&node, &act, Severity::Info, "NodeUnbanned", "unbanned");
         }
         Ok(Response::new(v1::UnbanNodeResponse {
@@ -189,6 +203,15 @@ impl NodeService for NodeServer {
         let r = request.get_ref();
         let asked = self.asked("node.decommission", &r.node, &r.change);
         let (node, act) = self.begin(&request, asked).await?;
+        let _turn = self.0.bans.turn().await;
+        if node.record().value.admission != Admission::Decommissioned {
+            self.keep(&node, |node, name, at| Word::Decommission {
+                node,
+                name,
+                at,
+            })
+            .await?;
+        }
         let (node, changed) = self
             .change(&act, node, |r| {
                 r.admission = Admission::Decommissioned;
@@ -381,19 +404,16 @@ impl NodeServer {
         Err(last)
     }
 
-    /// Notes a ban, or its end, outside the store.
-    async fn keep(&self, node: &Node, ban: Option<Ban>) -> Result<(), Status> {
-        let (bans, now) = (Arc::clone(&self.0.bans), self.0.clock.now());
-        let (id, name) = (node.id, node.record().value.name.clone());
-        let noted = tokio::task::spawn_blocking(move || match ban {
-            Some(ban) => bans.ban(id, &name, &ban),
-            None => bans.unban(id, &name, now),
-        });
-        match noted.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(e)) => Err(Status::unavailable(status::chain(&e))),
-            Err(e) => Err(Status::internal(e.to_string())),
-        }
+    /// Notes who is out, or in again, outside the store.
+    async fn keep(
+        &self,
+        node: &Node,
+        word: impl FnOnce(NodeId, NodeName, Timestamp) -> Word,
+    ) -> Result<(), Status> {
+        let name = node.record().value.name.clone();
+        let word = word(node.id, name, self.0.clock.now());
+        let noted = self.0.bans.noted(word).await;
+        noted.map_err(|e| Status::unavailable(status::chain(&e)))
     }
 
     fn tell(&self, node: &Node, act: &Act, severity: Severity, reason: &str, done: &str) {

@@ -121,15 +121,21 @@ async fn accept(fleet: &Fleet, without_unheard: bool) -> Result<u64, tonic::Stat
 async fn a_copy_that_is_put_back_brings_nobody_back_and_decides_nothing_until_it_is_accepted() {
     let mut fleet = Fleet::start().await;
     let (stays, thrown_out) = (fleet.enrolled("s1").await, fleet.enrolled("s2").await);
+    let gone = fleet.enrolled("s3").await;
+    let role = v1::OperatorRole::Operator;
+    let bob = fleet.admin.create_operator("bob", role, None).await;
+    let mut bob = bob.expect("an operator");
     let token = fleet.token().expecting_serial("S9").create().await;
     let old = copy(&fleet, "old.db").await;
     fleet.admin.ban("s2").await.expect("banned");
+    fleet.admin.decommission("s3").await.expect("gone");
+    fleet.admin.revoke_operator("bob").await.expect("revoked");
     let before = fleet.admin.status().await.expect("its state");
 
     fleet.stop().await;
     let done = put_back(fleet.settings(), &old, fleet.clock.now());
     let done = done.expect("put back");
-    assert_eq!(done.nodes, 2);
+    assert_eq!(done.nodes, 3);
     assert!(done.aside.is_some_and(|kept| kept.exists()));
     fleet.start_again().await;
     let dial = fleet.dial.clone();
@@ -137,11 +143,16 @@ async fn a_copy_that_is_put_back_brings_nobody_back_and_decides_nothing_until_it
         server.dial = dial.clone();
         server
     };
-    let (stays, thrown_out) = (moved(stays), moved(thrown_out));
+    let (stays, thrown_out, gone) = (moved(stays), moved(thrown_out), moved(gone));
 
-    // A ban that the copy does not know, and a token that may have been used since.
+    // What the copy does not know, and a token that may have been used since.
     let refused = thrown_out.session().await.refused();
     says(refused.message(), &["banned by admin"]);
+    let refused = gone.session().await.refused();
+    says(refused.message(), &["decommissioned"]);
+    bob.dial = dial.clone();
+    let refused = bob.status().await.refused();
+    says(refused.message(), &["bob", "revoked"]);
     let refused = fleet.server("s9").enroll(&token).await.refused();
     says(refused.message(), &["revoked"]);
     let lost = recovery(&fleet).await;

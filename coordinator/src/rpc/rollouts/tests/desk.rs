@@ -191,10 +191,10 @@ async fn services(store: Arc<dyn Store>, clock: Arc<ManualClock>) -> Services {
     let outages = Outages::start(Arc::clone(&store), Arc::clone(&clock)).await;
     let rollouts = Rollouts::load(Arc::clone(&store)).await.expect("rollouts");
     let operators = Operators::load(Arc::clone(&store)).await;
+    let bans = crate::bans::BanFile::beside(std::path::Path::new("/nowhere/store"));
+    let bans = Arc::new(bans);
     Services {
-        bans: Arc::new(crate::bans::BanFile::beside(std::path::Path::new(
-            "/nowhere/store",
-        ))),
+        bans: Arc::clone(&bans),
         health: watched.health(),
         operators: Arc::new(operators.expect("operators")),
         events: EventLog::new(Arc::clone(&store), 1_000),
@@ -204,6 +204,7 @@ async fn services(store: Arc<dyn Store>, clock: Arc<ManualClock>) -> Services {
             feed: Arc::clone(&feed),
             clock: Arc::clone(&clock),
             audit: Arc::clone(&audit),
+            bans,
         }),
         authority: live.cell(),
         outages: Arc::new(outages.expect("outages")),

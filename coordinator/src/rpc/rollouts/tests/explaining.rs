@@ -1,12 +1,13 @@
 //! What blocks it, and may these go down together.
 
+use h8lio_model::order::{Running, SafePoint};
 use h8lio_model::rollout::view::{ExplanationView, ObjectionView};
 use h8lio_proto::v1;
 use h8lio_proto::v1::explain_request::About;
 use h8lio_proto::v1::rollout_service_server::RolloutService as _;
 use tonic::{Code, Status};
 
-use super::desk::{Desk, as_admin, id, refused, spec};
+use super::desk::{Desk, as_admin, id, refused, spec, t0};
 
 async fn explain(desk: &Desk, about: About) -> Result<ExplanationView, Status> {
     let about = Some(about);
@@ -72,6 +73,27 @@ async fn a_node_and_a_rollout_say_what_holds_them_since_when_and_what_would_end_
         "{told:?}"
     );
     assert!(told.expected.is_some() && told.because.is_some());
+}
+
+#[tokio::test]
+async fn what_a_running_step_says_of_itself_is_told() {
+    let mut desk = Desk::new().await;
+    desk.create(&spec("march")).await.expect("created");
+    desk.round();
+    let n = desk.in_slot();
+    let attempt = desk.attempt(n);
+    let says = "waits: dpkg (pid 7) holds /var/lib/dpkg/lock";
+    desk.orders(n).running = Some(Running {
+        attempt,
+        step: "preflight".into(),
+        safe_point: SafePoint::Abort,
+        since: t0(),
+        doing: Some(says.into()),
+    });
+    desk.round();
+    let told = explain(&desk, node(&format!("s{n}"))).await.expect("words");
+    let what = &told.reasons.first().expect("a reason").what;
+    assert_eq!(what, &format!("its attempt goes on (preflight): {says}"));
 }
 
 #[tokio::test]

@@ -42,7 +42,6 @@ pub(super) fn run(
     reboots(checks, lab, fleet);
     unlinks(checks, lab, fleet);
     forward(checks, lab, fleet);
-    hangs(checks, lab, fleet);
     Ok(())
 }
 
@@ -119,7 +118,7 @@ fn forward(checks: &mut Checks, lab: &Lab, fleet: &Fleet<'_>) {
     );
 }
 
-fn hangs(checks: &mut Checks, lab: &Lab, fleet: &Fleet<'_>) {
+pub(super) fn hangs(checks: &mut Checks, lab: &Lab, fleet: &Fleet<'_>) {
     checks.check(
         "a configuration that hangs is ended, the old version is put back, and the rollout stops",
         || {

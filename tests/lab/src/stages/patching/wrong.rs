@@ -95,7 +95,7 @@ pub(super) fn broken(
     checks.check(
         "a version that cannot be configured is taken back, and the rollout stops at that server",
         || {
-            create(fleet, "broken", "security")?;
+            create(fleet, "broken", &format!("packages:{SAMPLE}"))?;
             let seen = until_it_is(fleet, "broken", &["finished", "halted"])?;
             ensure!(seen.state == "halted", "{}", seen.tell());
             ensure!(seen.order.len() == 1, "{}", seen.tell());
