@@ -57,6 +57,9 @@ pub struct Markers {
     pub faults: Vec<String>,
 }
 
+/// What runs on the lab's servers: functions that make checks, which are no tests of the runner.
+const STAGES: &str = "tests/lab/src/stages/";
+
 /// Reads every Rust file and every script of the tree.
 pub fn scan(tree: &Tree) -> Markers {
     let mut markers = Markers::default();
@@ -127,11 +130,28 @@ fn scan_rust(file: &SourceFile, markers: &mut Markers) {
         let Some(marker) = marker(text) else { continue };
         let test = if *doc {
             let below = lexed.tokens.iter().position(|t| t.line > *line);
-            test_at(&lexed.tokens[below.unwrap_or(lexed.tokens.len())..])
+            let below = &lexed.tokens[below.unwrap_or(lexed.tokens.len())..];
+            match file.path.starts_with(STAGES) {
+                true => row_at(below),
+                false => test_at(below),
+            }
         } else {
             Err("a scenario is named in a doc comment (`///`), so that it shows in the docs".into())
         };
         markers.add(&file.path, *line, marker, test);
+    }
+}
+
+/// The function of a lab's stage that begins here. It makes checks, so it is given them.
+fn row_at(tokens: &[Token]) -> Result<String, String> {
+    let is_fn = |t: &&Token| t.kind == Kind::Ident && t.is("fn");
+    let head: Vec<&Token> = tokens.iter().take_while(|t| !t.is("{")).collect();
+    let at = head.iter().position(is_fn);
+    let name = at.and_then(|at| head.get(at + 1));
+    match name {
+        Some(name) if head.iter().any(|t| t.is("Checks")) => Ok(name.text.clone()),
+        Some(name) => Err(format!("{} is given no checks to make", name.text)),
+        None => Err("stands above no function".into()),
     }
 }
 
@@ -238,6 +258,19 @@ mod tests {
         let ignored = "/// scenario: 1 (unit)\n#[test]\n#[ignore = \"slow\"]\nfn a() {}\n";
         assert!(fault(ignored).contains("a is ignored"));
         assert!(fault("// scenario: 1 (unit)\n#[test]\nfn a() {}\n").contains("doc comment"));
+    }
+
+    #[test]
+    fn a_row_of_the_lab_makes_checks() {
+        let row = |head: &str| {
+            let text = format!("/// scenario: 24 (lab)\n{head} {{}}\n");
+            scanned("tests/lab/src/stages/patching/kernel.rs", &text)
+        };
+        let found = row("pub(super) fn panics(checks: &mut Checks, lab: &Lab)");
+        assert_eq!(found.faults, [""; 0]);
+        assert_eq!(found.played[0].function, "panics");
+        let other = row("fn script(release: &str) -> String");
+        assert!(other.faults[0].contains("script is given no checks to make"));
     }
 
     #[test]

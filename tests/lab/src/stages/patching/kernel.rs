@@ -55,6 +55,7 @@ fn script() -> String {
 /// Menus are read for kernels anew in the transaction.
 const LOOK: Duration = Duration::from_secs(60);
 
+/// scenario: 24 (lab)
 pub(super) fn run(
     checks: &mut Checks,
     lab: &Lab,

@@ -20,6 +20,7 @@ const ROLLOUT: Duration = Duration::from_secs(1800);
 /// What is looked at between two kills at least: less would be no rollout.
 const FEWEST: usize = 6;
 
+/// scenario: 11 (lab)
 pub(super) fn run(checks: &mut Checks, lab: &Lab, fleet: &Fleet<'_>) {
     checks.check(
         "a coordinator that is killed at each stage of each server changes each server once",

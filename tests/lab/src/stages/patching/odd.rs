@@ -45,6 +45,7 @@ pub(super) fn run(
     Ok(())
 }
 
+/// scenario: 20 (lab)
 fn lock(checks: &mut Checks, lab: &Lab, fleet: &Fleet<'_>) {
     checks.check(
         "somebody else's lock on the package manager is waited for, and its holder is named",

@@ -14,7 +14,9 @@ use crate::lab::Lab;
 /// Until every server has told what it was ordered.
 const HEARD: Duration = Duration::from_secs(180);
 
-/// Runs `between` after a backup, and puts the backup back.
+/// What happens after a backup was taken is not in it; then it is put back.
+///
+/// scenario: 15 (lab)
 pub(super) fn run(checks: &mut Checks, lab: &Lab, fleet: &Fleet<'_>) -> Result<()> {
     let copy = lab.folder().join("fleet/fleet.db");
     let out = copy.display().to_string();

@@ -35,6 +35,7 @@ const BROKEN: Sample<'_> = Sample {
 /// Until the agent of an emulated server has come so far as to run a transaction.
 const BEGUN: Duration = Duration::from_secs(300);
 
+/// scenario: 21 (lab)
 pub(super) fn power_cut(
     checks: &mut Checks,
     lab: &Lab,
@@ -79,6 +80,7 @@ pub(super) fn power_cut(
     Ok(())
 }
 
+/// scenario: 18 (lab)
 pub(super) fn broken(
     checks: &mut Checks,
     lab: &Lab,
