@@ -263,6 +263,12 @@ const fn back(terms: &Terms, through: Through, cause: Cause) -> State {
     }
 }
 
+/// Whether a withdrawal ends the attempt in this state, or on the way from it: where a step happens
+/// once, only before it was begun.
+pub fn gives_way(state: State, terms: &Terms) -> bool {
+    next(state, Event::Withdrawn, terms).is_ok_and(|to| to != state)
+}
+
 /// The state after `event`.
 ///
 /// # Errors
@@ -290,6 +296,9 @@ pub fn next(state: State, event: Event, terms: &Terms) -> Result<State, Illegal>
         (S::Securing, E::NoWayBack) => untouched(Why::NoWayBack),
         (S::Preflight | S::Downloading, E::Withdrawn) => untouched(Why::Withdrawn),
         (S::Securing, E::Withdrawn) => S::Releasing,
+        // Nothing of it has begun yet: whoever carries it out says so only until then.
+        (S::Applying, E::Withdrawn) => S::Releasing,
+        (S::Booting, E::Withdrawn) if matches!(terms.act, Act::Reboot) => S::Releasing,
         (S::Releasing, E::Released) => untouched(Why::Withdrawn),
 
         (S::Applying | S::Mending, E::Applied(Boot::Needed)) => S::Booting,
@@ -342,7 +351,6 @@ pub fn next(state: State, event: Event, terms: &Terms) -> Result<State, Illegal>
         (
             S::Repairing
             | S::Releasing
-            | S::Applying
             | S::Mending
             | S::Settling
             | S::Booting
