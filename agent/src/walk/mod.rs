@@ -6,6 +6,7 @@
 //! call, in this life or another, reads the log and goes on. Without the owner's leave ([`MayAct`])
 //! there is no walker.
 
+mod back;
 mod boots;
 mod carry;
 mod clean;
@@ -15,6 +16,7 @@ mod ground;
 mod holds;
 mod index;
 mod late;
+mod repair;
 mod silence;
 #[cfg(test)]
 mod sim_tests;
@@ -22,6 +24,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod transactions;
+mod untold;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,6 +51,7 @@ use crate::report::{CoordinatorNow, Hosts};
 pub use gates::GateReader;
 use late::MayBegin;
 use subject::Subject;
+use untold::Waiting;
 
 /// What a server can be asked and told.
 #[derive(Clone)]
@@ -145,8 +149,12 @@ pub struct Walker {
     begun: Option<(State, Duration)>,
     /// When this life last tried to fetch the package index, on the steady clock.
     fetched: Option<Duration>,
-    /// The boot of this step was asked for in this life.
-    asked: bool,
+    /// When the boot of this step was asked for in this life, on the steady clock.
+    asked: Option<Duration>,
+    /// What the step waits for that has no end of its own.
+    waits: Waiting,
+    /// What the attempt is about to hold, and has noted.
+    noted: Vec<String>,
     /// The transaction that this life asked for last.
     asked_for: Option<carry::Asked>,
     /// For the report, while this life remembers: why something was refused or went wrong.
@@ -259,7 +267,9 @@ impl Walker {
             patience,
             begun: None,
             fetched: None,
-            asked: false,
+            asked: None,
+            waits: Waiting::default(),
+            noted: Vec::new(),
             asked_for: None,
             note: String::new(),
             warned: String::new(),
@@ -403,10 +413,11 @@ impl Walker {
         }
         if fresh {
             self.begun = Some((state, now.moment.steady));
-            self.asked = false;
+            self.asked = None;
+            self.waits = Waiting::default();
         }
-        if matches!(state, State::CheckingBack(_)) {
-            self.note_holds(ledger, subject, now)?;
+        if matches!(state, State::CheckingBack(_)) && !self.note_holds(ledger, subject, now)? {
+            return Ok(None);
         }
         let begun_in = begun_in.unwrap_or(now.boot_id);
         Ok(self.look(subject, log, state, begun_in, now))

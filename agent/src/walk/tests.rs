@@ -10,8 +10,12 @@ mod holding;
 mod kernels;
 #[path = "silence_tests.rs"]
 mod silence;
+#[path = "stuck_tests.rs"]
+mod stuck;
 #[path = "late_tests.rs"]
 mod too_late;
+#[path = "untold_tests.rs"]
+mod untold;
 #[path = "withdrawn_tests.rs"]
 mod withdrawn;
 

@@ -254,6 +254,13 @@ impl Node {
             .expect("the simulated server's folder");
     }
 
+    /// A person repairs what no tool could.
+    pub fn mend(&self) {
+        for update in ["bash", "zsh", "linux-image-amd64"] {
+            self.suffers(&format!("package.repair {update}"));
+        }
+    }
+
     /// It comes up with another boot id, and without its agent yet.
     pub fn boot_up(&mut self, chance: &mut Chance, at: Moment) {
         self.boot = BootId(chance.uuid());

@@ -5,15 +5,16 @@ use h8lio_model::order::{Act, OnFailure, Outcome, SafePoint};
 use super::gates::{Answers, Gate, Health, health, passed};
 use super::machine::{Again, Boot, Cause, End, Event, Found, State, Terms, Through, Why, next};
 
-const CAUSES: [Cause; 5] = [
+const CAUSES: [Cause; 6] = [
     Cause::PartlyApplied,
+    Cause::DatabaseDamaged,
     Cause::NotBooted,
     Cause::OldKernelBooted,
     Cause::OtherKernelBooted,
     Cause::NotWell,
 ];
 
-const EVENTS: [Event; 27] = [
+const EVENTS: [Event; 30] = [
     Event::Fit,
     Event::Interrupted,
     Event::Refused,
@@ -29,6 +30,7 @@ const EVENTS: [Event; 27] = [
     Event::NothingApplied,
     Event::PartlyApplied,
     Event::Damaged,
+    Event::Unconfigured,
     Event::Settled,
     Event::NotBooted,
     Event::NewBoot(Found::Expected),
@@ -37,9 +39,11 @@ const EVENTS: [Event; 27] = [
     Event::Well,
     Event::Unwell,
     Event::Committed,
+    Event::NotCommitted,
     Event::PutBack(Boot::Needed),
     Event::PutBack(Boot::NotNeeded),
     Event::NotPutBack,
+    Event::Untold,
     Event::Withdrawn,
 ];
 
