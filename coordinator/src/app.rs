@@ -60,8 +60,8 @@ use crate::session::service::{SessionServer, SessionSettings, Sessions};
 use crate::session::table::{Cut, SessionTable};
 use crate::session::witness::Witnesses;
 use crate::store::health::WatchedStore;
-use crate::store::sqlite::{SqliteOptions, SqliteStore};
-use crate::store::{Compare, Op, Store};
+use crate::store::sqlite::{SqliteOptions, SqliteStore, backup};
+use crate::store::{Compare, Op, Store, StoreError};
 
 /// Events kept in the store.
 const KEEP_EVENTS: u64 = 100_000;
@@ -90,7 +90,12 @@ pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<
     let path = settings.store.clone();
     let for_store = Arc::clone(&clock);
     let store = tokio::task::spawn_blocking(move || {
-        SqliteStore::open(&path, SqliteOptions::default(), for_store)
+        let store = SqliteStore::open(&path, SqliteOptions::default(), for_store)?;
+        // A draft that stays takes room and nothing else.
+        if let Err(e) = backup::sweep(&path) {
+            tracing::warn!("a draft of a backup may be left: {e}");
+        }
+        Ok::<_, StoreError>(store)
     })
     .await??;
     start_on(settings, clock, Arc::new(store)).await

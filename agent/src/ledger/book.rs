@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use h8lio_model::ids::{BootId, NodeId};
 use h8lio_model::order::{
     AttemptId, AttemptReport, HeldLease, LeaseResource, LedgerId, NodeOrder, OrderContent,
-    OrderMark, OrderReport, Outcome, OwnHold, PackageName, Refusal, Refused, Running, SafePoint,
-    Ticket, Verdict, weigh,
+    OrderMark, OrderReport, Outcome, OwnHold, Refusal, Refused, Running, SafePoint, Ticket,
+    Verdict, weigh,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -345,15 +345,15 @@ impl Book {
     /// Notes packages that are about to be held. One that is noted already stays as it is.
     pub fn note_holds(&mut self, holds: Vec<OwnHold>) {
         for hold in holds {
-            if !self.holds.iter().any(|h| h.package == hold.package) {
+            if !self.holds.iter().any(|h| h.name() == hold.name()) {
                 self.holds.push(hold);
             }
         }
     }
 
     /// Keeps the notes of packages that `stands` says are held still.
-    pub fn keep_holds(&mut self, stands: impl Fn(&PackageName) -> bool) {
-        self.holds.retain(|hold| stands(&hold.package));
+    pub fn keep_holds(&mut self, stands: impl Fn(&OwnHold) -> bool) {
+        self.holds.retain(stands);
     }
 
     /// For the coordinator.

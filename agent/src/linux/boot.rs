@@ -9,7 +9,7 @@ use h8lio_tls::files::{FileError, write_atomic};
 
 use super::exec::{self, Argv, ExecError};
 use super::outside;
-use super::root::Root;
+use super::root::{LONGEST, Root};
 use super::unreadable;
 use crate::host::boot::{Backing, BootError, BootHost, RawBoot, WayBack};
 use crate::host::patching::MayAct;
@@ -177,13 +177,32 @@ impl LinuxBoot {
 
     /// Writes the number that GRUB falls back to, or takes it away.
     fn fall_back_to(&self, number: Option<usize>) -> Result<(), BootError> {
-        let before = self.root.text(CUSTOM).unwrap_or_default();
+        let before = self.lines_of_others().map_err(|source| BootError::Write {
+            file: "the boot entry to fall back to",
+            source,
+        })?;
         let own = number.map(|n| format!("{BEGIN}\nset fallback={n}\n{END}\n"));
         let text = without_own(&before) + &own.unwrap_or_default();
         if text == before {
             return Ok(());
         }
         self.write_or_remove(CUSTOM, "the boot entry to fall back to", &text)
+    }
+
+    /// What stands in the file: only one that is not there is empty, and only what is read whole is
+    /// written again.
+    fn lines_of_others(&self) -> Result<String, FileError> {
+        let not = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
+        let read = match self.root.bytes(CUSTOM) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+            Ok(bytes) if bytes.len() as u64 >= LONGEST => Err(not("it is too long")),
+            Ok(bytes) => String::from_utf8(bytes).map_err(|_| not("it is not text")),
+            Err(e) => Err(e),
+        };
+        read.map_err(|source| FileError::Read {
+            path: self.root.join(CUSTOM),
+            source,
+        })
     }
 
     fn write_or_remove(&self, path: &str, what: &'static str, text: &str) -> Result<(), BootError> {
@@ -436,6 +455,25 @@ mod tests {
         assert!(text().starts_with("set color=blue\n# begin"), "{}", text());
         host.fall_back_to(None).expect("taken away");
         assert_eq!(text(), "set color=blue\n");
+    }
+
+    #[test]
+    fn lines_of_others_that_cannot_be_read_are_left_as_they_are_and_the_boot_is_refused() {
+        let (dir, host) = server("");
+        let file = dir.path().join(CUSTOM);
+        let latin = b"set title=\xfcber\n".to_vec();
+        let long = vec![b'#'; usize::try_from(LONGEST).expect("fits")];
+        for text in [latin, long] {
+            fs::write(&file, &text).expect("written");
+            for number in [Some(2), None] {
+                let refused = host.fall_back_to(number).expect_err("not read");
+                assert!(crate::chain(&refused).contains("custom.cfg"), "{refused}");
+            }
+            assert!(fs::read(&file).expect("there") == text, "as it was");
+        }
+        fs::remove_file(&file).expect("removed");
+        fs::create_dir(&file).expect("made");
+        assert!(host.fall_back_to(Some(2)).is_err());
     }
 
     #[test]

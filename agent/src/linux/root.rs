@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use h8lio_model::inventory::Problem;
 
 /// Longest file that is read, bytes; `mountinfo` of a busy Kubernetes node is some 200 KiB.
-const LONGEST: u64 = 4 << 20;
+pub const LONGEST: u64 = 4 << 20;
 
 /// Where the server's files are.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -41,6 +41,9 @@ pub enum Fate {
     Half,
     /// It is cut off and leaves the first package half-configured.
     Damage,
+    /// It changes all, and the first package cannot be configured, by any repair: only another version
+    /// of it takes its place.
+    Stuck,
     /// It never ends.
     Hang,
     /// It is written down, and its unit is not started.
@@ -60,6 +63,8 @@ pub(super) struct Changes {
     /// Kernels besides the running and the newest one.
     pub(super) kernels: BTreeSet<String>,
     pub(super) held: BTreeSet<String>,
+    /// Packages whose version that is there cannot be configured.
+    pub(super) stuck: BTreeSet<String>,
     pub(super) boot_default: Option<String>,
     pub(super) boot_once: Option<String>,
     panics: BTreeSet<String>,
@@ -111,8 +116,9 @@ impl Changes {
         let packages = &mut server.packages;
         let ended = match action {
             Action::ConfigureAll | Action::FixBroken => {
-                packages.broken.clear();
-                Some(failed(0, ""))
+                packages.broken.retain(|name| self.stuck.contains(name));
+                let code = i32::from(!packages.broken.is_empty());
+                Some(failed(code, ""))
             }
             Action::Install { packages: pins } | Action::PutBack { packages: pins } => match fate {
                 None => {
@@ -134,6 +140,16 @@ impl Changes {
                         why: "the simulated power failed".to_owned(),
                     })
                 }
+                Some(Fate::Stuck) => {
+                    pins.iter().for_each(|pin| self.install(pin, packages));
+                    let first = pins.iter().take(1).map(|p| p.name().to_owned());
+                    self.stuck.extend(first.clone());
+                    packages.broken.extend(first);
+                    Some(failed(
+                        100,
+                        "E: Sub-process /usr/bin/dpkg returned an error code (1)",
+                    ))
+                }
                 Some(Fate::Hang | Fate::Unstarted) => None,
             },
         };
@@ -148,6 +164,9 @@ impl Changes {
         }
         let version = pin.version().to_owned();
         self.versions.insert(pin.name().to_owned(), version);
+        if self.stuck.remove(pin.name()) {
+            packages.broken.retain(|name| name != pin.name());
+        }
         let upgrade = packages.upgrade.iter().find(|u| u.name == pin.name());
         if let Some((image, version)) = upgrade.and_then(|u| self.arriving(u))
             && version == pin.version()
@@ -210,11 +229,12 @@ impl FromStr for Act {
                 "nothing" => Fate::Nothing,
                 "half" => Fate::Half,
                 "damage" => Fate::Damage,
+                "stuck" => Fate::Stuck,
                 "hang" => Fate::Hang,
                 "unstarted" => Fate::Unstarted,
                 _ => {
                     return Err(format!(
-                        "{fate:?} is none of nothing, half, damage, hang, unstarted"
+                        "{fate:?} is none of nothing, half, damage, stuck, hang, unstarted"
                     ));
                 }
             }),

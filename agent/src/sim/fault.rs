@@ -15,7 +15,7 @@
 //! | `package.break NAME`, `package.repair NAME` | dpkg is interrupted, repaired |
 //! | `kernel.install RELEASE` | a newer kernel is installed; it runs after `reboot` |
 //! | `kernel.panics RELEASE` | that kernel panics at boot, and GRUB goes back |
-//! | `transaction.next FATE` | the next package transaction does `nothing`, `half`, `damage` or `hang`s, or is written down and `unstarted` |
+//! | `transaction.next FATE` | the next package transaction does `nothing`, `half`, `damage`, is `stuck` in a configuration that always fails, or `hang`s, or is written down and `unstarted` |
 //! | `unit.start NAME`, `unit.stop NAME` | a unit of another manager |
 //! | `var.fill PERCENT` | `/var` fills |
 //! | `beat.stop SPAN` | the agent freezes: no beats, connection open |

@@ -62,7 +62,10 @@ impl State {
                 });
             }
             Fault::PackageBreak(name) => s.packages.broken.push(name.clone()),
-            Fault::PackageRepair(name) => s.packages.broken.retain(|b| b != name),
+            Fault::PackageRepair(name) => {
+                self.changes_made.stuck.remove(name);
+                s.packages.broken.retain(|b| b != name);
+            }
             Fault::KernelInstall(release) => s.packages.newest_kernel.clone_from(release),
             Fault::UnitStart(unit) => s.traces.units.push(unit.clone()),
             Fault::UnitStop(unit) => s.traces.units.retain(|u| u != unit),

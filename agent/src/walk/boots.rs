@@ -1,5 +1,7 @@
 //! The steps that decide what boots.
 
+use std::time::Duration;
+
 use super::silence::No;
 use super::subject::Subject;
 use super::transactions::pins;
@@ -70,13 +72,10 @@ impl Walker {
             return self.try_again(log, begun, now);
         }
         let event = match self.asked {
-            true => {
-                let late = self.waited(now) >= self.patience.boot;
-                late.then_some(Event::NotBooted)?
-            }
-            false => match self.ask_for_boot(Some(log), expected) {
+            Some(asked) => self.refused(asked, now)?,
+            None => match self.ask_for_boot(Some(log), expected) {
                 Ok(()) => {
-                    self.asked = true;
+                    self.asked = Some(now.moment.steady);
                     self.doing = Some(doing::boots(&expected.to));
                     return None;
                 }
@@ -112,8 +111,15 @@ impl Walker {
             Ok(()) => tracing::warn!("a boot came before the new kernel was armed; trying again"),
             Err(e) => tracing::warn!("{}; asking again", crate::chain(&e)),
         }
-        self.asked = false;
+        self.asked = None;
         None
+    }
+
+    /// Whether a boot that was asked for counts as refused: by when it was asked for, since one that is
+    /// on its way must not be given up.
+    fn refused(&self, asked: Duration, now: &Now) -> Option<Event> {
+        let waited = now.moment.steady.saturating_sub(asked);
+        (waited >= self.patience.boot).then_some(Event::NotBooted)
     }
 
     /// Asks for the boot that leads back, and waits.
@@ -121,13 +127,12 @@ impl Walker {
         if let Came::Up(found) = came(expected, now.boot_id, &now.kernel) {
             return Some(Event::NewBoot(found));
         }
-        if self.asked {
-            let late = self.waited(now) >= self.patience.boot;
-            return late.then_some(Event::NotBooted);
+        if let Some(asked) = self.asked {
+            return self.refused(asked, now);
         }
         match self.ask_for_boot(None, expected) {
             Ok(()) => {
-                self.asked = true;
+                self.asked = Some(now.moment.steady);
                 self.doing = Some(doing::boots(&expected.to));
                 None
             }
@@ -164,7 +169,7 @@ impl Walker {
         Err(No::Said(why.to_owned()))
     }
 
-    pub(super) fn commit(&mut self, old: &str, new: &str) -> Option<Event> {
+    pub(super) fn commit(&mut self, old: &str, new: &str, now: &Now) -> Option<Event> {
         let host = &self.server.boot;
         let done = match old == new {
             true => Ok(()),
@@ -178,9 +183,9 @@ impl Walker {
         match done {
             Ok(()) => Some(Event::Committed),
             Err(why) => {
-                // Well, and not made to last: said, and tried again.
-                self.warn_once(format!("the change is not committed yet: {why}"));
-                None
+                // Well, and not made to last: said, tried again for a while, and never called done.
+                let why = format!("what boots from now on cannot be set: {why}");
+                self.no(No::Silent(why), Event::NotCommitted, now)
             }
         }
     }

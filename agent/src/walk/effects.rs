@@ -4,6 +4,7 @@ use h8lio_model::ids::BootId;
 use h8lio_model::inventory::RebootRequired;
 
 use super::boots::kernels;
+use super::repair::Repaired;
 use super::silence::No;
 use super::subject::Subject;
 use super::{Log, Now, Walker, doing};
@@ -31,19 +32,23 @@ impl Walker {
         let (old, passed) = (old.to_owned(), passed.clone());
         let (old, passed) = (old.as_str(), &passed);
         let new = subject.kernel.as_deref().unwrap_or(old);
+        self.waits.next();
         match state {
             State::Preflight => self.preflight(subject, now),
-            State::Repairing => match self.repair(subject, "before", now)? {
-                true => Some(Event::Repaired),
-                false => Some(Event::NotRepaired),
-            },
+            State::Repairing => Some(match self.repair(subject, "before", now)? {
+                Repaired::Whole => Event::Repaired,
+                Repaired::Broken(_) | Repaired::Untried => Event::NotRepaired,
+                Repaired::Untold => Event::Untold,
+            }),
             State::Downloading => self.download(subject, now),
             State::Securing => self.secure(subject, old, now),
             State::Releasing => Some(self.release(subject, log)),
             State::Applying => self.apply(subject, now),
             State::Mending => match self.repair(subject, "mend", now)? {
-                true => self.applied(subject),
-                false => Some(Event::NotRepaired),
+                Repaired::Whole => self.applied(subject, now),
+                Repaired::Broken(database) => self.unconfigured(subject, &database, now),
+                Repaired::Untried => Some(Event::NotRepaired),
+                Repaired::Untold => Some(Event::Untold),
             },
             State::Settling | State::SettlingBack(_) => Some(self.settle(subject)),
             State::Booting => self.boot(log, &expected(begun_in, old, new), now),
@@ -60,13 +65,13 @@ impl Walker {
                 let up = self.waited(now) >= self.patience.gates;
                 let seen = self.check(health(passed, &self.server.gates.answers(), up))?;
                 match seen {
-                    Event::Well => self.hold(subject, now),
+                    Event::Well => self.hold(now),
                     other => Some(other),
                 }
             }
             State::Committing if now.kernel != new => Some(Event::NewBoot(found(&now.kernel, old))),
-            State::Committing => self.commit(old, new),
-            State::PuttingBack(..) => self.put_back(subject, now),
+            State::Committing => self.commit(old, new, now),
+            State::PuttingBack(_, cause) => self.put_back(subject, cause, now),
             State::Ended(_) => None,
         }
     }

@@ -43,19 +43,24 @@ impl Walker {
         Ok(self.server.boot.pin(entry, &kept, self.leave)?)
     }
 
-    /// Makes sure that the next boot leads into `kernel`, where it is told by GRUB.
+    /// Makes sure that the next boot leads into `kernel`. Where it cannot be told what would come up,
+    /// the kernel is pinned, or the boot refused.
     pub(super) fn lead_to(&self, kernel: &str) -> Result<(), No> {
-        let up = || comes_up(&self.server.boot.boot()).filter(|up| up != kernel);
+        let up = || comes_up(&self.server.boot.boot());
+        let leads = |up: &Option<String>| up.as_deref() == Some(kernel);
         // Where the firmware's order leads to the kernel, GRUB is not asked.
         let by_firmware = || can_lead_back(&Booting::read(&self.server.boot.boot()), kernel);
-        if up().is_none() || by_firmware() == Ok(Pin::Order) {
+        if leads(&up()) || by_firmware() == Ok(Pin::Order) {
             return Ok(());
         }
         self.pin_to(kernel)?;
         match up() {
-            None => Ok(()),
+            up if leads(&up) => Ok(()),
             Some(other) => Err(No::Said(format!(
                 "GRUB would boot {other} and not {kernel}; look at grub-editenv list"
+            ))),
+            None => Err(No::Said(format!(
+                "it cannot be told whether GRUB would boot {kernel}; look at grub-editenv list"
             ))),
         }
     }

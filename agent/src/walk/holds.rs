@@ -9,31 +9,32 @@ use crate::ledger::Ledger;
 use crate::reconcile::patching::transaction::database::{self, Database};
 
 impl Walker {
-    /// Notes what is about to be held and what nobody holds yet.
+    /// Notes what is about to be held: what is there, and what nobody holds yet. What never came is
+    /// no business of a hold. `false`: it is asked again, since nothing is held that is not noted.
     pub(super) fn note_holds(
-        &self,
+        &mut self,
         ledger: &mut Ledger,
         subject: &Subject,
         now: &Now,
-    ) -> Result<(), WalkError> {
-        let Ok(have) = database::read(&self.server.patch.database()) else {
-            return Ok(());
+    ) -> Result<bool, WalkError> {
+        self.noted.clear();
+        let Some(have) = self.database() else {
+            let why = std::mem::take(&mut self.note);
+            self.warn_once(format!("nothing can be held after the fallback: {why}"));
+            return Ok(self.waited(now) >= self.patience.lock);
         };
-        let names = subject.changes.iter().map(|c| c.name.as_str());
-        let free = names.filter(|name| !is_held(&have, name));
-        let note = free.filter_map(|name| {
-            Some(OwnHold {
-                package: name.parse().ok()?,
-                attempt: subject.attempt,
-                since: now.moment.wall,
-            })
-        });
-        let note: Vec<OwnHold> = note.collect();
+        let names = subject.changes.iter().map(|c| &c.name);
+        let is_free = |name: &&String| have.package(name).is_some_and(|known| !known.held);
+        let (names, note): (Vec<String>, Vec<OwnHold>) = names
+            .filter(is_free)
+            .filter_map(|name| Some((name.clone(), own(name, subject, now)?)))
+            .unzip();
         ledger.change(|book| {
             book.note_holds(note);
             Ok(())
         })?;
-        Ok(())
+        self.noted = names;
+        Ok(true)
     }
 
     /// Lets go what the order that is followed says, of what the agent held by itself. The note of it
@@ -50,12 +51,12 @@ impl Walker {
         let wanted = order.map(|order| order.content.let_go.clone());
         let wanted = wanted.unwrap_or_default();
         ledger.change(|book| {
-            book.keep_holds(|name| wanted.contains(name) || is_held(&have, name.as_str()));
+            book.keep_holds(|hold| wanted.contains(&hold.package) || is_held(&have, hold));
             Ok(())
         })?;
-        let own = ledger.book().holds().iter().map(|hold| &hold.package);
-        let go = own.filter(|name| wanted.contains(*name) && is_held(&have, name.as_str()));
-        let names: Vec<String> = go.map(ToString::to_string).collect();
+        let own = ledger.book().holds().iter();
+        let go = own.filter(|hold| wanted.contains(&hold.package) && is_held(&have, hold));
+        let names: Vec<String> = go.map(OwnHold::name).collect();
         if names.is_empty() {
             return Ok(());
         }
@@ -67,6 +68,19 @@ impl Walker {
     }
 }
 
-fn is_held(have: &Database, name: &str) -> bool {
-    have.package(name).is_some_and(|known| known.held)
+fn own(name: &str, subject: &Subject, now: &Now) -> Option<OwnHold> {
+    let (package, architecture) = match name.split_once(':') {
+        Some((package, architecture)) => (package, Some(architecture.parse().ok()?)),
+        None => (name, None),
+    };
+    Some(OwnHold {
+        package: package.parse().ok()?,
+        architecture,
+        attempt: subject.attempt,
+        since: now.moment.wall,
+    })
+}
+
+fn is_held(have: &Database, hold: &OwnHold) -> bool {
+    have.package(&hold.name()).is_some_and(|known| known.held)
 }

@@ -1,5 +1,7 @@
 //! Whose a hold is, and how it ends.
 
+use h8lio_model::order::OwnHold;
+
 use super::*;
 
 /// Patched, booted, not well, and back: what it went back from is held.
@@ -71,4 +73,50 @@ fn a_hold_that_somebody_lifted_is_forgotten() {
     lab.fault("package.unhold bash");
     lab.look();
     assert!(!own(&lab).contains(&"bash".to_owned()));
+}
+
+/// Its hold is the agent's as any other: noted with its architecture, and let go by its name.
+#[test]
+fn a_package_of_a_foreign_architecture_is_noted_and_let_go() {
+    let mut lab = Lab::new(false);
+    lab.fault("package.upgrade libx:i386 1.0 2.0");
+    lab.fault("transaction.next half");
+    let mut foreign = change("libx", Some("1.0"), "2.0");
+    foreign.architecture = "i386".parse().expect("valid");
+    lab.order(&order(
+        1,
+        vec![change("bash", Some("1.0"), "2.0"), foreign],
+        BACK,
+    ));
+    assert_eq!(lab.walk().outcome, Outcome::RolledBack);
+    assert!(lab.held("libx:i386"));
+    let names: Vec<String> = lab
+        .ledger
+        .report()
+        .holds
+        .iter()
+        .map(OwnHold::name)
+        .collect();
+    assert_eq!(names, ["bash", "libx:i386"]);
+    let mut go = order(2, Vec::new(), BACK);
+    go.content.let_go = ["libx".parse().expect("valid")].into();
+    lab.order(&go);
+    lab.look();
+    assert!(!lab.held("libx:i386") && lab.held("bash"));
+}
+
+/// What is not noted could never be let go by a person's word.
+#[test]
+fn a_package_that_never_came_is_not_held() {
+    let mut lab = Lab::new(false);
+    lab.fault("transaction.next half");
+    lab.order(&order(1, bash_and_kernel(), BACK));
+    assert_eq!(lab.walk().outcome, Outcome::RolledBack);
+    let holds = std::fs::read_to_string(lab.dir.path().join("faults")).expect("there");
+    let holds: Vec<&str> = holds
+        .lines()
+        .filter(|l| l.starts_with("package.hold"))
+        .collect();
+    assert_eq!(holds, ["package.hold bash"]);
+    assert_eq!(own(&lab), ["bash"]);
 }

@@ -30,7 +30,8 @@ pub(super) fn may_begin(book: &Book, coordinator: Option<CoordinatorNow>) -> May
     match coordinator {
         None => MayBegin::NotYet,
         Some(now) if now.time >= ticket.begin_before => MayBegin::TooLate(*ticket),
-        Some(now) if now.epoch > order.epoch => MayBegin::NotYet,
+        // Also one of a later life: the coordinator was restored from before it, and knows nothing of it.
+        Some(now) if now.epoch != order.epoch => MayBegin::NotYet,
         Some(_) => MayBegin::Yes,
     }
 }

@@ -6,6 +6,7 @@
 //! call, in this life or another, reads the log and goes on. Without the owner's leave ([`MayAct`])
 //! there is no walker.
 
+mod back;
 mod boots;
 mod carry;
 mod clean;
@@ -16,6 +17,7 @@ mod ground;
 mod holds;
 mod index;
 mod late;
+mod repair;
 mod silence;
 #[cfg(test)]
 mod sim_tests;
@@ -23,6 +25,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod transactions;
+mod untold;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,11 +47,12 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::reconcile::patching::transaction::judge::Held;
 use crate::reconcile::patching::way::gates::passed;
 use crate::reconcile::patching::way::log::{Next, NoWay, Position, Record, position};
-use crate::reconcile::patching::way::machine::{End, Event, State, Step, Why};
+use crate::reconcile::patching::way::machine::{End, Event, State, Step, Why, gives_way};
 use crate::report::{CoordinatorNow, Hosts};
 pub use gates::GateReader;
 use late::MayBegin;
 use subject::Subject;
+use untold::Waiting;
 
 /// What a server can be asked and told.
 #[derive(Clone)]
@@ -146,8 +150,12 @@ pub struct Walker {
     begun: Option<(State, Duration)>,
     /// When this life last tried to fetch the package index, on the steady clock.
     fetched: Option<Duration>,
-    /// The boot of this step was asked for in this life.
-    asked: bool,
+    /// When the boot of this step was asked for in this life, on the steady clock.
+    asked: Option<Duration>,
+    /// What the step waits for that has no end of its own.
+    waits: Waiting,
+    /// What the attempt is about to hold, and has noted.
+    noted: Vec<String>,
     /// The transaction that this life asked for last.
     asked_for: Option<carry::Asked>,
     /// For the report, while this life remembers: why something was refused or went wrong.
@@ -174,8 +182,9 @@ pub trait Between {
     fn is_stopping(&self) -> bool;
 }
 
-/// Time stands still, as the coordinator's does, and no order comes.
-struct Still(Moment);
+/// Time stands still, as the coordinator's does, and no order comes: the one that is followed is of the
+/// coordinator's life.
+struct Still(Moment, Epoch);
 
 impl Between for Still {
     fn moment(&mut self) -> Moment {
@@ -189,7 +198,7 @@ impl Between for Still {
     fn coordinator(&mut self) -> Option<CoordinatorNow> {
         Some(CoordinatorNow {
             time: self.0.wall,
-            epoch: Epoch::default(),
+            epoch: self.1,
         })
     }
 
@@ -261,7 +270,9 @@ impl Walker {
             patience,
             begun: None,
             fetched: None,
-            asked: false,
+            asked: None,
+            waits: Waiting::default(),
+            noted: Vec::new(),
             asked_for: None,
             note: String::new(),
             warned: String::new(),
@@ -274,7 +285,9 @@ impl Walker {
     /// # Errors
     /// [`WalkError`].
     pub fn walk(&mut self, ledger: &mut Ledger, moment: Moment) -> Result<Walked, WalkError> {
-        self.walk_between(ledger, &mut Still(moment))
+        let epoch = ledger.book().effective().map(|order| order.epoch);
+        let mut still = Still(moment, epoch.unwrap_or_default());
+        self.walk_between(ledger, &mut still)
     }
 
     /// As [`Walker::walk`], where steps take their time and orders come meanwhile.
@@ -331,7 +344,7 @@ impl Walker {
                     log.write(record).map_err(failed)?;
                 }
                 Next::Begin | Next::Observe { .. } => {
-                    if gives_way(here.state) {
+                    if here.next == Next::Begin && gives_way(here.state, &subject.terms) {
                         between.take(ledger);
                     }
                     let step = here.state.step().map_or("", |s| s.name);
@@ -384,17 +397,19 @@ impl Walker {
             return Ok(None);
         };
         let attempt = subject.attempt;
-        if gives_way(state)
-            && ledger.book().pending().is_some()
-            && ledger.change(|b| Ok(b.safe_point()))? == GoOn::Withdrawn
-        {
-            return Ok(Some(Event::Withdrawn));
-        }
         let here = position(log.records(), &subject.terms);
         let begun_in = match here.map(|h| h.next) {
             Ok(Next::Observe { begun_in }) => Some(begun_in),
             _ => None,
         };
+        // Asked each time, and not only when a newer order waits: who died, or could not write, after
+        // it was followed and before the withdrawal was in the log finds none waiting any more.
+        if begun_in.is_none()
+            && gives_way(state, &subject.terms)
+            && ledger.change(|b| Ok(b.safe_point()))? == GoOn::Withdrawn
+        {
+            return Ok(Some(Event::Withdrawn));
+        }
         let fresh = self.begun.is_none_or(|(begun, _)| begun != state);
         if fresh && begun_in.is_none() {
             self.enter(ledger, attempt, step, now.moment)?;
@@ -404,19 +419,20 @@ impl Walker {
         }
         if fresh {
             self.begun = Some((state, now.moment.steady));
-            self.asked = false;
+            self.asked = None;
+            self.waits = Waiting::default();
             self.doing = None;
         }
-        if matches!(state, State::CheckingBack(_)) {
-            self.note_holds(ledger, subject, now)?;
+        if matches!(state, State::CheckingBack(_)) && !self.note_holds(ledger, subject, now)? {
+            return Ok(None);
         }
         let begun_in = begun_in.unwrap_or(now.boot_id);
         Ok(self.look(subject, log, state, begun_in, now))
     }
 
-    /// Tells the ledger of the step. An agent that ended between the last step that gives way and
-    /// the first that does not may find a newer order waiting: it is followed from now on, and the
-    /// attempt, which has come past its last safe point, goes on to its end.
+    /// Tells the ledger of the step. An agent that ended between a step that gives way and one that
+    /// goes on to its end (a repair, or the release of a withdrawn attempt) may find a newer order
+    /// waiting: it is followed from now on, and the next step that gives way asks it.
     fn enter(
         &self,
         ledger: &mut Ledger,
@@ -500,12 +516,6 @@ impl Walker {
         self.note.clear();
         Ok(Walked::Ended(report))
     }
-}
-
-fn gives_way(state: State) -> bool {
-    state
-        .step()
-        .is_some_and(|step| step.safe_point != SafePoint::Finish)
 }
 
 /// The attempt that runs, or the one that is due and begins now.

@@ -254,7 +254,7 @@ struct Stopping {
 
 impl Between for Stopping {
     fn coordinator(&mut self) -> Option<CoordinatorNow> {
-        Still(self.moment).coordinator()
+        Still(self.moment, Epoch(1)).coordinator()
     }
 
     fn moment(&mut self) -> Moment {

@@ -10,8 +10,14 @@ mod holding;
 mod kernels;
 #[path = "silence_tests.rs"]
 mod silence;
+#[path = "stuck_tests.rs"]
+mod stuck;
 #[path = "late_tests.rs"]
 mod too_late;
+#[path = "untold_tests.rs"]
+mod untold;
+#[path = "withdrawn_tests.rs"]
+mod withdrawn;
 
 use h8lio_model::ids::{Incarnation, NodeId};
 use h8lio_model::inventory::DomainMode;
@@ -522,7 +528,7 @@ struct Meanwhile {
 
 impl Between for Meanwhile {
     fn coordinator(&mut self) -> Option<CoordinatorNow> {
-        Still(self.moment).coordinator()
+        Still(self.moment, Epoch(1)).coordinator()
     }
 
     fn moment(&mut self) -> Moment {
@@ -563,38 +569,4 @@ fn an_order_that_comes_in_the_middle_of_a_walk_withdraws_what_has_changed_nothin
     let got = (report.outcome, report.as_before, report.reason.as_str());
     assert_eq!(got, (Outcome::Failed, true, "Withdrawn"), "{report:?}");
     assert_eq!(lab.acts("transaction "), 0);
-}
-
-#[test]
-fn a_life_that_finds_a_newer_order_just_past_the_last_safe_point_goes_on_to_the_end() {
-    let mut lab = Lab::new(false);
-    lab.order(&order(1, bash(), BACK));
-    let (attempt, moment) = (
-        order(1, bash(), BACK).content.tickets[0].attempt,
-        lab.moment(),
-    );
-    // As an agent leaves it that ends when all is secured and nothing is applied yet.
-    let begin = |b: &mut Book| {
-        b.begin(attempt, "preflight", SafePoint::Abort, moment.wall)?;
-        b.step(attempt, "secure", SafePoint::Undo, moment.wall)
-    };
-    lab.ledger.change(begin).expect("begun");
-    let now = lab.walker.now(moment).expect("known");
-    let boot_id = now.boot_id;
-    let mut log = StepLog::open(lab.walker.tapes.tape(attempt)).expect("empty");
-    log.write(lab.walker.before(&now)).expect("written");
-    for (state, event) in [
-        (State::Preflight, Event::Fit),
-        (State::Downloading, Event::Downloaded),
-        (State::Securing, Event::Secured),
-    ] {
-        log.write(Record::Intent { state, boot_id })
-            .expect("written");
-        log.write(Record::Result { event }).expect("written");
-    }
-    lab.order(&order(2, vec![], BACK));
-    let report = lab.walk();
-    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
-    let follows = lab.ledger.book().effective().map(|o| o.generation);
-    assert_eq!(follows, Some(Generation(2)));
 }

@@ -1,18 +1,15 @@
 //! The steps in which the package manager works: each is started once and then observed.
 
-use h8lio_model::inventory::RebootReason;
 use uuid::Uuid;
 
 use super::carry::Stands;
 use super::subject::Subject;
+use super::untold::Waits;
 use super::{Now, Walker, doing};
 use crate::host::patching::{Action, Pinned, Spec};
 use crate::reconcile::patching::facts;
-use crate::reconcile::patching::transaction::after::{After, Why, after};
-use crate::reconcile::patching::transaction::class::Class;
-use crate::reconcile::patching::transaction::database::{
-    self, Database, Diagnosis, Repair, Step as RepairStep, repair, told,
-};
+use crate::reconcile::patching::transaction::after::{After, after};
+use crate::reconcile::patching::transaction::database::{self, Database, told};
 use crate::reconcile::patching::transaction::judge::{Change, Direction, Sorted, Wanted, sort};
 use crate::reconcile::patching::transaction::outcome::{Outcome, outcome};
 use crate::reconcile::patching::way::machine::{Boot, Event};
@@ -78,7 +75,7 @@ impl Walker {
         let attempt = subject.transaction("apply");
         let stands = self.stands(attempt);
         if matches!(stands, Stands::AtWork | Stands::Over) {
-            return self.applied(subject);
+            return self.applied(subject, now);
         }
         let Some(packages) = self.installable(subject) else {
             return self.give_up(attempt, now);
@@ -86,7 +83,7 @@ impl Walker {
         if packages.is_empty() {
             // Somebody brought them meanwhile: what was asked for must not begin later.
             self.server.patch.withdraw(attempt).ok()?;
-            return self.applied(subject);
+            return self.applied(subject, now);
         }
         if stands == Stands::Never {
             return Some(Event::NothingApplied);
@@ -107,19 +104,29 @@ impl Walker {
     }
 
     /// What the transaction has become, seen in the database.
-    pub(super) fn applied(&mut self, subject: &Subject) -> Option<Event> {
-        let database = self.database()?;
-        let mut trace = self.server.patch.trace(subject.transaction("apply"));
+    pub(super) fn applied(&mut self, subject: &Subject, now: &Now) -> Option<Event> {
+        let transaction = subject.transaction("apply");
+        let Some(database) = self.database() else {
+            return self.untold(Waits::Unread, &[], now);
+        };
+        let mut trace = self.server.patch.trace(transaction);
         if trace.running == Some(false) && (trace.withdrawn || !trace.specified) {
             // Everything had its version already.
             trace.begun = true;
         }
         Some(match outcome(&subject.changes, &trace, &database) {
+            Outcome::NotBegun => return None,
+            // A dpkg that was left behind is at work, or somebody else.
+            Outcome::Running(_) if trace.running == Some(false) => {
+                return self.untold(Waits::Busy, &[], now);
+            }
             Outcome::Running(progress) => {
                 self.doing = progress.as_ref().map(doing::far);
-                return None;
+                return self.untold(Waits::AtWork(transaction), &[], now);
             }
-            Outcome::NotBegun | Outcome::Unknown { .. } => return None,
+            Outcome::Unknown { .. } => {
+                return self.untold(Waits::AtWork(transaction), &[], now);
+            }
             Outcome::Applied(ending) => {
                 if !ending.conffiles.is_empty() {
                     let kept = list(&ending.conffiles, 5);
@@ -155,7 +162,7 @@ impl Walker {
     }
 
     /// Whether the server may be booted because of something that asks for it; a no is told.
-    fn gets_leave(&mut self, subject: &Subject) -> bool {
+    pub(super) fn gets_leave(&mut self, subject: &Subject) -> bool {
         if !subject.boots() {
             let no = "a boot is due that was not ordered, so there is no way back from it yet";
             self.note = match self.note.as_str() {
@@ -173,114 +180,6 @@ impl Walker {
             &facts.services_to_restart,
             &facts.reboot_required,
         )
-    }
-
-    /// Runs the repair of `what` step by step; `None`: something is at work. Each step is a
-    /// transaction of its own, whose id is the same after any crash.
-    pub(super) fn repair(&mut self, subject: &Subject, what: &str, now: &Now) -> Option<bool> {
-        let boot = now.boot_id;
-        let steps = [
-            (RepairStep::ConfigureAll, Action::ConfigureAll),
-            (RepairStep::FixBroken, Action::FixBroken),
-        ];
-        // What a boot interrupted is begun again in the next one.
-        let id = |step: RepairStep| format!("{what} {step:?} {boot}");
-        let done: Vec<RepairStep> = steps
-            .iter()
-            .map(|(step, _)| *step)
-            .take_while(|step| {
-                let attempt = subject.transaction(&id(*step));
-                self.stands(attempt) == Stands::Over
-            })
-            .collect();
-        let database = self.database()?;
-        match repair(&done, &database) {
-            Repair::Done => Some(true),
-            Repair::Hopeless { left } => {
-                self.note = format!("still broken after a repair: {}", told(&left));
-                Some(false)
-            }
-            Repair::Wait(_) => None,
-            Repair::Run(step) => {
-                let action = steps
-                    .into_iter()
-                    .find(|(s, _)| *s == step)
-                    .map(|(_, a)| a)?;
-                let spec = self.spec(subject, &id(step), action);
-                match self.stands(spec.attempt) {
-                    Stands::Never => return Some(false),
-                    Stands::AtWork | Stands::Over => return None,
-                    Stands::NotBegun => {}
-                }
-                if done.is_empty() {
-                    let told = told(&database.broken);
-                    self.warn_once(told.clone());
-                    self.note = told;
-                }
-                self.ask_for(&spec, now);
-                None
-            }
-        }
-    }
-
-    pub(super) fn put_back(&mut self, subject: &Subject, now: &Now) -> Option<Event> {
-        let reversed = subject.reversed();
-        let database = self.database()?;
-        if let Diagnosis::Interrupted { .. } = database.diagnose()
-            && !self.repair(subject, "back", now)?
-        {
-            return Some(Event::NotPutBack);
-        }
-        let there = |c: &Change| database.package(&c.name).is_some_and(|k| k.version == c.to);
-        let packages = pins(&reversed);
-        let spec = self.spec(subject, "put-back", Action::PutBack { packages });
-        match self.stands(spec.attempt) {
-            Stands::AtWork => return None,
-            Stands::NotBegun if reversed.iter().all(there) => {
-                self.server.patch.withdraw(spec.attempt).ok()?;
-            }
-            Stands::NotBegun => {
-                if !self.is_kept_waiting(now) {
-                    self.ask_for(&spec, now);
-                }
-                return None;
-            }
-            Stands::Over | Stands::Never => {}
-        }
-        // Whatever ended it: what counts is what is there.
-        match (database.diagnose(), reversed.iter().all(there)) {
-            (Diagnosis::Busy(_), _) => None,
-            (Diagnosis::Whole, true) => {
-                let reasons = after(
-                    &reversed,
-                    &[],
-                    &facts(&self.server.packages.packages()).reboot_required,
-                );
-                // A kernel that came anew stays installed beside the old one, and is no reason to boot.
-                let other = |why: &Why| {
-                    !matches!(
-                        why,
-                        Why::Class(Class::Kernel) | Why::Said(RebootReason::Kernel { .. })
-                    )
-                };
-                match reasons.reboot.iter().any(other) && self.gets_leave(subject) {
-                    true => Some(Event::PutBack(Boot::Needed)),
-                    false => Some(Event::PutBack(Boot::NotNeeded)),
-                }
-            }
-            _ => Some(Event::NotPutBack),
-        }
-    }
-
-    /// What went back stays where it is until a person lets it go.
-    pub(super) fn hold(&mut self, subject: &Subject, now: &Now) -> Option<Event> {
-        let names: Vec<String> = subject.changes.iter().map(|c| c.name.clone()).collect();
-        let Err(e) = self.server.patch.hold(&names, self.leave) else {
-            return Some(Event::Well);
-        };
-        let well = self.no(e.into(), Event::Well, now)?;
-        tracing::warn!("packages are not held after the fallback: {}", self.note);
-        Some(well)
     }
 }
 

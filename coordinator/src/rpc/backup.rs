@@ -69,9 +69,7 @@ impl BackupService for BackupServer {
         // First, so that the copy holds the entry about itself.
         act.commit(s, Vec::new(), Vec::new()).await?;
         let revision = s.store.revision().await.map_err(|e| status::store(&e))?;
-        let draft = self
-            .file
-            .with_file_name(format!("backup-{}.draft", uuid::Uuid::new_v4()));
+        let draft = backup::draft(&self.file);
         let store = self.file.clone();
         let copied = tokio::task::spawn_blocking(move || taken(&store, &draft)).await;
         let (copy, bytes) = copied.map_err(|e| Status::internal(e.to_string()))??;

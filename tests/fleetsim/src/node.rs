@@ -186,6 +186,7 @@ impl Node {
         let life = self.life.as_mut()?;
         let mut between = Moments {
             at,
+            epoch: epoch(&life.ledger),
             stopping: None,
             whenever: self.sabotage == Some(Sabotage::BeginsWhenever),
         };
@@ -201,6 +202,7 @@ impl Node {
         let hears = self.sabotage != Some(Sabotage::StopsUnheard);
         let mut leaving = Moments {
             at,
+            epoch: epoch(&life.ledger),
             stopping: hears.then(|| Arc::clone(&self.tools)),
             whenever: self.sabotage == Some(Sabotage::BeginsWhenever),
         };
@@ -252,6 +254,13 @@ impl Node {
             .expect("the simulated server's folder");
     }
 
+    /// A person repairs what no tool could.
+    pub fn mend(&self) {
+        for update in ["bash", "zsh", "linux-image-amd64"] {
+            self.suffers(&format!("package.repair {update}"));
+        }
+    }
+
     /// It comes up with another boot id, and without its agent yet.
     pub fn boot_up(&mut self, chance: &mut Chance, at: Moment) {
         self.boot = BootId(chance.uuid());
@@ -266,6 +275,8 @@ impl Node {
 /// server's clock is the coordinator's.
 struct Moments {
     at: Moment,
+    /// That of the order that is followed, so that nothing but its age stands in its way.
+    epoch: Epoch,
     /// What tells whether it is; nothing tells an agent that is not about to be, or is deaf.
     stopping: Option<Arc<Tools>>,
     /// The agent does not know how late it is.
@@ -282,9 +293,10 @@ impl Between for Moments {
             true => Timestamp::UNIX_EPOCH,
             false => self.at.wall,
         };
-        // Any order is of this life of the coordinator, so that nothing but its age stands in its way.
-        let epoch = Epoch::default();
-        Some(CoordinatorNow { time, epoch })
+        Some(CoordinatorNow {
+            time,
+            epoch: self.epoch,
+        })
     }
 
     fn take(&mut self, _: &mut Ledger) {}
@@ -292,6 +304,11 @@ impl Between for Moments {
     fn is_stopping(&self) -> bool {
         self.stopping.as_ref().is_some_and(|t| t.is_stopping())
     }
+}
+
+fn epoch(ledger: &Ledger) -> Epoch {
+    let order = ledger.book().effective();
+    order.map(|order| order.epoch).unwrap_or_default()
 }
 
 fn load(scenario: &Path, dir: &Path, boot: BootId, at: Moment) -> anyhow::Result<SimServer> {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use h8lio_agent::clock::Moment;
+use h8lio_agent::ledger::book::Book;
 use h8lio_executor::Ended;
 use h8lio_model::ids::{BootId, NodeId};
 use h8lio_model::order::{AttemptId, LedgerId, NodeOrder, OrderMark, OrderNumber, Outcome};
@@ -42,6 +43,14 @@ pub enum Broken {
     },
     #[error("{node} did {act:?} without a ticket that holds")]
     NoTicket { node: NodeId, act: Act },
+    #[error(
+        "{node} did {act:?} for attempt {attempt}, which the order that it follows does not want"
+    )]
+    Unwanted {
+        node: NodeId,
+        act: Act,
+        attempt: AttemptId,
+    },
     #[error("{node} did {act:?} for attempt {attempt}, which has no open slot")]
     NoSlot {
         node: NodeId,
@@ -113,6 +122,15 @@ struct Seen {
     sent: BTreeMap<OrderNumber, Digest>,
     tickets: BTreeSet<AttemptId>,
     followed: Option<OrderMark>,
+    /// The attempt that runs, and that no order names any more which the ledger holds.
+    unwanted: Option<AttemptId>,
+}
+
+fn unwanted(book: &Book) -> Option<AttemptId> {
+    let (ticket, _) = book.running()?;
+    let mut orders = book.effective().into_iter().chain(book.pending());
+    let is_named = orders.any(|order| order.content.ticket(ticket.attempt).is_some());
+    (!is_named).then_some(ticket.attempt)
 }
 
 /// The watcher.
@@ -195,6 +213,14 @@ impl Promises {
         if has_ended || !seen.tickets.contains(&attempt) {
             return Err(Broken::NoTicket { node: id, act });
         }
+        // What has begun keeps its order until its end.
+        if matches!(act, Act::Install(..) | Act::Reboot) && seen.unwanted == Some(attempt) {
+            return Err(Broken::Unwanted {
+                node: id,
+                act,
+                attempt,
+            });
+        }
         let open = slot.is_some_and(|s| {
             s.attempt == attempt
                 && matches!(s.phase, SlotPhase::Ordered | SlotPhase::Withdrawn { .. })
@@ -252,6 +278,7 @@ impl Promises {
             }
         }
         seen.followed = report.effective;
+        seen.unwanted = unwanted(ledger.book());
         for end in &report.attempts {
             let (attempt, now) = (end.attempt, end.outcome);
             let before = seen.ended.insert(attempt, now);

@@ -289,7 +289,7 @@ impl World {
             return Ok(());
         }
         if fate && subject.is_some() {
-            let word = ["nothing", "half", "damage"][self.chance.below(3) as usize];
+            let word = ["nothing", "half", "damage", "stuck"][self.chance.below(4) as usize];
             node.suffers(&format!("transaction.next {word}"));
         }
         // One that is never started is taken back in the end.
@@ -481,6 +481,7 @@ impl World {
             }
             self.trace
                 .note(format!("          confirms {id} {attempt} {outcome}"));
+            node.mend();
             self.promises.confirmed.insert((attempt, outcome));
             let control = &mut self.coordinator.stored.rollout.control;
             control.acknowledged.insert((attempt, outcome));
@@ -539,6 +540,7 @@ impl World {
     fn calm(&mut self) -> Result<(), Broken> {
         for node in self.nodes.values() {
             node.suffers("link.up eno1");
+            node.mend();
         }
         Ok(())
     }

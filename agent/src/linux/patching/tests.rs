@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::thread;
 
@@ -95,6 +96,11 @@ impl Lab {
 
     /// Lets the repository have these versions, and no others.
     fn offer(&self, versions: &[&str]) {
+        self.offer_with(versions, None);
+    }
+
+    /// As [`Lab::offer`], where this version can never be configured.
+    fn offer_with(&self, versions: &[&str], stuck: Option<&str>) {
         let mut index = String::new();
         for version in versions {
             // As in a distribution's pool: without the epoch.
@@ -106,6 +112,11 @@ impl Lab {
             fs::write(tree.join("DEBIAN/conffiles"), "/etc/labone.conf\n").expect("written");
             fs::write(tree.join("etc/labone.conf"), format!("version {version}\n"))
                 .expect("written");
+            if stuck == Some(*version) {
+                let script = tree.join("DEBIAN/postinst");
+                fs::write(&script, "#!/bin/sh\nexit 1\n").expect("written");
+                fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("set");
+            }
             let archive = self.at("repo").join(&file);
             let args = Argv::of(&["--build", "--root-owner-group"]);
             let args = args.operand(&tree).and_then(|a| a.operand(&archive));
@@ -222,6 +233,42 @@ fn an_ordered_version_is_planned_fetched_applied_and_put_back_when_the_repositor
         &lab.database(),
     );
     assert!(matches!(got, Outcome::Applied(_)), "{got:?}");
+}
+
+/// The archive that was put aside takes the place of what cannot be configured, without a repair before,
+/// also where no repository has it any more.
+#[test]
+fn a_version_that_can_never_be_configured_is_replaced_by_the_one_before() {
+    let lab = Lab::new();
+    well(&lab.install(1, "1:1.0"));
+    let old = [pin("labone=1:1.0")];
+    let missing = lab.host.keep_old(&old, leave()).expect("asked");
+    assert_eq!(missing, []);
+    lab.offer_with(&["1:2.0"], Some("1:2.0"));
+    fs::remove_dir_all(lab.at("var/cache/apt/archives")).expect("removed");
+    fs::create_dir_all(lab.at("var/cache/apt/archives/partial")).expect("made");
+    let failed = lab.install(2, "1:2.0");
+    assert!(
+        !matches!(failed, Ended::Exited { code: 0, .. }),
+        "{failed:?}"
+    );
+    for (n, action) in [(3, Action::ConfigureAll), (4, Action::FixBroken)] {
+        let repair = lab.specify(n, action);
+        lab.carry_out(repair).expect("carried out");
+    }
+    let Diagnosis::Interrupted { broken } = lab.database().diagnose() else {
+        panic!("no repair helps");
+    };
+    assert_eq!((broken.len(), broken[0].name.as_str()), (1, "labone"));
+    assert_eq!(lab.version().as_deref(), Some("1:2.0"));
+    let missing = lab.host.keep_old(&old, leave()).expect("asked again");
+    assert_eq!(missing, [], "it is there still");
+
+    let packages = old.to_vec();
+    let back = lab.specify(5, Action::PutBack { packages });
+    well(&lab.carry_out(back).expect("carried out"));
+    assert_eq!(lab.version().as_deref(), Some("1:1.0"));
+    assert_eq!(lab.database().diagnose(), Diagnosis::Whole);
 }
 
 #[test]

@@ -237,6 +237,7 @@ fn orders() -> OrderReport {
         last_ended: Some(attempt()),
         holds: vec![OwnHold {
             package: "openssl".parse().expect("a name"),
+            architecture: None,
             attempt: attempt(),
             since: before(7_200),
         }],

@@ -23,7 +23,7 @@ pub(crate) fn reasons(
 ) -> Vec<WaitingOn> {
     let held = own(node, packages).filter(|h| versions::may_mean(target, h.package.as_str()));
     held.map(|hold| WaitingOn::HeldAfterFallback {
-        package: hold.package.to_string(),
+        package: hold.name(),
         since: hold.since,
     })
     .collect()
@@ -33,8 +33,13 @@ pub(crate) fn reasons(
 fn own<'a>(node: &'a NodeFacts, packages: &'a PackageFacts) -> impl Iterator<Item = &'a OwnHold> {
     let all = node.orders.iter().flat_map(|fact| &fact.value.holds);
     all.filter(move |hold| {
-        let bare = |name: &String| name.split(':').next() == Some(hold.package.as_str());
-        packages.held.iter().any(bare)
+        let bare = |name: &str| name.split(':').next() == Some(hold.package.as_str());
+        let is_it = |name: &String| match hold.architecture {
+            Some(_) => *name == hold.name(),
+            // dpkg writes the architecture where several can be installed at a time.
+            None => bare(name),
+        };
+        packages.held.iter().any(is_it)
     })
 }
 

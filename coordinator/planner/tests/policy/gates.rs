@@ -519,6 +519,7 @@ fn held_after_a_fallback() -> Scene {
     packages(fleet.node(0)).held = vec!["openssl".into()];
     let hold = OwnHold {
         package: "openssl".parse().expect("a name"),
+        architecture: None,
         attempt: AttemptId(Uuid::from_u128(7)),
         since: t0(),
     };

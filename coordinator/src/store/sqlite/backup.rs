@@ -38,6 +38,46 @@ fn fill(store: &Path, to: &Path) -> Result<(), StoreError> {
     synced(to).map_err(|e| fault::io(to, &e))
 }
 
+/// How the name of a copy on its way out of the coordinator begins and ends.
+const DRAFT: [&str; 2] = ["backup-", ".draft"];
+
+/// A new name beside the store for a copy on its way out.
+pub fn draft(store: &Path) -> PathBuf {
+    let [begin, end] = DRAFT;
+    store.with_file_name(format!("{begin}{}{end}", uuid::Uuid::new_v4()))
+}
+
+/// Removes copies that a crash left on their way out, with SQLite's files beside them. For whoever has
+/// the store to itself and makes none yet.
+///
+/// # Errors
+/// [`StoreError`] of the file that it names.
+pub fn sweep(store: &Path) -> Result<(), StoreError> {
+    let [begin, end] = DRAFT;
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |e: io::Error| fault::io(&path, &e)
+    };
+    let folder = store
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    for entry in fs::read_dir(folder).map_err(failed(folder))? {
+        let path = entry.map_err(failed(folder))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_draft = name.strip_prefix(begin).and_then(|rest| {
+            let (id, beside) = rest.split_once(end)?;
+            let beside = ["", "-journal", "-wal", "-shm"].contains(&beside);
+            Some(beside && id.parse::<uuid::Uuid>().is_ok())
+        });
+        if is_draft == Some(true) {
+            fs::remove_file(&path).map_err(failed(&path))?;
+            tracing::info!("removed {}, which a crash left", path.display());
+        }
+    }
+    Ok(())
+}
+
 /// How the name of a store that was replaced goes on.
 pub const ASIDE: &str = ".before-restore-";
 
@@ -223,4 +263,36 @@ fn synced(path: &Path) -> io::Result<()> {
 fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drafts_of_a_crash_are_swept_and_nothing_else() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = dir.path().join("coordinator.db");
+        let left = draft(&store);
+        let name = left.display();
+        let drafts = [format!("{name}"), format!("{name}-journal")];
+        let others = [
+            "coordinator.db",
+            "backup-monday.draft",
+            "backup-x.db",
+            "bans.log",
+        ];
+        let others = others.map(|name| dir.path().join(name));
+        for path in drafts
+            .iter()
+            .map(Path::new)
+            .chain(others.iter().map(PathBuf::as_path))
+        {
+            fs::write(path, "x").expect("written");
+        }
+        sweep(&store).expect("swept");
+        assert!(drafts.iter().all(|draft| !Path::new(draft).exists()));
+        assert!(others.iter().all(|other| other.exists()));
+        sweep(&store).expect("again");
+    }
 }

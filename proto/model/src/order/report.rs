@@ -3,7 +3,9 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AttemptId, AttemptReport, LedgerId, OrderMark, OrderNumber, PackageName, Refusal};
+use super::{
+    Architecture, AttemptId, AttemptReport, LedgerId, OrderMark, OrderNumber, PackageName, Refusal,
+};
 
 /// What a node does with its orders, as it reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,10 +54,23 @@ impl OrderReport {
 #[serde(rename_all = "camelCase")]
 pub struct OwnHold {
     pub package: PackageName,
+    /// `None`: the server's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<Architecture>,
     /// After which it was held.
     pub attempt: AttemptId,
     /// By the server's clock.
     pub since: Timestamp,
+}
+
+impl OwnHold {
+    /// The name as the package manager has it: `libc6:i386` for one that is not the server's own.
+    pub fn name(&self) -> String {
+        match &self.architecture {
+            Some(architecture) => format!("{}:{architecture}", self.package),
+            None => self.package.to_string(),
+        }
+    }
 }
 
 /// A step in progress.

@@ -8,6 +8,8 @@ pub struct Menu {
     /// The default is what the environment says (`GRUB_DEFAULT=saved`): a default that is written
     /// into the menu cannot be changed for one boot and back.
     pub default_is_saved: bool,
+    /// The default that is written into it: a number, a path of numbers, an id or a title.
+    pub fixed: Option<String>,
     /// The menu obeys `next_entry`.
     pub obeys_next: bool,
     /// The number that GRUB falls back to when an entry cannot be loaded.
@@ -171,7 +173,10 @@ fn setting(words: &[String], menu: &mut Menu) {
         // The last one wins, and the one for `next_entry` stands beside it in an `if`.
         ("default", "${saved_entry}" | "$saved_entry") => menu.default_is_saved = true,
         ("default", "${next_entry}" | "$next_entry") => menu.obeys_next = true,
-        ("default", _) => menu.default_is_saved = false,
+        ("default", value) => {
+            menu.default_is_saved = false;
+            menu.fixed = Some(value.to_owned());
+        }
         ("fallback", value) => menu.fallback = Some(value.to_owned()),
         _ => {}
     }

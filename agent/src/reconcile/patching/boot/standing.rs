@@ -35,19 +35,26 @@ pub fn is_armed(raw: &RawBoot, old: &str, new: &str) -> bool {
     })
 }
 
-/// The kernel that a boot would lead into now. `None`: it cannot be told, as where the default is
-/// written into the menu.
+/// The kernel that a boot would lead into now. `None`: it cannot be told.
 pub fn comes_up(raw: &RawBoot) -> Option<String> {
     let menu = menu::read(raw.menu.as_deref()?).ok()?;
     let set = environment::block(raw.environment.as_deref()?).ok()?;
-    if !menu.default_is_saved {
-        return None;
-    }
-    let chosen = set.next.filter(|_| menu.obeys_next).or(set.saved);
-    let is_it = |e: &&Entry, name: &str| e.name().as_deref() == Some(name) || e.title == name;
-    let named = chosen.and_then(|name| menu.entries.iter().find(|e| is_it(e, &name)));
-    // An entry that is not there any more is as good as none.
-    named.or(menu.entries.first())?.kernel.clone()
+    let find = |name: &String| menu.entries.iter().find(|e| is_called(e, name));
+    let saved = set.saved.filter(|_| menu.default_is_saved);
+    let chosen = match set.next.filter(|_| menu.obeys_next).or(saved) {
+        // An entry that is not there any more is as good as none; one in a submenu may be written in
+        // more ways than are known here.
+        Some(name) => find(&name).or(menu.entries.first().filter(|_| !name.contains('>'))),
+        None if menu.default_is_saved => menu.entries.first(),
+        None => menu.fixed.as_ref().and_then(find),
+    };
+    chosen?.kernel.clone()
+}
+
+/// By its id, its title or its numbers, each below those of its submenus.
+fn is_called(entry: &Entry, name: &str) -> bool {
+    let numbers: Vec<String> = entry.path.iter().map(ToString::to_string).collect();
+    entry.name().as_deref() == Some(name) || entry.title == name || numbers.join(">") == name
 }
 
 #[cfg(test)]
@@ -87,6 +94,12 @@ mod tests {
         assert_eq!(up(&format!("saved_entry={OLD}\n")), "6.1.0-50-amd64");
         assert_eq!(up("saved_entry=Linux 6.1.0-50-amd64\n"), "6.1.0-50-amd64");
         assert_eq!(up("saved_entry=gone\n"), "6.1.0-57-amd64");
+        let below = "saved_entry=Advanced options>Linux 6.1.0-50-amd64\n";
+        assert_eq!(
+            comes_up(&raw(below)),
+            None,
+            "a way to say it that is not known"
+        );
         let both = format!("saved_entry={OLD}\nnext_entry={NEW}\n");
         assert_eq!(up(&both), "6.1.0-57-amd64");
         assert!(is_armed(&raw(&both), OLD, NEW));
@@ -95,11 +108,26 @@ mod tests {
     }
 
     #[test]
+    fn a_default_that_is_written_into_the_menu_comes_up_and_one_that_is_not_there_is_not_told() {
+        let up = |fixed: &str, environment: &str| {
+            let mut raw = raw(environment);
+            let menu = raw.menu.take().expect("one");
+            raw.menu = Some(menu.replace("\"${saved_entry}\"", &format!("\"{fixed}\"")));
+            comes_up(&raw)
+        };
+        let saved = format!("saved_entry={OLD}\n");
+        assert_eq!(up("0", &saved).as_deref(), Some("6.1.0-57-amd64"));
+        assert_eq!(up("1", "").as_deref(), Some("6.1.0-50-amd64"));
+        assert_eq!(up(OLD, "").as_deref(), Some("6.1.0-50-amd64"));
+        let once = format!("next_entry={OLD}\n");
+        assert_eq!(up("0", &once).as_deref(), Some("6.1.0-50-amd64"));
+        for gone in ["7", "1>0", "gone", "${default_entry}"] {
+            assert_eq!(up(gone, ""), None, "{gone}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_read_is_not_told() {
-        let mut fixed = raw("");
-        let menu = fixed.menu.take().expect("one");
-        fixed.menu = Some(menu.replace("\"${saved_entry}\"", "\"0\""));
-        assert_eq!(comes_up(&fixed), None);
         assert_eq!(comes_up(&RawBoot::default()), None);
         assert_eq!(standing(&RawBoot::default()), Standing::Unknown);
         assert_eq!(standing(&raw("")), Standing::First);

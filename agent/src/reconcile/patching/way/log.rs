@@ -98,6 +98,10 @@ pub fn position(records: &[Record], terms: &Terms) -> Result<Position, NoWay> {
                 open = Some(*boot_id);
             }
             Record::Armed { .. } if open.is_some() && state == State::Booting => {}
+            // What happens once is not taken back when it was begun.
+            Record::Result {
+                event: Event::Withdrawn,
+            } if open.is_some() && is_observed(state) => return Err(NoWay::OutOfPlace { at }),
             // Nothing of a withdrawn attempt has to have begun.
             Record::Result { event }
                 if (looked && open.is_some()) || *event == Event::Withdrawn =>
@@ -117,7 +121,7 @@ pub fn position(records: &[Record], terms: &Terms) -> Result<Position, NoWay> {
     let next = match (state.step(), open) {
         (None, _) => Next::Nothing,
         _ if !looked => Next::LookFirst,
-        (Some(step), Some(begun_in)) if step.again == Again::Observe => Next::Observe { begun_in },
+        (Some(_), Some(begun_in)) if is_observed(state) => Next::Observe { begun_in },
         (Some(_), _) => Next::Begin,
     };
     Ok(Position {
@@ -125,6 +129,10 @@ pub fn position(records: &[Record], terms: &Terms) -> Result<Position, NoWay> {
         next,
         repaired,
     })
+}
+
+fn is_observed(state: State) -> bool {
+    state.step().is_some_and(|s| s.again == Again::Observe)
 }
 
 /// What was so before, if it was written down.

@@ -6,7 +6,7 @@
 //! Preflight -> Downloading -> Securing -> Applying -> Settling -----------> Checking -> Committing -> done
 //!                                                          -> Booting  (new boot) -> Checking
 //!                                                          -> Mending -> as Applying
-//! not well, or another kernel: PuttingBack -> SettlingBack | BootingBack -> CheckingBack -> rolled back
+//! not well, another kernel, or not to be configured: PuttingBack -> SettlingBack | BootingBack -> CheckingBack -> rolled back
 //! ```
 //!
 //! The order gives leave for **one** unattended fallback. Nothing in the fallback falls back again:
@@ -79,6 +79,8 @@ pub enum Through {
 #[serde(rename_all = "camelCase")]
 pub enum Cause {
     PartlyApplied,
+    /// What was changed cannot be configured.
+    DatabaseDamaged,
     NotBooted,
     OldKernelBooted,
     OtherKernelBooted,
@@ -113,6 +115,10 @@ pub enum Why {
     /// What was put back takes a further boot, and that takes a new order.
     FurtherBoot,
     StillNotWell,
+    /// Well, and what runs could not be made what boots from now on.
+    NotCommitted,
+    /// For too long nobody could tell what became of a step.
+    Untold,
 }
 
 /// What happened.
@@ -138,6 +144,9 @@ pub enum Event {
     NothingApplied,
     PartlyApplied,
     Damaged,
+    /// A repair left exactly such packages half-done as the attempt changed, and what was there before
+    /// can take their place.
+    Unconfigured,
     /// Services were restarted.
     Settled,
     /// A boot was asked for and refused, or did not come in its time.
@@ -147,8 +156,12 @@ pub enum Event {
     Unwell,
     /// What runs now is what boots from now on.
     Committed,
+    NotCommitted,
     PutBack(Boot),
     NotPutBack,
+    /// The package database cannot be read, somebody is in it, or a transaction does not end: for so
+    /// long that nobody waits any more.
+    Untold,
     /// A newer order does not want the attempt any more.
     Withdrawn,
 }
@@ -263,6 +276,12 @@ const fn back(terms: &Terms, through: Through, cause: Cause) -> State {
     }
 }
 
+/// Whether a withdrawal ends the attempt in this state, or on the way from it: where a step happens
+/// once, only before it was begun.
+pub fn gives_way(state: State, terms: &Terms) -> bool {
+    next(state, Event::Withdrawn, terms).is_ok_and(|to| to != state)
+}
+
 /// The state after `event`.
 ///
 /// # Errors
@@ -290,6 +309,9 @@ pub fn next(state: State, event: Event, terms: &Terms) -> Result<State, Illegal>
         (S::Securing, E::NoWayBack) => untouched(Why::NoWayBack),
         (S::Preflight | S::Downloading, E::Withdrawn) => untouched(Why::Withdrawn),
         (S::Securing, E::Withdrawn) => S::Releasing,
+        // Nothing of it has begun yet: whoever carries it out says so only until then.
+        (S::Applying, E::Withdrawn) => S::Releasing,
+        (S::Booting, E::Withdrawn) if matches!(terms.act, Act::Reboot) => S::Releasing,
         (S::Releasing, E::Released) => untouched(Why::Withdrawn),
 
         (S::Applying | S::Mending, E::Applied(Boot::Needed)) => S::Booting,
@@ -299,8 +321,12 @@ pub fn next(state: State, event: Event, terms: &Terms) -> Result<State, Illegal>
             back(terms, Through::Services, Cause::PartlyApplied)
         }
         (S::Applying, E::Damaged) => S::Mending,
-        // Putting back needs a database that works.
+        // Putting back needs a database in which nothing else is broken.
         (S::Mending, E::NotRepaired) => halted(Why::DatabaseDamaged),
+        (S::Mending, E::Unconfigured) => back(terms, Through::Services, Cause::DatabaseDamaged),
+        (S::Repairing | S::Applying | S::Mending | S::PuttingBack(..), E::Untold) => {
+            halted(Why::Untold)
+        }
         (S::Settling, E::Settled) => S::Checking(Boot::NotNeeded),
         (S::Booting, E::NewBoot(Found::Expected)) => S::Checking(Boot::Needed),
         // The boot loader or the firmware went back by itself: that was the unattended boot. Until
@@ -320,6 +346,7 @@ pub fn next(state: State, event: Event, terms: &Terms) -> Result<State, Illegal>
         (S::Checking(Boot::NotNeeded), E::Unwell) => back(terms, Through::Services, Cause::NotWell),
         (S::Checking(Boot::Needed), E::Unwell) => back(terms, Through::Boot, Cause::NotWell),
         (S::Committing, E::Committed) => end(Outcome::Done, false, Why::AllWell),
+        (S::Committing, E::NotCommitted) => halted(Why::NotCommitted),
 
         (S::PuttingBack(Through::Boot, cause), E::PutBack(_)) => S::BootingBack(cause),
         (S::PuttingBack(Through::Services, cause), E::PutBack(Boot::Needed)) => {
@@ -342,7 +369,6 @@ pub fn next(state: State, event: Event, terms: &Terms) -> Result<State, Illegal>
         (
             S::Repairing
             | S::Releasing
-            | S::Applying
             | S::Mending
             | S::Settling
             | S::Booting

@@ -506,3 +506,36 @@ fn an_attempt_that_is_withdrawn_before_anything_was_begun_is_over() {
         "{here:?}"
     );
 }
+
+/// Once the transaction was asked for, nobody knows any more that nothing of it has begun.
+#[test]
+fn a_log_in_which_what_had_begun_to_be_applied_is_withdrawn_makes_no_way() {
+    let (records, _) = records(&PLAIN);
+    let is_apply = |r: &Record| {
+        matches!(
+            r,
+            Record::Intent {
+                state: State::Applying,
+                ..
+            }
+        )
+    };
+    let begun = records.iter().position(is_apply).expect("applied");
+    let withdrawn = Record::Result {
+        event: Event::Withdrawn,
+    };
+    let before: Vec<Record> = records[..begun]
+        .iter()
+        .cloned()
+        .chain([withdrawn.clone()])
+        .collect();
+    let here = position(&before, &PLAIN.terms).expect("a way");
+    assert_eq!(here.state, State::Releasing);
+    let after: Vec<Record> = records[..=begun]
+        .iter()
+        .cloned()
+        .chain([withdrawn])
+        .collect();
+    let error = position(&after, &PLAIN.terms).expect_err("no way");
+    assert_eq!(error, NoWay::OutOfPlace { at: begun + 1 });
+}

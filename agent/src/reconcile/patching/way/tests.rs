@@ -5,15 +5,16 @@ use h8lio_model::order::{Act, OnFailure, Outcome, SafePoint};
 use super::gates::{Answers, Gate, Health, health, passed};
 use super::machine::{Again, Boot, Cause, End, Event, Found, State, Terms, Through, Why, next};
 
-const CAUSES: [Cause; 5] = [
+const CAUSES: [Cause; 6] = [
     Cause::PartlyApplied,
+    Cause::DatabaseDamaged,
     Cause::NotBooted,
     Cause::OldKernelBooted,
     Cause::OtherKernelBooted,
     Cause::NotWell,
 ];
 
-const EVENTS: [Event; 27] = [
+const EVENTS: [Event; 30] = [
     Event::Fit,
     Event::Interrupted,
     Event::Refused,
@@ -29,6 +30,7 @@ const EVENTS: [Event; 27] = [
     Event::NothingApplied,
     Event::PartlyApplied,
     Event::Damaged,
+    Event::Unconfigured,
     Event::Settled,
     Event::NotBooted,
     Event::NewBoot(Found::Expected),
@@ -37,9 +39,11 @@ const EVENTS: [Event; 27] = [
     Event::Well,
     Event::Unwell,
     Event::Committed,
+    Event::NotCommitted,
     Event::PutBack(Boot::Needed),
     Event::PutBack(Boot::NotNeeded),
     Event::NotPutBack,
+    Event::Untold,
     Event::Withdrawn,
 ];
 
@@ -133,7 +137,7 @@ fn table() -> String {
         for (at, event) in EVENTS.into_iter().enumerate() {
             let to = [USUAL, halting, reboot].map(|t| next(state, event, &t).ok());
             let [usual, halt, reboot] = to;
-            let Some(usual) = usual.filter(|to| *to != state) else {
+            let Some(usual) = usual.filter(|_| to.iter().flatten().any(|to| *to != state)) else {
                 continue;
             };
             let shown = |to: Option<State>| match to {
@@ -337,8 +341,18 @@ fn an_attempt_is_withdrawn_at_once_before_it_changes_anything_and_finishes_after
                 assert!(matches!(after, State::Ended(e) if e.why == Why::Withdrawn && e.as_before));
             }
             SafePoint::Undo => assert_eq!(after, State::Releasing),
+            // Until it was begun, which the log knows.
+            SafePoint::Finish if state == State::Applying => assert_eq!(after, State::Releasing),
             SafePoint::Finish => assert_eq!(after, state),
         }
+    }
+    let reboot = Terms {
+        act: Act::Reboot,
+        ..USUAL
+    };
+    for (terms, to) in [(reboot, State::Releasing), (USUAL, State::Booting)] {
+        let after = next(State::Booting, Event::Withdrawn, &terms);
+        assert_eq!(after, Ok(to), "packages were changed, or not");
     }
 }
 

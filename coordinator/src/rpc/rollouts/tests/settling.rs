@@ -345,6 +345,7 @@ async fn a_node_that_waits_because_of_a_hold_of_h8lios_may_be_let_try() {
     assert!(text.contains("did not fail"), "{text}");
     desk.orders(free).holds.push(h8lio_model::order::OwnHold {
         package: "openssl".parse().expect("a name"),
+        architecture: None,
         attempt: h8lio_model::order::AttemptId(Uuid::from_u128(7)),
         since: super::desk::t0(),
     });
