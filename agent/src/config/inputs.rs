@@ -32,6 +32,7 @@ pub struct Domains {
 #[serde(deny_unknown_fields, default)]
 pub struct Intervals {
     pub report: Period,
+    pub hung_boot: Period,
 }
 
 impl Default for Inputs {
@@ -49,6 +50,7 @@ impl Default for Intervals {
     fn default() -> Self {
         Self {
             report: Period(Duration::from_secs(10)),
+            hung_boot: Period(Duration::from_secs(20 * 60)),
         }
     }
 }

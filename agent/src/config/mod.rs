@@ -165,6 +165,10 @@ mod tests {
         "[intervals]\nreport = \"1ms\"",
         ": intervals.report: 1ms is outside 1s to 10m"
     )]
+    #[case(
+        "[intervals]\nhung_boot = \"30s\"",
+        ": intervals.hung_boot: 30s is outside 2m to 1h 49m"
+    )]
     #[case("[intervals]\nreport = \"soon\"", ":2: ")]
     fn bad_text_gives_one_line_that_names_the_place(#[case] text: &str, #[case] says: &str) {
         let error = parsed(text).expect_err(text);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use h8lio_model::inventory::{Domain, DomainMode};
 
 use super::inputs::{Inputs, Period};
+use crate::reconcile::patching::boot::timer::LONGEST;
 
 /// The owner's word on each domain.
 pub type Modes = BTreeMap<Domain, DomainMode>;
@@ -21,10 +22,16 @@ pub struct Settings {
     pub modes: Modes,
     /// Time between two rounds of the cheap collectors.
     pub report_every: Duration,
+    /// After how long without an agent the BMC resets a server that boots another kernel.
+    pub hung_boot_after: Duration,
 }
 
 /// The shortest and longest round.
 const REPORT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(600));
+
+/// Shorter than any server needs to boot, it would be reset for nothing; longer ones the timer cannot
+/// count.
+const HUNG_BOOT: (Duration, Duration) = (Duration::from_secs(2 * 60), LONGEST);
 
 /// Checks `inputs`; an error names the key.
 pub(super) fn check(inputs: &Inputs) -> Result<Settings, (&'static str, String)> {
@@ -43,6 +50,7 @@ pub(super) fn check(inputs: &Inputs) -> Result<Settings, (&'static str, String)>
         coordinators: inputs.coordinators.clone(),
         modes: modes(inputs)?,
         report_every: within("intervals.report", inputs.intervals.report, REPORT)?,
+        hung_boot_after: within("intervals.hung_boot", inputs.intervals.hung_boot, HUNG_BOOT)?,
     })
 }
 

@@ -55,6 +55,8 @@ pub struct Setup {
     pub node: NodeId,
     /// The owner's word on patching.
     pub mode: DomainMode,
+    /// After how long without an agent a boot into another kernel counts as hanging.
+    pub hang: Duration,
     pub server: walk::Server,
     pub clock: SharedClock,
     pub entropy: SharedEntropy,

@@ -199,6 +199,7 @@ fn setup(
         state_dir: dir.path().to_owned(),
         node: NODE,
         mode: DomainMode::Act,
+        hang: Duration::from_secs(1200),
         server: walk::Server::of(&sim.hosts(), sim.patching(), sim.services()),
         clock: sim.clock(),
         entropy: Arc::new(SystemEntropy),

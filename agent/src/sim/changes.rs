@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
+use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::bmc::{self, BmcAct, Timer};
 use super::scenario::{Packages, Scenario, Upgrade};
 use crate::host::patching::{Action, Ended, Pinned};
 
@@ -30,6 +32,20 @@ pub enum Act {
     Restarted(String),
     /// This kernel panics, and GRUB goes back.
     KernelPanics(String),
+    /// This kernel hangs: nobody hears of it again until something resets the server.
+    KernelHangs(String),
+    Bmc(BmcAct),
+}
+
+/// How a boot went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Boot {
+    #[default]
+    Up,
+    /// A kernel hung for so long, until the BMC reset the server.
+    ResetAfter(Duration),
+    /// A kernel hangs, and nothing ends it.
+    Hangs,
 }
 
 /// What becomes of a transaction.
@@ -63,6 +79,10 @@ pub(super) struct Changes {
     pub(super) boot_default: Option<String>,
     pub(super) boot_once: Option<String>,
     panics: BTreeSet<String>,
+    hangs: BTreeSet<String>,
+    pub(super) timer: Timer,
+    /// Of the last boot.
+    pub(super) last: Boot,
     fate: Option<Fate>,
 }
 
@@ -91,6 +111,10 @@ impl Changes {
             Act::KernelPanics(kernel) => {
                 self.panics.insert(kernel.clone());
             }
+            Act::KernelHangs(kernel) => {
+                self.hangs.insert(kernel.clone());
+            }
+            Act::Bmc(act) => self.timer.apply(*act),
         }
     }
 
@@ -182,7 +206,12 @@ impl Changes {
         let settled = self.boot_default.clone().or(first);
         let settled = settled.unwrap_or_else(|| running.clone());
         let chosen = self.boot_once.take().unwrap_or_else(|| settled.clone());
-        let came = match self.panics.contains(&chosen) {
+        self.last = match self.hangs.contains(&chosen) {
+            true => self.timer.runs_out().map_or(Boot::Hangs, Boot::ResetAfter),
+            false => Boot::Up,
+        };
+        let is_reset = self.panics.contains(&chosen) || matches!(self.last, Boot::ResetAfter(_));
+        let came = match is_reset {
             true => settled,
             false => chosen,
         };
@@ -226,7 +255,11 @@ impl FromStr for Act {
             ["package.unhold", name] => Self::Unhold(own(name)),
             ["unit.restarted", unit] => Self::Restarted(own(unit)),
             ["kernel.panics", kernel] => Self::KernelPanics(own(kernel)),
-            _ => return Err(format!("no such fault: {line:?}")),
+            ["kernel.hangs", kernel] => Self::KernelHangs(own(kernel)),
+            _ => {
+                let bmc = bmc::read(line).map(Self::Bmc);
+                return bmc.ok_or_else(|| format!("no such fault: {line:?}"));
+            }
         })
     }
 }

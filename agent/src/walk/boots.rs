@@ -64,6 +64,7 @@ impl Walker {
         if let Came::Up(found) = came(expected, now.boot_id, &now.kernel) {
             let (begun, is_armed) = tries(log.records());
             if !arm || is_armed || found != Found::Old {
+                self.tell_reset(log.records(), found);
                 return Some(Event::NewBoot(found));
             }
             // Somebody else's boot, or a power cut, came before GRUB was told of the new kernel.
@@ -134,13 +135,16 @@ impl Walker {
     }
 
     /// With a log: into another kernel once, which is written down before it can happen.
-    fn ask_for_boot(&self, log: Option<&mut Log>, expected: &Expected) -> Result<(), No> {
+    fn ask_for_boot(&mut self, log: Option<&mut Log>, expected: &Expected) -> Result<(), No> {
         match log.filter(|_| expected.from != expected.to) {
             None => self.lead_to(&expected.to)?,
             Some(log) => {
                 self.arm(expected)?;
                 let boot_id = expected.boot_id;
                 let written = log.write(Record::Armed { boot_id });
+                written.map_err(|e| No::Silent(crate::chain(&e)))?;
+                let by = self.cover()?;
+                let written = log.write(Record::Covered { boot_id, by });
                 written.map_err(|e| No::Silent(crate::chain(&e)))?;
             }
         }

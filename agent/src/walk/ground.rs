@@ -62,6 +62,7 @@ impl Walker {
 
     /// No boot leads into `new` once any more; each leads into `old`.
     pub(super) fn disarm(&self, old: &str, new: &str) -> Result<(), No> {
+        self.uncover()?;
         let host = &self.server.boot;
         let raw = host.boot();
         let boot = Booting::read(&raw);

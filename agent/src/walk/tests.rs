@@ -4,6 +4,8 @@
 mod carry;
 #[path = "clean_tests.rs"]
 mod clean;
+#[path = "hang_tests.rs"]
+mod hangs;
 #[path = "holds_tests.rs"]
 mod holding;
 #[path = "kernel_tests.rs"]
@@ -142,6 +144,8 @@ fn walker(dir: &tempfile::TempDir, sim: &SimServer) -> Walker {
     let server = Server {
         patch: sim.patching(),
         boot: sim.booting(),
+        bmc: Arc::clone(&hosts.bmc),
+        managers: Arc::clone(&hosts.managers),
         services: sim.services(),
         os: Arc::clone(&hosts.os),
         packages: Arc::clone(&hosts.packages),

@@ -9,6 +9,7 @@ pub mod environment;
 pub mod fact;
 pub mod menu;
 pub mod standing;
+pub mod timer;
 pub mod way_back;
 
 #[cfg(test)]
