@@ -14,6 +14,8 @@ pub enum BmcAct {
     Start,
     /// It answers nothing, or again.
     Silent(bool),
+    /// It answers nothing once it counts.
+    Dies,
     /// It takes everything and does not count, or does again.
     Deaf(bool),
     /// It takes everything and does not stop, or does again.
@@ -27,6 +29,7 @@ pub(super) struct Timer {
     runs: bool,
     ran_out: u8,
     is_silent: bool,
+    dies: bool,
     is_deaf: bool,
     is_stubborn: bool,
     /// So many acts made it what it is.
@@ -43,8 +46,12 @@ impl Timer {
                 self.runs = false;
                 self.ran_out &= !setting[3];
             }
-            BmcAct::Start => self.runs = !self.is_deaf,
-            BmcAct::Silent(on) => self.is_silent = on,
+            BmcAct::Start => {
+                self.runs = !self.is_deaf;
+                self.is_silent |= self.dies;
+            }
+            BmcAct::Silent(on) => (self.is_silent, self.dies) = (on, false),
+            BmcAct::Dies => self.dies = true,
             BmcAct::Deaf(on) => self.is_deaf = on,
             BmcAct::Stubborn(on) => self.is_stubborn = on,
         }
@@ -138,6 +145,7 @@ pub(super) fn read(line: &str) -> Option<BmcAct> {
         ["bmc.start"] => BmcAct::Start,
         ["bmc.silent"] => BmcAct::Silent(true),
         ["bmc.answers"] => BmcAct::Silent(false),
+        ["bmc.dies"] => BmcAct::Dies,
         ["bmc.deaf"] => BmcAct::Deaf(true),
         ["bmc.counts"] => BmcAct::Deaf(false),
         ["bmc.stubborn"] => BmcAct::Stubborn(true),

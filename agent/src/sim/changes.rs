@@ -26,6 +26,11 @@ pub enum Act {
     /// The next boot leads into this kernel, once.
     BootOnce(String),
     BootOnceNot,
+    /// This kernel is loaded, to be started by the one that runs.
+    Load(String),
+    LoadNot,
+    /// The boot that follows starts what is loaded.
+    Kexec,
     Hold(String),
     Unhold(String),
     /// The unit uses no replaced file any more.
@@ -78,6 +83,7 @@ pub(super) struct Changes {
     pub(super) held: BTreeSet<String>,
     pub(super) boot_default: Option<String>,
     pub(super) boot_once: Option<String>,
+    pub(super) loaded: Option<String>,
     panics: BTreeSet<String>,
     hangs: BTreeSet<String>,
     pub(super) timer: Timer,
@@ -101,6 +107,9 @@ impl Changes {
             Act::BootDefaultNot => self.boot_default = None,
             Act::BootOnce(kernel) => self.boot_once = Some(kernel.clone()),
             Act::BootOnceNot => self.boot_once = None,
+            Act::Load(kernel) => self.loaded = Some(kernel.clone()),
+            Act::LoadNot => self.loaded = None,
+            Act::Kexec => self.boot_once = self.loaded.take(),
             Act::Hold(name) => {
                 self.held.insert(name.clone());
             }
@@ -205,6 +214,7 @@ impl Changes {
         let first = self.menu(server).into_iter().next();
         let settled = self.boot_default.clone().or(first);
         let settled = settled.unwrap_or_else(|| running.clone());
+        self.loaded = None;
         let chosen = self.boot_once.take().unwrap_or_else(|| settled.clone());
         self.last = match self.hangs.contains(&chosen) {
             true => self.timer.runs_out().map_or(Boot::Hangs, Boot::ResetAfter),
@@ -249,8 +259,12 @@ impl FromStr for Act {
             }),
             ["boot.default", kernel] => Self::BootDefault(own(kernel)),
             ["boot.default-not"] => Self::BootDefaultNot,
-            ["boot.once", kernel] => Self::BootOnce(own(kernel)),
-            ["boot.once-not"] => Self::BootOnceNot,
+            // By GRUB, and by the firmware.
+            ["boot.once" | "boot.next", kernel] => Self::BootOnce(own(kernel)),
+            ["boot.once-not" | "boot.next-not"] => Self::BootOnceNot,
+            ["boot.load", kernel] => Self::Load(own(kernel)),
+            ["boot.load-not"] => Self::LoadNot,
+            ["boot.kexec"] => Self::Kexec,
             ["package.hold", name] => Self::Hold(own(name)),
             ["package.unhold", name] => Self::Unhold(own(name)),
             ["unit.restarted", unit] => Self::Restarted(own(unit)),

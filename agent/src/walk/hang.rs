@@ -14,14 +14,18 @@ use crate::reconcile::patching::boot::timer::{self, Timer};
 use crate::reconcile::patching::way::log::{Cover, Record, cover};
 use crate::reconcile::patching::way::machine::Found;
 
-/// Of this life, what has become of a countdown that an earlier one left.
+/// How often a timer that was just started is looked at again.
+const LOOKS: usize = 3;
+
+/// What this life knows of the countdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Leftover {
-    /// It was not looked for yet.
+pub(super) enum Countdown {
+    /// An earlier life may have left one.
     #[default]
     Unknown,
-    /// There is none, or what counts now is this life's own.
     None,
+    /// This life has begun to arm one.
+    Own,
 }
 
 impl Walker {
@@ -31,33 +35,33 @@ impl Walker {
     /// # Errors
     /// What to tell a person.
     pub fn sweep(&mut self) -> Result<(), String> {
-        if self.leftover == Leftover::None {
+        if self.is_swept() {
             return Ok(());
         }
         let server = &self.server;
         if server.bmc.access() == Access::Open && is_stopped(server)? {
             tracing::info!("the BMC's watchdog, which was armed for a boot, was stopped");
         }
-        self.leftover = Leftover::None;
+        self.countdown = Countdown::None;
         Ok(())
     }
 
     /// Whether nothing of an earlier life is left to stop.
     pub fn is_swept(&self) -> bool {
-        self.leftover == Leftover::None
+        self.countdown != Countdown::Unknown
     }
 
     /// Has the BMC reset the server if the next boot comes to nothing. Where it cannot, the boot goes
     /// on uncovered; what must not be is a countdown of which nobody knows.
     pub(super) fn cover(&mut self) -> Result<Cover, No> {
         let countdown = self.patience.hang.min(timer::LONGEST);
-        let armed = match hands_off(&self.server) {
-            Some(why) => Err(why),
-            None => arm(&self.server, countdown, self.leave),
-        };
+        let mut armed = is_free(&self.server);
+        if armed.is_ok() {
+            self.countdown = Countdown::Own;
+            armed = arm(&self.server, countdown, self.leave);
+        }
         match armed {
             Ok(()) => {
-                self.leftover = Leftover::None;
                 let seconds = countdown.as_secs();
                 Ok(Cover::Bmc { seconds })
             }
@@ -69,12 +73,13 @@ impl Walker {
         }
     }
 
-    /// No countdown of the agent's goes on.
-    pub(super) fn uncover(&self) -> Result<(), No> {
-        match self.server.bmc.access() {
-            Access::Open => is_stopped(&self.server).map(|_| ()).map_err(No::Silent),
-            Access::None(_) | Access::Taken(_) => Ok(()),
+    /// What this life has armed, or begun to, does not count any more.
+    pub(super) fn uncover(&mut self) -> Result<(), No> {
+        if self.countdown == Countdown::Own {
+            is_stopped(&self.server).map_err(No::Silent)?;
+            self.countdown = Countdown::None;
         }
+        Ok(())
     }
 
     /// Says that it was the BMC who ended the boot, where it says so.
@@ -123,33 +128,42 @@ fn is_stopped(server: &Server) -> Result<bool, String> {
     }
 }
 
-/// Why the timer is not the agent's to arm.
-fn hands_off(server: &Server) -> Option<String> {
+/// Whether the timer is the agent's to arm, and if not, why. Changes nothing.
+fn is_free(server: &Server) -> Result<(), String> {
     match server.bmc.access() {
-        Access::None(why) | Access::Taken(why) => return Some(why),
+        Access::None(why) | Access::Taken(why) => return Err(why),
         Access::Open => {}
     }
     let traces = server.managers.traces();
     let found = managers::facts(&traces, &Default::default()).managers;
-    let other = found.into_iter().find(|m| m.domain == Domain::Watchdog)?;
-    let seen = other.evidence.first().cloned().unwrap_or_default();
-    Some(format!(
-        "{} looks after this server's watchdog ({seen})",
-        other.name
-    ))
+    if let Some(other) = found.into_iter().find(|m| m.domain == Domain::Watchdog) {
+        let seen = other.evidence.first().cloned().unwrap_or_default();
+        return Err(format!(
+            "{} looks after this server's watchdog ({seen})",
+            other.name
+        ));
+    }
+    match read(server)?.is_anothers() {
+        true => Err("the BMC's watchdog counts for somebody else".to_owned()),
+        false => Ok(()),
+    }
 }
 
 fn arm(server: &Server, countdown: Duration, leave: MayAct) -> Result<(), String> {
-    if read(server)?.is_anothers() {
-        return Err("the BMC's watchdog counts for somebody else".to_owned());
-    }
     let text = |e: crate::host::tool::ToolError| crate::chain(&e);
     server
         .bmc
         .set(timer::before_a_boot(countdown))
         .map_err(text)?;
     server.bmc.start(leave).map_err(text)?;
-    timer::counts(&read(server)?, countdown)
+    let mut counts = timer::counts(&read(server)?, countdown);
+    // One that does not say that it counts shows it by what is left, which takes a tenth of a second.
+    for _ in 0..LOOKS {
+        if counts.is_err() {
+            counts = timer::counts(&read(server)?, countdown);
+        }
+    }
+    counts
 }
 
 fn read(server: &Server) -> Result<Timer, String> {

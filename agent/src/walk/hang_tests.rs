@@ -89,6 +89,36 @@ fn without_a_watchdog_of_its_own_the_boot_goes_on_and_the_report_says_so(
 }
 
 #[test]
+fn a_bmc_that_says_nothing_keeps_no_kernel_from_being_tried() {
+    let mut lab = lab(PLAIN);
+    lab.fault("bmc.silent");
+    lab.brings_a_kernel();
+    let report = lab.walk();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    let says = "hangs: ipmitool gave no answer: the simulated BMC does not answer";
+    assert!(report.message.contains(says), "{}", report.message);
+    assert_eq!(lab.acts("bmc.start"), 0);
+}
+
+/// What was begun is taken back, or the boot does not come.
+#[test]
+fn a_watchdog_that_counts_and_of_which_nothing_is_heard_keeps_the_boot_from_coming() {
+    let mut lab = lab(PLAIN);
+    lab.fault("bmc.dies");
+    lab.brings_a_kernel();
+    lab.up_to("bmc.start");
+    for _ in 0..10 {
+        lab.look();
+        assert_eq!(lab.acts("reboot"), 0);
+    }
+    lab.fault("bmc.answers");
+    let report = lab.walk();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    assert_eq!((lab.kernel().as_str(), lab.acts("reboot")), (NEW, 1));
+    assert!(!lab.will_be_reset());
+}
+
+#[test]
 fn a_watchdog_that_does_not_count_is_left_disarmed_and_the_report_says_so() {
     let mut lab = lab(PLAIN);
     lab.fault("bmc.deaf");

@@ -159,7 +159,7 @@ pub struct Walker {
     fetched: Option<Duration>,
     /// The boot of this step was asked for in this life.
     asked: bool,
-    leftover: hang::Leftover,
+    countdown: hang::Countdown,
     /// The transaction that this life asked for last.
     asked_for: Option<carry::Asked>,
     /// For the report, while this life remembers: why something was refused or went wrong.
@@ -272,7 +272,7 @@ impl Walker {
             begun: None,
             fetched: None,
             asked: false,
-            leftover: hang::Leftover::default(),
+            countdown: hang::Countdown::default(),
             asked_for: None,
             note: String::new(),
             warned: String::new(),

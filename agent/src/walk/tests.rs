@@ -10,6 +10,8 @@ mod hangs;
 mod holding;
 #[path = "kernel_tests.rs"]
 mod kernels;
+#[path = "raid_tests.rs"]
+mod raids;
 #[path = "silence_tests.rs"]
 mod silence;
 #[path = "late_tests.rs"]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use h8lio_agent::host::bmc::{Access, BmcTimerHost};
-use h8lio_agent::host::boot::{BootError, BootHost, RawBoot, WayBack};
+use h8lio_agent::host::boot::{BootError, BootHost, RawBoot, Restart, WayBack};
 use h8lio_agent::host::patching::{
     Action, MayAct, PatchError, PatchHost, Pinned, RawAnswer, RawDatabase, RawPlan, RawTrace, Spec,
 };
@@ -349,14 +349,14 @@ impl BootHost for Acting {
         self.boots(Act::Boot("commit"), || self.boot.commit(way, leave))
     }
 
-    fn reboot(&self, leave: MayAct) -> Result<(), BootError> {
+    fn reboot(&self, how: Restart, leave: MayAct) -> Result<(), BootError> {
         // Silence is no news here: the agent takes it for a boot that may come.
         let dead = || BootError::Write {
             file: "(the process died)",
             source: died(),
         };
         let reboot = || {
-            self.boot.reboot(leave)?;
+            self.boot.reboot(how, leave)?;
             self.acts.add(Act::Reboot);
             Ok(())
         };

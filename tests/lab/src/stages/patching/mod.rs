@@ -1,7 +1,9 @@
 //! Real servers are patched and booted by rollouts, one after the other, and come back from what
 //! goes wrong.
 
+mod hang;
 mod kernel;
+mod md;
 mod prepare;
 mod security;
 mod watch;
@@ -34,7 +36,9 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, extent: Extent) -> Result<()> 
     wrong::power_cut(checks, lab, &fleet, &repository)?;
     kernel::run(checks, lab, &fleet, &repository)?;
     if extent == Extent::Whole {
+        hang::run(checks, lab, &fleet, &repository)?;
         wrong::broken(checks, lab, &fleet, &repository)?;
+        md::run(checks, lab, &fleet, &repository)?;
     }
     Ok(())
 }

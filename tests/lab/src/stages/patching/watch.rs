@@ -78,6 +78,16 @@ pub(super) fn until_waits(
 
 /// Creates a rollout of this target over all servers.
 pub(super) fn create(fleet: &Fleet<'_>, name: &str, target: &str) -> Result<()> {
+    create_over(fleet, name, target, "role=storage")
+}
+
+/// As [`create`], over the servers of a selector.
+pub(super) fn create_over(
+    fleet: &Fleet<'_>,
+    name: &str,
+    target: &str,
+    selector: &str,
+) -> Result<()> {
     let words = [
         "rollout",
         "create",
@@ -85,7 +95,7 @@ pub(super) fn create(fleet: &Fleet<'_>, name: &str, target: &str) -> Result<()> 
         "--target",
         target,
         "--selector",
-        "role=storage",
+        selector,
         "--failure-threshold",
         "1",
         "--reason",
