@@ -88,6 +88,7 @@ fn linux_hosts(state_dir: &Path) -> Hosts {
         packages: Arc::new(linux::packages::LinuxPackages::new()),
         runtime: Arc::new(linux::runtime::LinuxRuntime::new()),
         managers: Arc::new(linux::managers::LinuxManagers::new()),
+        bmc: Arc::new(linux::bmc::LinuxBmcTimer::new(root.clone())),
         boot: Arc::new(linux::boot::LinuxBoot::new(root, state_dir)),
     }
 }

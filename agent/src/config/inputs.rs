@@ -45,6 +45,7 @@ pub struct Patching {
     pub transaction_timeout: Period,
     pub boot_timeout: Period,
     pub health_timeout: Period,
+    pub hung_boot_timeout: Period,
 }
 
 impl Default for Patching {
@@ -54,12 +55,14 @@ impl Default for Patching {
             transaction,
             boot,
             gates,
+            hang,
         } = Patience::default();
         Self {
             lock_timeout: Period(lock),
             transaction_timeout: Period(transaction),
             boot_timeout: Period(boot),
             health_timeout: Period(gates),
+            hung_boot_timeout: Period(hang),
         }
     }
 }

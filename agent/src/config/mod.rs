@@ -165,6 +165,10 @@ mod tests {
         "[intervals]\nreport = \"1ms\"",
         ": intervals.report: 1ms is outside 1s to 10m"
     )]
+    #[case(
+        "[patching]\nhung_boot_timeout = \"30s\"",
+        ": patching.hung_boot_timeout: 30s is outside 2m to 1h 49m"
+    )]
     #[case("[intervals]\nreport = \"soon\"", ":2: ")]
     #[case(
         "[patching]\nboot_timeout = \"1s\"",

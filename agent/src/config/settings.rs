@@ -7,6 +7,7 @@ use std::time::Duration;
 use h8lio_model::inventory::{Domain, DomainMode};
 
 use super::inputs::{Inputs, Period};
+use crate::reconcile::patching::boot::timer::LONGEST;
 use crate::walk::Patience;
 
 /// The owner's word on each domain.
@@ -31,6 +32,9 @@ const REPORT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 
 /// The shortest and longest wait of a patch's steps.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(24 * 3600));
+/// Shorter than any server needs to boot, it would be reset for nothing; longer ones the timer cannot
+/// count.
+const HUNG_BOOT: (Duration, Duration) = (Duration::from_secs(2 * 60), LONGEST);
 
 /// Checks `inputs`; an error names the key.
 pub(super) fn check(inputs: &Inputs) -> Result<Settings, (&'static str, String)> {
@@ -61,6 +65,7 @@ fn patience(inputs: &Inputs) -> Result<Patience, (&'static str, String)> {
         transaction: span("patching.transaction_timeout", p.transaction_timeout)?,
         boot: span("patching.boot_timeout", p.boot_timeout)?,
         gates: span("patching.health_timeout", p.health_timeout)?,
+        hang: within("patching.hung_boot_timeout", p.hung_boot_timeout, HUNG_BOOT)?,
     })
 }
 

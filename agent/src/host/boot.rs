@@ -1,5 +1,7 @@
 //! What boots next, and the way back.
 
+use std::collections::BTreeMap;
+
 use h8lio_model::inventory::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +53,7 @@ pub trait BootHost: Send + Sync {
     /// # Errors
     /// [`BootError`] when it was refused. No answer is no error: whether the boot happens is told by
     /// the boot id alone.
-    fn reboot(&self, leave: MayAct) -> Result<(), BootError>;
+    fn reboot(&self, how: Restart, leave: MayAct) -> Result<(), BootError>;
 }
 
 /// The way back, and the way forward that it belongs to.
@@ -66,9 +68,53 @@ pub enum WayBack {
         /// anew each time, because a kernel that is added moves it.
         fallback: usize,
     },
-    /// The firmware boots the new kernel once, and the old one by its order, which does not hold
-    /// the new one.
-    BootNext { once: u16, order: Vec<u16> },
+    /// The old kernel is GRUB's default, which the firmware's order starts. Once, the firmware starts
+    /// GRUB from another folder, where its default is the new one.
+    BootNext {
+        old: String,
+        new: String,
+        fallback: usize,
+        /// Of the firmware's entry that is made for it.
+        label: String,
+        through: Through,
+    },
+    /// The old kernel is GRUB's default. Once, the running kernel starts the new one itself.
+    Kexec {
+        old: String,
+        new: String,
+        load: Load,
+    },
+}
+
+/// The GRUB that is copied on the EFI system partition, to be started from a folder of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Through {
+    /// Where the partition is mounted.
+    pub mount: String,
+    /// For example `/dev/sda`, and the partition's number on it.
+    pub disk: String,
+    pub partition: u32,
+    /// Paths on it; the first is started, and starts the others.
+    pub files: Vec<String>,
+}
+
+/// What `kexec` loads.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Load {
+    pub kernel: String,
+    pub initrd: String,
+    pub arguments: String,
+}
+
+/// How a boot comes about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    /// Through firmware and boot loader, whatever was loaded meanwhile.
+    Whole,
+    /// Into what `kexec` has loaded.
+    Kexec,
 }
 
 /// Raw readings; `None`: could not be asked, and then a problem says why.
@@ -80,9 +126,37 @@ pub struct RawBoot {
     pub environment: Option<Vec<u8>>,
     /// What the environment lies on.
     pub backing: Option<Backing>,
-    /// What `efibootmgr` prints. `None` also where there is no UEFI, which is no problem.
+    /// `/boot/grub/custom.cfg`; empty where there is none.
+    pub custom: String,
+    /// What `efibootmgr -v` prints. `None` also where there is no UEFI, which is no problem.
     pub firmware: Option<String>,
+    /// `None`: none is mounted.
+    pub esp: Option<RawEsp>,
+    pub kexec: Option<RawKexec>,
     pub problems: Vec<Problem>,
+}
+
+/// The mounted EFI system partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RawEsp {
+    pub mount: String,
+    pub disk: String,
+    pub partition: u32,
+    pub free_bytes: u64,
+    /// Lengths of the programs below `EFI`, by path: `EFI/debian/shimx64.efi`.
+    pub files: BTreeMap<String, u64>,
+}
+
+/// What the running kernel says of starting another. `None`: it could not be asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RawKexec {
+    pub has_tool: bool,
+    /// `kernel.kexec_load_disabled`.
+    pub is_switched_off: Option<bool>,
+    /// `/sys/kernel/security/lockdown`, where there is one.
+    pub lockdown: Option<String>,
+    /// Something is loaded.
+    pub is_loaded: bool,
 }
 
 /// What a file lies on, as far as GRUB's own writing depends on it.
@@ -102,6 +176,10 @@ pub enum Backing {
 pub enum BootError {
     #[error(transparent)]
     Tool(#[from] ToolError),
+    #[error("{file} is not the same as what it was copied from")]
+    Differs { file: String },
+    #[error("the firmware has no entry {label:?}, which efibootmgr was told to make")]
+    NoEntry { label: String },
     #[error("cannot write {file}")]
     Write {
         file: &'static str,

@@ -10,6 +10,7 @@
 //! walk over all devices). A dear read is due when the matching cheap `fingerprint()` changes or
 //! its period is over: `reconcile::cadence` decides.
 
+pub mod bmc;
 pub mod boot;
 pub mod disks;
 pub mod hardware;

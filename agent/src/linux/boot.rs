@@ -1,4 +1,7 @@
-//! GRUB's tools, efibootmgr and systemctl.
+//! GRUB's tools, efibootmgr, kexec and systemctl.
+
+mod firmware;
+mod kexec;
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -11,9 +14,10 @@ use super::exec::{self, Argv, ExecError};
 use super::outside;
 use super::root::{LONGEST, Root};
 use super::unreadable;
-use crate::host::boot::{Backing, BootError, BootHost, RawBoot, WayBack};
+use crate::host::boot::{Backing, BootError, BootHost, RawBoot, Restart, WayBack};
 use crate::host::patching::MayAct;
 use crate::host::tool::ToolError;
+use crate::reconcile::patching::boot::custom::{Lines, of_others};
 
 const MENU: &str = "boot/grub/grub.cfg";
 const ENVIRONMENT: &str = "boot/grub/grubenv";
@@ -23,10 +27,6 @@ const CUSTOM: &str = "boot/grub/custom.cfg";
 
 /// Names packages that apt's autoremove leaves alone.
 const PROTECTION: &str = "etc/apt/apt.conf.d/02h8lio-way-back";
-
-/// Lines of others in the same file stay as they are.
-const BEGIN: &str = "# begin h8lio: falls back when a kernel cannot be loaded";
-const END: &str = "# end h8lio";
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -62,19 +62,9 @@ impl BootHost for LinuxBoot {
             Ok(backing) => raw.backing = Some(backing),
             Err(e) => raw.problems.push(unreadable("what /boot lies on", &e)),
         }
-        if self.root.exists("sys/firmware/efi") {
-            match told(
-                exec::run("efibootmgr", &Argv::default(), &[], MINUTE),
-                "efibootmgr",
-            ) {
-                Ok(printed) => raw.firmware = Some(printed),
-                Err(e) => raw.problems.push(h8lio_model::inventory::Problem {
-                    what: "efibootmgr".to_owned(),
-                    reason: "Failed".to_owned(),
-                    message: crate::chain(&e),
-                }),
-            }
-        }
+        raw.custom = self.root.text(CUSTOM).unwrap_or_default();
+        raw.kexec = Some(kexec::raw(&self.root));
+        self.with_firmware(&mut raw);
         raw
     }
 
@@ -89,31 +79,47 @@ impl BootHost for LinuxBoot {
     fn arm(&self, way: &WayBack, _: MayAct) -> Result<String, BootError> {
         match way {
             WayBack::Grub { old, new, fallback } => {
-                self.fall_back_to(Some(*fallback))?;
+                let fallback = *fallback;
+                self.custom(Some(Lines {
+                    fallback,
+                    once: None,
+                }))?;
                 let printed = run("grub-set-default", &name("grub-set-default", old)?)?;
                 Ok(printed + &run("grub-reboot", &name("grub-reboot", new)?)?)
             }
-            WayBack::BootNext { once, order } => {
-                // The order first: until the last step, nothing leads into the new kernel.
-                let printed = run("efibootmgr", &order_of(order)?)?;
-                let next = name("efibootmgr", &format!("{once:04X}"))?;
-                Ok(printed + &run("efibootmgr", &Argv::of(&["-q", "-n"]).join(next))?)
+            WayBack::BootNext {
+                old,
+                new,
+                fallback,
+                label,
+                through,
+            } => {
+                // The firmware last: until then, nothing leads into the new kernel.
+                act("grub-set-default", &name("grub-set-default", old)?)?;
+                let (fallback, once) = (*fallback, Some(new.as_str()));
+                self.custom(Some(Lines { fallback, once }))?;
+                firmware::arm(&self.root, through, label)?;
+                Ok(String::new())
+            }
+            WayBack::Kexec { old, load, .. } => {
+                act("grub-set-default", &name("grub-set-default", old)?)?;
+                kexec::load(load)
             }
         }
     }
 
     fn disarm(&self, way: &WayBack) -> Result<(), BootError> {
-        let args = match way {
+        match way {
             WayBack::Grub { .. } => {
                 self.unset("next_entry")?;
-                return self.fall_back_to(None);
+                self.custom(None)
             }
-            // Clears the entry of the next boot; one that is not set is an error of the tool's.
-            WayBack::BootNext { .. } => Argv::of(&["-q", "-N"]),
-        };
-        match run("efibootmgr", &args) {
-            Err(ToolError::Refused { .. }) | Ok(_) => Ok(()),
-            Err(e) => Err(e.into()),
+            // Without its lines, the copy boots what the saved default says.
+            WayBack::BootNext { .. } => {
+                self.custom(None)?;
+                firmware::disarm()
+            }
+            WayBack::Kexec { .. } => kexec::unload(&self.root),
         }
     }
 
@@ -124,30 +130,34 @@ impl BootHost for LinuxBoot {
             None => self.unset("saved_entry")?,
         }
         self.unset("next_entry")?;
-        self.fall_back_to(None)
+        self.custom(None)
     }
 
     fn commit(&self, way: &WayBack, _: MayAct) -> Result<(), BootError> {
         match way {
-            WayBack::Grub { new, .. } => {
+            WayBack::Grub { new, .. } | WayBack::Kexec { new, .. } => {
                 run("grub-set-default", &name("grub-set-default", new)?)?;
-                self.fall_back_to(None)
+                self.custom(None)
             }
-            WayBack::BootNext { once, order } => {
-                let whole: Vec<u16> = std::iter::once(*once)
-                    .chain(order.iter().copied())
-                    .collect();
-                act("efibootmgr", &order_of(&whole)?)
+            WayBack::BootNext { new, .. } => {
+                run("grub-set-default", &name("grub-set-default", new)?)?;
+                self.custom(None)?;
+                firmware::disarm()
             }
         }
     }
 
-    fn reboot(&self, _: MayAct) -> Result<(), BootError> {
-        // Not from outside: that would be waited for, and the shutdown ends whoever waits.
+    fn reboot(&self, how: Restart, _: MayAct) -> Result<(), BootError> {
+        let verb = match how {
+            Restart::Whole => "reboot",
+            Restart::Kexec => "kexec",
+        };
+        // Not from outside: that would be waited for, and the shutdown ends whoever waits. Newer
+        // releases of systemd turn a reboot into a kexec where somebody has loaded a kernel.
         let asked = exec::run(
             "systemctl",
-            &Argv::of(&["--no-block", "reboot"]),
-            &[],
+            &Argv::of(&["--no-block"]).and(&[verb]),
+            &[("SYSTEMCTL_SKIP_AUTO_KEXEC", "1")],
             MINUTE,
         );
         heard(told(asked, "systemctl"))
@@ -175,14 +185,34 @@ impl LinuxBoot {
         self.write_or_remove(PROTECTION, "the packages kept from autoremove", &text)
     }
 
-    /// Writes the number that GRUB falls back to, or takes it away.
-    fn fall_back_to(&self, number: Option<usize>) -> Result<(), BootError> {
+    fn with_firmware(&self, raw: &mut RawBoot) {
+        if !self.root.exists("sys/firmware/efi") {
+            return;
+        }
+        match firmware::entries() {
+            Ok(printed) => raw.firmware = Some(printed),
+            Err(e) => raw.problems.push(h8lio_model::inventory::Problem {
+                what: "efibootmgr".to_owned(),
+                reason: "Failed".to_owned(),
+                message: crate::chain(&e),
+            }),
+        }
+        match firmware::esp(&self.root) {
+            Ok(esp) => raw.esp = esp,
+            Err(e) => raw
+                .problems
+                .push(unreadable("the EFI system partition", &e)),
+        }
+    }
+
+    /// Writes the agent's lines of the menu, or takes them away.
+    fn custom(&self, lines: Option<Lines<'_>>) -> Result<(), BootError> {
         let before = self.lines_of_others().map_err(|source| BootError::Write {
-            file: "the boot entry to fall back to",
+            file: "the agent's lines of the boot menu",
             source,
         })?;
-        let own = number.map(|n| format!("{BEGIN}\nset fallback={n}\n{END}\n"));
-        let text = without_own(&before) + &own.unwrap_or_default();
+        let own = lines.map(|lines| lines.text());
+        let text = of_others(&before) + &own.unwrap_or_default();
         if text == before {
             return Ok(());
         }
@@ -246,21 +276,6 @@ fn installed(mode: u32) -> Argv {
         .and(&["--no-target-directory"])
 }
 
-/// The lines of others.
-fn without_own(text: &str) -> String {
-    let mut own = false;
-    let mut out = String::new();
-    for line in text.lines() {
-        own |= line == BEGIN;
-        if !own {
-            out += line;
-            out.push('\n');
-        }
-        own &= line != END;
-    }
-    out
-}
-
 /// The device below the file system that holds GRUB's environment.
 fn backing(root: &Root) -> io::Result<Backing> {
     let mounts = root.text("proc/self/mountinfo")?;
@@ -292,12 +307,6 @@ fn backing(root: &Root) -> io::Result<Backing> {
         () if is("dm") => Backing::Mapper,
         () => Backing::Plain,
     })
-}
-
-fn order_of(order: &[u16]) -> Result<Argv, BootError> {
-    let text: Vec<String> = order.iter().map(|n| format!("{n:04X}")).collect();
-    let operand = name("efibootmgr", &text.join(","))?;
-    Ok(Argv::of(&["-q", "-o"]).join(operand))
 }
 
 fn name(tool: &'static str, name: &str) -> Result<Argv, ToolError> {
@@ -444,16 +453,20 @@ mod tests {
         let (dir, host) = server("");
         let file = dir.path().join(CUSTOM);
         let text = || fs::read_to_string(&file).unwrap_or_default();
-        host.fall_back_to(Some(2)).expect("written");
-        host.fall_back_to(Some(4)).expect("written again");
-        assert_eq!(text(), format!("{BEGIN}\nset fallback=4\n{END}\n"));
-        host.fall_back_to(None).expect("taken away");
-        host.fall_back_to(None).expect("again");
+        let to = |fallback| Lines {
+            fallback,
+            once: None,
+        };
+        host.custom(Some(to(2))).expect("written");
+        host.custom(Some(to(4))).expect("written again");
+        assert_eq!(text(), to(4).text());
+        host.custom(None).expect("taken away");
+        host.custom(None).expect("again");
         assert!(!file.exists());
         fs::write(&file, "set color=blue\n").expect("written");
-        host.fall_back_to(Some(1)).expect("written");
+        host.custom(Some(to(1))).expect("written");
         assert!(text().starts_with("set color=blue\n# begin"), "{}", text());
-        host.fall_back_to(None).expect("taken away");
+        host.custom(None).expect("taken away");
         assert_eq!(text(), "set color=blue\n");
     }
 
@@ -461,19 +474,23 @@ mod tests {
     fn lines_of_others_that_cannot_be_read_are_left_as_they_are_and_the_boot_is_refused() {
         let (dir, host) = server("");
         let file = dir.path().join(CUSTOM);
+        let to = |fallback| Lines {
+            fallback,
+            once: None,
+        };
         let latin = b"set title=\xfcber\n".to_vec();
         let long = vec![b'#'; usize::try_from(LONGEST).expect("fits")];
         for text in [latin, long] {
             fs::write(&file, &text).expect("written");
             for number in [Some(2), None] {
-                let refused = host.fall_back_to(number).expect_err("not read");
+                let refused = host.custom(number.map(to)).expect_err("not read");
                 assert!(crate::chain(&refused).contains("custom.cfg"), "{refused}");
             }
             assert!(fs::read(&file).expect("there") == text, "as it was");
         }
         fs::remove_file(&file).expect("removed");
         fs::create_dir(&file).expect("made");
-        assert!(host.fall_back_to(Some(2)).is_err());
+        assert!(host.custom(Some(to(2))).is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The real server: `/proc`, `/sys`, netlink, D-Bus, sockets and a few host tools.
 
+pub mod bmc;
 pub mod boot;
 pub mod disks;
 pub mod exec;

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::index::{self, Index};
 use super::intake::Intake;
-use super::voice::{ATTEMPT, LEDGER, Publisher, Voice};
+use super::voice::{ATTEMPT, LEDGER, Publisher, Voice, WATCHDOG};
 use super::{Setup, Signals};
 use crate::host::patching::{MayAct, OnlyObserved};
 use crate::ledger::book::Book;
@@ -67,6 +67,28 @@ impl Desk {
 
     /// One turn; answers when the next is due.
     pub(super) fn turn(&mut self) -> Next {
+        // First of all: it may reset the server within minutes.
+        let is_swept = self.sweep();
+        let next = self.work();
+        match next {
+            Next::WhenSomethingComes if !is_swept => Next::After(AGAIN),
+            next => next,
+        }
+    }
+
+    /// Whether no countdown of an earlier life goes on. A server that is only observed has none.
+    fn sweep(&mut self) -> bool {
+        let Ok(walker) = &mut self.walker else {
+            return true;
+        };
+        match walker.sweep() {
+            Ok(()) => self.voice.clear(WATCHDOG),
+            Err(ref why) => self.voice.complain(WATCHDOG, "NotStopped", why.clone()),
+        }
+        walker.is_swept()
+    }
+
+    fn work(&mut self) -> Next {
         if self.ledger.is_none() {
             self.ledger = self.open();
         }

@@ -20,6 +20,8 @@ pub(super) const LEDGER: &str = "ledger";
 pub(super) const ORDER: &str = "order";
 /// The attempt that is ordered or runs does not go on.
 pub(super) const ATTEMPT: &str = "attempt";
+/// A countdown that was armed for a boot goes on, and will reset the server.
+pub(super) const WATCHDOG: &str = "bmc-watchdog";
 
 /// Raises and clears conditions; a new one is logged, once.
 #[derive(Debug, Clone)]

@@ -20,6 +20,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::clock::Moment;
+use crate::host::bmc::BmcTimerHost;
 use crate::host::boot::BootHost;
 use crate::host::disks::DiskHost;
 use crate::host::hardware::HardwareHost;
@@ -46,6 +47,7 @@ pub struct Hosts {
     pub runtime: Arc<dyn RuntimeHost>,
     pub managers: Arc<dyn ManagersHost>,
     pub boot: Arc<dyn BootHost>,
+    pub bmc: Arc<dyn BmcTimerHost>,
 }
 
 impl std::fmt::Debug for Hosts {

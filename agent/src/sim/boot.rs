@@ -1,35 +1,39 @@
 //! What a simulated server boots.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::scenario::BootOn;
 use super::server::SimHost;
 use super::state::State;
-use crate::host::boot::{Backing, BootError, BootHost, RawBoot, WayBack};
+use crate::host::boot::{
+    Backing, BootError, BootHost, RawBoot, RawEsp, RawKexec, Restart, WayBack,
+};
 use crate::host::patching::MayAct;
+use crate::reconcile::patching::boot::custom::Lines;
 
 impl BootHost for SimHost {
     fn boot(&self) -> RawBoot {
         let state = self.read("packages");
-        let id = |kernel: &String| format!("gnulinux-{kernel}-advanced-sim");
-        let set = environment(&self.acts());
-        let set = ["saved_entry", "next_entry"].into_iter().zip(&set);
-        let set = set.map(|(name, kernel)| match kernel {
-            Some(kernel) => format!("{name}={}\n", id(kernel)),
-            None => String::new(),
-        });
-        let set: String = set.collect();
-        let mut block = format!("# GRUB Environment Block\n{set}").into_bytes();
-        block.resize(1024, b'#');
+        let set = Set::by(&self.acts());
+        let os = &state.server.os;
         RawBoot {
             menu: Some(menu(&state)),
-            environment: Some(block),
-            backing: Some(match state.server.os.boot_on {
+            environment: Some(environment(&set)),
+            backing: Some(match os.boot_on {
                 BootOn::Partition => Backing::Plain,
                 BootOn::Raid => Backing::Raid,
                 BootOn::Lvm => Backing::Mapper,
             }),
-            firmware: None,
+            custom: set.lines.clone(),
+            firmware: os.esp.then(|| firmware(&set)),
+            esp: os.esp.then(esp),
+            kexec: Some(RawKexec {
+                has_tool: os.kexec,
+                is_switched_off: Some(false),
+                lockdown: None,
+                is_loaded: set.loaded,
+            }),
             problems: Vec::new(),
         }
     }
@@ -42,15 +46,25 @@ impl BootHost for SimHost {
     }
 
     fn arm(&self, way: &WayBack, _: MayAct) -> Result<String, BootError> {
-        if let WayBack::Grub { old, new, .. } = way {
-            self.note(&format!("boot.default {}", kernel(old)))?;
-            self.note(&format!("boot.once {}", kernel(new)))?;
+        let (old, new) = ends(way);
+        self.note(&format!("boot.default {old}"))?;
+        match way {
+            WayBack::Grub { .. } => self.note(&format!("boot.once {new}"))?,
+            WayBack::BootNext { fallback, .. } => {
+                self.note(&format!("# falls back to {fallback}"))?;
+                self.note(&format!("boot.next {new}"))?;
+            }
+            WayBack::Kexec { .. } => self.note(&format!("boot.load {new}"))?,
         }
         Ok(String::new())
     }
 
-    fn disarm(&self, _: &WayBack) -> Result<(), BootError> {
-        self.note("boot.once-not")
+    fn disarm(&self, way: &WayBack) -> Result<(), BootError> {
+        self.note(match way {
+            WayBack::Grub { .. } => "boot.once-not",
+            WayBack::BootNext { .. } => "boot.next-not",
+            WayBack::Kexec { .. } => "boot.load-not",
+        })
     }
 
     fn restore(&self, entry: Option<&str>, _: MayAct) -> Result<(), BootError> {
@@ -62,13 +76,13 @@ impl BootHost for SimHost {
     }
 
     fn commit(&self, way: &WayBack, _: MayAct) -> Result<(), BootError> {
-        match way {
-            WayBack::Grub { new, .. } => self.note(&format!("boot.default {}", kernel(new))),
-            WayBack::BootNext { .. } => Ok(()),
-        }
+        self.note(&format!("boot.default {}", ends(way).1))
     }
 
-    fn reboot(&self, _: MayAct) -> Result<(), BootError> {
+    fn reboot(&self, how: Restart, _: MayAct) -> Result<(), BootError> {
+        if how == Restart::Kexec {
+            self.note("boot.kexec")?;
+        }
         self.note("reboot 2s")
     }
 }
@@ -82,22 +96,98 @@ impl SimHost {
     }
 }
 
-/// The default and the one-shot as the acts so far leave them: a file that is written is read with
-/// what was written, also before the next look at what happens.
-fn environment(acts: &str) -> [Option<String>; 2] {
-    let (mut saved, mut next) = (None, None);
-    for line in acts.lines() {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        match words[..] {
-            ["boot.default", kernel] => saved = Some(kernel.to_owned()),
-            ["boot.default-not"] => saved = None,
-            ["boot.once", kernel] => next = Some(kernel.to_owned()),
-            // GRUB uses it up.
-            ["boot.once-not"] | ["reboot", ..] => next = None,
-            _ => {}
-        }
+/// The old kernel and the new one.
+fn ends(way: &WayBack) -> (&str, &str) {
+    match way {
+        WayBack::Grub { old, new, .. }
+        | WayBack::BootNext { old, new, .. }
+        | WayBack::Kexec { old, new, .. } => (kernel(old), kernel(new)),
     }
-    [saved, next]
+}
+
+/// What boots as the acts so far leave it: a file that is written is read with what was written, also
+/// before the next look at what happens.
+#[derive(Default)]
+struct Set {
+    saved: Option<String>,
+    once: Option<String>,
+    /// By the firmware.
+    next: Option<String>,
+    loaded: bool,
+    fallback: usize,
+    lines: String,
+}
+
+impl Set {
+    fn by(acts: &str) -> Self {
+        let mut set = Self::default();
+        for line in acts.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words[..] {
+                ["boot.default", kernel] => set.saved = Some(kernel.to_owned()),
+                ["boot.default-not"] => set.saved = None,
+                ["boot.once", kernel] => set.once = Some(kernel.to_owned()),
+                ["boot.once-not"] => set.once = None,
+                ["#", "falls", "back", "to", n] => set.fallback = n.parse().unwrap_or_default(),
+                ["boot.next", kernel] => {
+                    let once = id(kernel);
+                    let lines = Lines {
+                        fallback: set.fallback,
+                        once: Some(&once),
+                    };
+                    set.lines = lines.text();
+                    set.next = Some(kernel.to_owned());
+                }
+                ["boot.next-not"] => (set.next, set.lines) = (None, String::new()),
+                ["boot.load", _] => set.loaded = true,
+                ["boot.load-not"] => set.loaded = false,
+                // GRUB and the firmware use it up, and what is loaded goes with the power.
+                ["reboot", ..] => (set.once, set.next, set.loaded) = (None, None, false),
+                _ => {}
+            }
+        }
+        set
+    }
+}
+
+fn environment(set: &Set) -> Vec<u8> {
+    let line = |name: &str, kernel: &Option<String>| match kernel {
+        Some(kernel) => format!("{name}={}\n", id(kernel)),
+        None => String::new(),
+    };
+    let (saved, next) = (
+        line("saved_entry", &set.saved),
+        line("next_entry", &set.once),
+    );
+    let mut block = format!("# GRUB Environment Block\n{saved}{next}").into_bytes();
+    block.resize(1024, b'#');
+    block
+}
+
+/// As `efibootmgr -v` says it.
+fn firmware(set: &Set) -> String {
+    let order = "BootCurrent: 0001\nBootOrder: 0001\n\
+                 Boot0001* debian\tHD(2,GPT,51)/File(\\EFI\\debian\\grubx64.efi)\n";
+    match &set.next {
+        Some(kernel) => format!(
+            "BootNext: 0007\n{order}Boot0007* h8lio {kernel}\tHD(2,GPT,51)/File(\\EFI\\h8lio\\grubx64.efi)\n"
+        ),
+        None => order.to_owned(),
+    }
+}
+
+fn esp() -> RawEsp {
+    RawEsp {
+        mount: "/boot/efi".to_owned(),
+        disk: "/dev/sda".to_owned(),
+        partition: 2,
+        free_bytes: 60 << 20,
+        files: BTreeMap::from([("EFI/debian/grubx64.efi".to_owned(), 2 << 20)]),
+    }
+}
+
+fn id(kernel: &str) -> String {
+    format!("gnulinux-{kernel}-advanced-sim")
 }
 
 /// The kernel in an id of [`menu`].
@@ -114,9 +204,11 @@ fn menu(state: &State) -> String {
     for kernel in state.changes_made.menu(&state.server) {
         let _ = write!(
             text,
-            "menuentry 'Simulated, with Linux {kernel}' --id 'gnulinux-{kernel}-advanced-sim' {{\n\
-             \tlinux /boot/vmlinuz-{kernel} root=/dev/sda1 ro panic=5\n}}\n"
+            "menuentry 'Simulated, with Linux {kernel}' --id '{}' {{\n\
+             \tlinux /boot/vmlinuz-{kernel} root=/dev/sda1 ro panic=5\n\
+             \tinitrd /boot/initrd.img-{kernel}\n}}\n",
+            id(kernel.as_str())
         );
     }
-    text
+    text + "if [ -f ${config_directory}/custom.cfg ]; then\n source ${config_directory}/custom.cfg\nfi\n"
 }

@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
+use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::bmc::{self, BmcAct, Timer};
 use super::scenario::{Packages, Scenario, Upgrade};
 use crate::host::patching::{Action, Ended, Pinned};
 
@@ -24,12 +26,31 @@ pub enum Act {
     /// The next boot leads into this kernel, once.
     BootOnce(String),
     BootOnceNot,
+    /// This kernel is loaded, to be started by the one that runs.
+    Load(String),
+    LoadNot,
+    /// The boot that follows starts what is loaded.
+    Kexec,
     Hold(String),
     Unhold(String),
     /// The unit uses no replaced file any more.
     Restarted(String),
     /// This kernel panics, and GRUB goes back.
     KernelPanics(String),
+    /// This kernel hangs: nobody hears of it again until something resets the server.
+    KernelHangs(String),
+    Bmc(BmcAct),
+}
+
+/// How a boot went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Boot {
+    #[default]
+    Up,
+    /// A kernel hung for so long, until the BMC reset the server.
+    ResetAfter(Duration),
+    /// A kernel hangs, and nothing ends it.
+    Hangs,
 }
 
 /// What becomes of a transaction.
@@ -67,7 +88,12 @@ pub(super) struct Changes {
     pub(super) stuck: BTreeSet<String>,
     pub(super) boot_default: Option<String>,
     pub(super) boot_once: Option<String>,
+    pub(super) loaded: Option<String>,
     panics: BTreeSet<String>,
+    hangs: BTreeSet<String>,
+    pub(super) timer: Timer,
+    /// Of the last boot.
+    pub(super) last: Boot,
     fate: Option<Fate>,
 }
 
@@ -86,6 +112,9 @@ impl Changes {
             Act::BootDefaultNot => self.boot_default = None,
             Act::BootOnce(kernel) => self.boot_once = Some(kernel.clone()),
             Act::BootOnceNot => self.boot_once = None,
+            Act::Load(kernel) => self.loaded = Some(kernel.clone()),
+            Act::LoadNot => self.loaded = None,
+            Act::Kexec => self.boot_once = self.loaded.take(),
             Act::Hold(name) => {
                 self.held.insert(name.clone());
             }
@@ -96,6 +125,10 @@ impl Changes {
             Act::KernelPanics(kernel) => {
                 self.panics.insert(kernel.clone());
             }
+            Act::KernelHangs(kernel) => {
+                self.hangs.insert(kernel.clone());
+            }
+            Act::Bmc(act) => self.timer.apply(*act),
         }
     }
 
@@ -200,8 +233,14 @@ impl Changes {
         let first = self.menu(server).into_iter().next();
         let settled = self.boot_default.clone().or(first);
         let settled = settled.unwrap_or_else(|| running.clone());
+        self.loaded = None;
         let chosen = self.boot_once.take().unwrap_or_else(|| settled.clone());
-        let came = match self.panics.contains(&chosen) {
+        self.last = match self.hangs.contains(&chosen) {
+            true => self.timer.runs_out().map_or(Boot::Hangs, Boot::ResetAfter),
+            false => Boot::Up,
+        };
+        let is_reset = self.panics.contains(&chosen) || matches!(self.last, Boot::ResetAfter(_));
+        let came = match is_reset {
             true => settled,
             false => chosen,
         };
@@ -240,13 +279,21 @@ impl FromStr for Act {
             }),
             ["boot.default", kernel] => Self::BootDefault(own(kernel)),
             ["boot.default-not"] => Self::BootDefaultNot,
-            ["boot.once", kernel] => Self::BootOnce(own(kernel)),
-            ["boot.once-not"] => Self::BootOnceNot,
+            // By GRUB, and by the firmware.
+            ["boot.once" | "boot.next", kernel] => Self::BootOnce(own(kernel)),
+            ["boot.once-not" | "boot.next-not"] => Self::BootOnceNot,
+            ["boot.load", kernel] => Self::Load(own(kernel)),
+            ["boot.load-not"] => Self::LoadNot,
+            ["boot.kexec"] => Self::Kexec,
             ["package.hold", name] => Self::Hold(own(name)),
             ["package.unhold", name] => Self::Unhold(own(name)),
             ["unit.restarted", unit] => Self::Restarted(own(unit)),
             ["kernel.panics", kernel] => Self::KernelPanics(own(kernel)),
-            _ => return Err(format!("no such fault: {line:?}")),
+            ["kernel.hangs", kernel] => Self::KernelHangs(own(kernel)),
+            _ => {
+                let bmc = bmc::read(line).map(Self::Bmc);
+                return bmc.ok_or_else(|| format!("no such fault: {line:?}"));
+            }
         })
     }
 }

@@ -15,6 +15,11 @@
 //! | `package.break NAME`, `package.repair NAME` | dpkg is interrupted, repaired |
 //! | `kernel.install RELEASE` | a newer kernel is installed; it runs after `reboot` |
 //! | `kernel.panics RELEASE` | that kernel panics at boot, and GRUB goes back |
+//! | `kernel.hangs RELEASE` | that kernel hangs at boot, until the BMC resets the server or somebody does |
+//! | `bmc.silent`, `bmc.answers` | the BMC answers nothing, or again |
+//! | `bmc.dies` | the BMC answers nothing once its watchdog counts |
+//! | `bmc.deaf`, `bmc.counts` | its watchdog takes everything and does not count, or does again |
+//! | `bmc.stubborn`, `bmc.obeys` | its watchdog cannot be stopped, or can again |
 //! | `transaction.next FATE` | the next package transaction does `nothing`, `half`, `damage`, is `stuck` in a configuration that always fails, or `hang`s, or is written down and `unstarted` |
 //! | `unit.start NAME`, `unit.stop NAME` | a unit of another manager |
 //! | `var.fill PERCENT` | `/var` fills |
@@ -24,7 +29,7 @@
 //! | `statedir.full`, `statedir.free` | the state directory's disk |
 //! | `reboot SPAN` | power is cut; the server is back after SPAN with a new boot id |
 //!
-//! What the agent itself does (`transaction …`, `transaction.withdrawn …`, `boot.…`) is written into the same file, so that it is
+//! What the agent itself does (`transaction …`, `transaction.withdrawn …`, `boot.…`, `bmc.set …`, `bmc.start`) is written into the same file, so that it is
 //! done again in its place when the agent starts anew.
 //!
 //! DISK is a device (`sdc`), `wwn=…` or `serial=…`. SPAN is written like `10s`, `1h`, `1d`.

@@ -9,6 +9,7 @@
 //! The answers are as raw as a real server's (`smartctl` JSON, `apt-get` text, netlink links):
 //! what they mean is decided in `reconcile/`, as always.
 
+mod bmc;
 mod boot;
 pub mod changes;
 mod drives;

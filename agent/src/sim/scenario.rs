@@ -71,10 +71,14 @@ pub struct Os {
     pub var_used_percent: u64,
     /// What `/boot` lies on.
     pub boot_on: BootOn,
+    /// An EFI system partition is mounted, so that the firmware can start GRUB from elsewhere once.
+    pub esp: bool,
+    /// kexec-tools is installed.
+    pub kexec: bool,
 }
 
-/// What `/boot` lies on. Only on a partition can GRUB write its environment, and so lead back from
-/// another kernel.
+/// What `/boot` lies on. Only on a partition can GRUB write its environment, and so boot another
+/// kernel once by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum BootOn {
@@ -94,6 +98,8 @@ impl Default for Os {
             clock: "chronyd".into(),
             var_used_percent: 40,
             boot_on: BootOn::Partition,
+            esp: false,
+            kexec: false,
         }
     }
 }

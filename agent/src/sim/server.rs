@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use super::changes::Boot as LastBoot;
 use super::effects::{SimClock, SimDisk};
 use super::fault::Fault;
 use super::scenario::Scenario;
@@ -32,6 +33,9 @@ const FAULTS: &str = "faults";
 
 /// Name of the file in the state directory that keeps the present boot.
 const BOOT: &str = "boot.json";
+
+/// A server that hangs is not heard of again: longer than any simulation.
+const NEVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// How often the faults are looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -171,6 +175,7 @@ impl SimServer {
             runtime: Arc::clone(host) as _,
             managers: Arc::clone(host) as _,
             boot: Arc::clone(host) as _,
+            bmc: Arc::clone(host) as _,
         }
     }
 
@@ -216,7 +221,11 @@ impl SimServer {
                 match fault {
                     Fault::Reboot(down) => {
                         self.new_boot();
-                        return down;
+                        return match self.last_boot() {
+                            LastBoot::Up => down,
+                            LastBoot::ResetAfter(hung) => down + hung,
+                            LastBoot::Hangs => NEVER,
+                        };
                     }
                     Fault::BeatStop(span) => {
                         self.frozen.send_replace(true);
@@ -242,6 +251,11 @@ impl SimServer {
             self.new_boot();
         }
         booted
+    }
+
+    /// How the last boot went.
+    pub fn last_boot(&self) -> LastBoot {
+        self.host.lock().changes_made.last
     }
 
     /// Appends a fault.

@@ -6,7 +6,7 @@ use super::silence::No;
 use super::subject::Subject;
 use super::transactions::pins;
 use super::{Log, Now, Walker, doing};
-use crate::host::boot::WayBack;
+use crate::host::boot::{Restart, WayBack};
 use crate::reconcile::patching::boot::after::{Came, Expected, came};
 use crate::reconcile::patching::boot::environment::cannot_be_cleared;
 use crate::reconcile::patching::boot::standing::is_armed;
@@ -66,6 +66,7 @@ impl Walker {
         if let Came::Up(found) = came(expected, now.boot_id, &now.kernel) {
             let (begun, is_armed) = tries(log.records());
             if !arm || is_armed || found != Found::Old {
+                self.tell_reset(log.records(), found);
                 return Some(Event::NewBoot(found));
             }
             // Somebody else's boot, or a power cut, came before GRUB was told of the new kernel.
@@ -141,32 +142,43 @@ impl Walker {
     }
 
     /// With a log: into another kernel once, which is written down before it can happen.
-    fn ask_for_boot(&self, log: Option<&mut Log>, expected: &Expected) -> Result<(), No> {
-        match log.filter(|_| expected.from != expected.to) {
-            None => self.lead_to(&expected.to)?,
+    fn ask_for_boot(&mut self, log: Option<&mut Log>, expected: &Expected) -> Result<(), No> {
+        let how = match log.filter(|_| expected.from != expected.to) {
+            None => {
+                self.lead_to(&expected.to)?;
+                Restart::Whole
+            }
             Some(log) => {
-                self.arm(expected)?;
+                let how = self.arm(expected)?;
                 let boot_id = expected.boot_id;
                 let written = log.write(Record::Armed { boot_id });
                 written.map_err(|e| No::Silent(crate::chain(&e)))?;
+                let by = self.cover()?;
+                let written = log.write(Record::Covered { boot_id, by });
+                written.map_err(|e| No::Silent(crate::chain(&e)))?;
+                how
             }
-        }
-        Ok(self.server.boot.reboot(self.leave)?)
+        };
+        Ok(self.server.boot.reboot(how, self.leave)?)
     }
 
-    fn arm(&self, expected: &Expected) -> Result<(), No> {
+    fn arm(&self, expected: &Expected) -> Result<Restart, No> {
         let host = &self.server.boot;
         let way = way(&Booting::read(&host.boot()), &expected.from, &expected.to)?;
         let printed = host.arm(&way, self.leave)?;
-        let why = match &way {
-            _ if cannot_be_cleared(&printed) => "GRUB says that it cannot take the one-shot back",
-            WayBack::Grub { old, new, .. } if !is_armed(&host.boot(), old, new) => {
-                "GRUB's environment does not hold what was written into it"
-            }
-            _ => return Ok(()),
+        let is_grubs = matches!(way, WayBack::Grub { .. });
+        let armed = match is_grubs && cannot_be_cleared(&printed) {
+            true => Err("GRUB says that it cannot take the one-shot back"),
+            false => is_armed(&host.boot(), &way),
         };
-        host.disarm(&way)?;
-        Err(No::Said(why.to_owned()))
+        if let Err(why) = armed {
+            host.disarm(&way)?;
+            return Err(No::Said(why.to_owned()));
+        }
+        Ok(match way {
+            WayBack::Grub { .. } | WayBack::BootNext { .. } => Restart::Whole,
+            WayBack::Kexec { .. } => Restart::Kexec,
+        })
     }
 
     pub(super) fn commit(&mut self, old: &str, new: &str, now: &Now) -> Option<Event> {

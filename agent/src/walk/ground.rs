@@ -9,7 +9,7 @@ use super::{Log, Now, Walker};
 use crate::host::boot::WayBack;
 use crate::reconcile::patching::boot::standing::{Standing, comes_up, standing};
 use crate::reconcile::patching::boot::way_back::{
-    Boot as Booting, Pin, Writable, can_lead_back, protected, way_back,
+    Boot as Booting, can_lead_back, protected, way_back,
 };
 use crate::reconcile::patching::kernel::to_boot;
 use crate::reconcile::patching::transaction::database;
@@ -35,12 +35,8 @@ impl Walker {
         let pin = can_lead_back(&boot, kernel).map_err(|e| text(&e))?;
         let database = database::read(&self.server.patch.database()).map_err(|e| text(&e))?;
         let installed: Vec<String> = database.packages.into_keys().collect();
-        let entry = match &pin {
-            Pin::Entry(entry) => Some(entry.as_str()),
-            Pin::Order => None,
-        };
         let kept = protected(kernel, &installed);
-        Ok(self.server.boot.pin(entry, &kept, self.leave)?)
+        Ok(self.server.boot.pin(Some(&pin.entry), &kept, self.leave)?)
     }
 
     /// Makes sure that the next boot leads into `kernel`. Where it cannot be told what would come up,
@@ -48,9 +44,7 @@ impl Walker {
     pub(super) fn lead_to(&self, kernel: &str) -> Result<(), No> {
         let up = || comes_up(&self.server.boot.boot());
         let leads = |up: &Option<String>| up.as_deref() == Some(kernel);
-        // Where the firmware's order leads to the kernel, GRUB is not asked.
-        let by_firmware = || can_lead_back(&Booting::read(&self.server.boot.boot()), kernel);
-        if leads(&up()) || by_firmware() == Ok(Pin::Order) {
+        if leads(&up()) {
             return Ok(());
         }
         self.pin_to(kernel)?;
@@ -66,21 +60,30 @@ impl Walker {
     }
 
     /// No boot leads into `new` once any more; each leads into `old`.
-    pub(super) fn disarm(&self, old: &str, new: &str) -> Result<(), No> {
+    pub(super) fn disarm(&mut self, old: &str, new: &str) -> Result<(), No> {
+        self.uncover()?;
+        self.forgets_the_exception(old, new)?;
         let host = &self.server.boot;
         let raw = host.boot();
         let boot = Booting::read(&raw);
-        if let Ok(way @ WayBack::BootNext { .. }) = way_back(&boot, old, new) {
-            return Ok(host.disarm(&way)?);
-        }
-        if boot.environment != Some(Writable::Yes) {
+        if !boot.has_environment() {
             return Ok(());
         }
         let entry = match (can_lead_back(&boot, old), standing(&raw)) {
-            (Ok(Pin::Entry(entry)), _) | (_, Standing::Entry(entry)) => Some(entry),
+            (Ok(pin), _) => Some(pin.entry),
+            (_, Standing::Entry(entry)) => Some(entry),
             _ => None,
         };
         Ok(host.restore(entry.as_deref(), self.leave)?)
+    }
+
+    /// What leads into `new` once besides GRUB's environment, whose own one-shot goes with its default.
+    fn forgets_the_exception(&self, old: &str, new: &str) -> Result<(), No> {
+        let host = &self.server.boot;
+        match way_back(&Booting::read(&host.boot()), old, new) {
+            Ok(way @ (WayBack::BootNext { .. } | WayBack::Kexec { .. })) => Ok(host.disarm(&way)?),
+            Ok(WayBack::Grub { .. }) | Err(_) => Ok(()),
+        }
     }
 
     pub(super) fn release(&mut self, subject: &Subject, log: &Log) -> Event {
@@ -125,18 +128,18 @@ impl Walker {
     }
 
     /// Puts back what boots, and lets the packages be as any others.
-    fn give_back(&self, subject: &Subject, log: &Log) -> Result<(), No> {
+    fn give_back(&mut self, subject: &Subject, log: &Log) -> Result<(), No> {
+        self.uncover()?;
         let host = &self.server.boot;
         host.pin(None, &[], self.leave)?;
         let Some((_, old, _)) = before(log.records()) else {
             return Ok(());
         };
-        let boot = Booting::read(&host.boot());
-        if boot.environment != Some(Writable::Yes) {
-            return match &subject.kernel {
-                Some(new) => self.disarm(old, new),
-                None => Ok(()),
-            };
+        if let Some(new) = &subject.kernel {
+            self.forgets_the_exception(old, new)?;
+        }
+        if !Booting::read(&host.boot()).has_environment() {
+            return Ok(());
         }
         match ground(log.records()).map(|g| &g.default) {
             Some(Standing::First) => Ok(host.restore(None, self.leave)?),

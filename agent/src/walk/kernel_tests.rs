@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::*;
-use crate::host::boot::{BootError, BootHost, RawBoot, WayBack};
+use crate::host::boot::{BootError, BootHost, RawBoot, Restart, WayBack};
 use crate::host::tool::ToolError;
 use crate::reconcile::patching::boot::standing::{Standing, comes_up, standing};
 
@@ -116,10 +116,10 @@ impl BootHost for Odd {
         self.boot.commit(way, leave)
     }
 
-    fn reboot(&self, leave: MayAct) -> Result<(), BootError> {
+    fn reboot(&self, how: Restart, leave: MayAct) -> Result<(), BootError> {
         match self.is_deaf.load(Ordering::SeqCst) {
             true => Ok(()),
-            false => self.boot.reboot(leave),
+            false => self.boot.reboot(how, leave),
         }
     }
 }

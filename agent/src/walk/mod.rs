@@ -14,6 +14,7 @@ mod doing;
 mod effects;
 mod gates;
 mod ground;
+mod hang;
 mod holds;
 mod index;
 mod late;
@@ -36,7 +37,9 @@ use h8lio_model::order::{AttemptId, AttemptReport, Epoch, Outcome, SafePoint};
 use h8lio_tls::files::FileError;
 
 use crate::clock::Moment;
+use crate::host::bmc::BmcTimerHost;
 use crate::host::boot::BootHost;
+use crate::host::managers::ManagersHost;
 use crate::host::os::OsHost;
 use crate::host::packages::PackagesHost;
 use crate::host::patching::{MayAct, PatchHost};
@@ -59,6 +62,8 @@ use untold::Waiting;
 pub struct Server {
     pub patch: Arc<dyn PatchHost>,
     pub boot: Arc<dyn BootHost>,
+    pub bmc: Arc<dyn BmcTimerHost>,
+    pub managers: Arc<dyn ManagersHost>,
     pub services: Arc<dyn ServicesHost>,
     pub os: Arc<dyn OsHost + Send + Sync>,
     pub packages: Arc<dyn PackagesHost>,
@@ -71,6 +76,8 @@ impl Server {
         Self {
             patch,
             boot: Arc::clone(&hosts.boot),
+            bmc: Arc::clone(&hosts.bmc),
+            managers: Arc::clone(&hosts.managers),
             services,
             os: Arc::clone(&hosts.os),
             packages: Arc::clone(&hosts.packages),
@@ -96,6 +103,10 @@ pub struct Patience {
     pub boot: Duration,
     /// Gates that passed before and do not yet.
     pub gates: Duration,
+    /// A boot into another kernel, until the BMC resets the server: from the moment that it is asked
+    /// for until the agent is up again. Longer than the patience for the boot, so that a boot that
+    /// does not come ends in order.
+    pub hang: Duration,
 }
 
 impl Default for Patience {
@@ -106,6 +117,7 @@ impl Default for Patience {
             transaction: minutes(60),
             boot: minutes(15),
             gates: minutes(10),
+            hang: minutes(20),
         }
     }
 }
@@ -156,6 +168,7 @@ pub struct Walker {
     waits: Waiting,
     /// What the attempt is about to hold, and has noted.
     noted: Vec<String>,
+    countdown: hang::Countdown,
     /// The transaction that this life asked for last.
     asked_for: Option<carry::Asked>,
     /// For the report, while this life remembers: why something was refused or went wrong.
@@ -273,6 +286,7 @@ impl Walker {
             asked: None,
             waits: Waiting::default(),
             noted: Vec::new(),
+            countdown: hang::Countdown::default(),
             asked_for: None,
             note: String::new(),
             warned: String::new(),
@@ -300,6 +314,9 @@ impl Walker {
         between: &mut dyn Between,
     ) -> Result<Walked, WalkError> {
         let moment = between.moment();
+        if let Err(why) = self.sweep() {
+            self.warn_once(why);
+        }
         if ledger.book().running().is_none() {
             self.let_go(ledger)?;
         }
@@ -337,6 +354,7 @@ impl Walker {
                         let step = "let-go";
                         return Ok(Walked::Waiting { attempt, step });
                     }
+                    self.tell_cover(log.records());
                     return self.end(ledger, &subject, &here, now.moment);
                 }
                 Next::LookFirst => {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
-use crate::host::boot::{BootError, BootHost, RawBoot, WayBack};
+use crate::host::boot::{BootError, BootHost, RawBoot, Restart, WayBack};
 use crate::host::patching::{PatchError, Pinned, RawDatabase, RawPlan, RawTrace, Spec};
 use crate::host::tool::ToolError;
 
@@ -130,8 +130,8 @@ impl BootHost for Killed {
         self.ask("grub-set-default", || self.boot.commit(way, leave))
     }
 
-    fn reboot(&self, leave: MayAct) -> Result<(), BootError> {
-        self.boot.reboot(leave)
+    fn reboot(&self, how: Restart, leave: MayAct) -> Result<(), BootError> {
+        self.boot.reboot(how, leave)
     }
 }
 

@@ -3,7 +3,7 @@
 use h8lio_model::inventory::DomainMode;
 use uuid::Uuid;
 
-use crate::host::boot::WayBack;
+use crate::host::boot::{Restart, WayBack};
 use crate::host::patching::{Action, MayAct, PatchError, Pinned, Spec};
 use crate::reconcile::patching::boot::way_back::{Boot, way_back};
 use crate::reconcile::patching::transaction::class::Class;
@@ -151,7 +151,7 @@ fn a_new_kernel_is_booted_once_and_comes_back_from_a_panic_by_itself() {
         let way = way_back(&Boot::read(&host.boot()), OLD, NEW).expect("a way back");
         assert!(matches!(way, WayBack::Grub { fallback: 1, .. }), "{way:?}");
         host.arm(&way, leave()).expect("armed");
-        host.reboot(leave()).expect("asked");
+        host.reboot(Restart::Whole, leave()).expect("asked");
         lab.restart();
         assert_eq!(lab.kernel(), if panics { OLD } else { NEW });
         if !panics {

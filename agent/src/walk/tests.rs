@@ -4,10 +4,14 @@
 mod carry;
 #[path = "clean_tests.rs"]
 mod clean;
+#[path = "hang_tests.rs"]
+mod hangs;
 #[path = "holds_tests.rs"]
 mod holding;
 #[path = "kernel_tests.rs"]
 mod kernels;
+#[path = "raid_tests.rs"]
+mod raids;
 #[path = "silence_tests.rs"]
 mod silence;
 #[path = "stuck_tests.rs"]
@@ -148,6 +152,8 @@ fn walker(dir: &tempfile::TempDir, sim: &SimServer) -> Walker {
     let server = Server {
         patch: sim.patching(),
         boot: sim.booting(),
+        bmc: Arc::clone(&hosts.bmc),
+        managers: Arc::clone(&hosts.managers),
         services: sim.services(),
         os: Arc::clone(&hosts.os),
         packages: Arc::clone(&hosts.packages),

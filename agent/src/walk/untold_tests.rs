@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::host::boot::{BootError, BootHost, RawBoot, WayBack};
+use crate::host::boot::{BootError, BootHost, RawBoot, Restart, WayBack};
 use crate::host::patching::{PatchError, Pinned, RawDatabase, RawPlan, RawTrace, Spec};
 use crate::host::tool::ToolError;
 
@@ -122,8 +122,8 @@ impl BootHost for Dim {
         self.boot.commit(way, leave)
     }
 
-    fn reboot(&self, leave: MayAct) -> Result<(), BootError> {
-        self.boot.reboot(leave)
+    fn reboot(&self, how: Restart, leave: MayAct) -> Result<(), BootError> {
+        self.boot.reboot(how, leave)
     }
 }
 

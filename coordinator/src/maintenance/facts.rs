@@ -81,7 +81,7 @@ fn release(os: &OsFacts) -> Option<String> {
 
 fn way_back(way: &WayBack) -> inventory::WayBack {
     match way {
-        WayBack::Grub { .. } | WayBack::Firmware => Ok(()),
+        WayBack::Grub { .. } | WayBack::Firmware | WayBack::Kexec => Ok(()),
         WayBack::No { why } => Err(why.clone()),
     }
 }

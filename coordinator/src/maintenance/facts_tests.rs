@@ -156,6 +156,7 @@ async fn a_release_without_a_number_is_none() {
 #[rstest]
 #[case(None, None)]
 #[case(Some(WayBack::Firmware), Some(Ok(())))]
+#[case(Some(WayBack::Kexec), Some(Ok(())))]
 #[case(Some(WayBack::No { why: "no GRUB".to_owned() }), Some(Err("no GRUB".to_owned())))]
 #[tokio::test]
 async fn a_way_back_that_was_not_looked_for_is_a_missing_fact(

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use h8lio_agent::host::boot::{BootError, BootHost, RawBoot, WayBack};
+use h8lio_agent::host::bmc::{Access, BmcTimerHost};
+use h8lio_agent::host::boot::{BootError, BootHost, RawBoot, Restart, WayBack};
 use h8lio_agent::host::patching::{
     Action, MayAct, PatchError, PatchHost, Pinned, RawAnswer, RawDatabase, RawPlan, RawTrace, Spec,
 };
@@ -154,6 +155,7 @@ impl Tape for Strip {
 pub struct Acting {
     pub patch: Arc<dyn PatchHost>,
     pub boot: Arc<dyn BootHost>,
+    pub bmc: Arc<dyn BmcTimerHost>,
     pub services: Arc<dyn ServicesHost>,
     pub fuse: Arc<Fuse>,
     pub tools: Arc<Tools>,
@@ -347,18 +349,51 @@ impl BootHost for Acting {
         self.boots(Act::Boot("commit"), || self.boot.commit(way, leave))
     }
 
-    fn reboot(&self, leave: MayAct) -> Result<(), BootError> {
+    fn reboot(&self, how: Restart, leave: MayAct) -> Result<(), BootError> {
         // Silence is no news here: the agent takes it for a boot that may come.
         let dead = || BootError::Write {
             file: "(the process died)",
             source: died(),
         };
         let reboot = || {
-            self.boot.reboot(leave)?;
+            self.boot.reboot(how, leave)?;
             self.acts.add(Act::Reboot);
             Ok(())
         };
         self.fuse.guard(reboot, dead)
+    }
+}
+
+impl Acting {
+    fn asks_bmc<T>(&self, ask: impl FnOnce() -> Result<T, ToolError>) -> Result<T, ToolError> {
+        let dead = || self.silent();
+        self.runs(|| self.fuse.guard(ask, dead))
+    }
+}
+
+impl BmcTimerHost for Acting {
+    fn access(&self) -> Access {
+        self.bmc.access()
+    }
+
+    fn timer(&self) -> Result<String, ToolError> {
+        self.runs(|| self.bmc.timer())
+    }
+
+    fn set(&self, setting: [u8; 6]) -> Result<(), ToolError> {
+        let stops = setting[1] == 0;
+        if stops && self.sabotage == Some(Sabotage::LeavesTheWatchdog) {
+            return Ok(());
+        }
+        self.asks_bmc(|| self.bmc.set(setting))
+    }
+
+    fn start(&self, leave: MayAct) -> Result<(), ToolError> {
+        self.asks_bmc(|| {
+            self.bmc.start(leave)?;
+            self.acts.add(Act::Boot("watchdog"));
+            Ok(())
+        })
     }
 }
 

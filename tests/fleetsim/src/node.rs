@@ -9,10 +9,12 @@ use h8lio_agent::clock::Moment;
 use h8lio_agent::host::patching::MayAct;
 use h8lio_agent::ledger::book::Accepted;
 use h8lio_agent::ledger::{FILE, Ledger};
+use h8lio_agent::reconcile::patching::boot::timer;
 use h8lio_agent::reconcile::patching::facts;
 use h8lio_agent::reconcile::patching::transaction::judge::Held;
 use h8lio_agent::report::CoordinatorNow;
 use h8lio_agent::sim::SimServer;
+use h8lio_agent::sim::changes::Boot;
 use h8lio_agent::walk::{Between, Patience, Server, Walked, Walker};
 use h8lio_model::ids::{BootId, NodeId};
 use h8lio_model::inventory::{DomainMode, PackageFacts};
@@ -126,6 +128,7 @@ impl Node {
         let acting = Arc::new(Acting {
             patch: self.server.patching(),
             boot: self.server.booting(),
+            bmc: Arc::clone(&hosts.bmc),
             services: self.server.services(),
             fuse: Arc::clone(&self.fuse),
             tools: Arc::clone(&self.tools),
@@ -135,6 +138,8 @@ impl Node {
         let server = Server {
             patch: Arc::clone(&acting) as _,
             boot: Arc::clone(&acting) as _,
+            bmc: Arc::clone(&acting) as _,
+            managers: Arc::clone(&hosts.managers),
             services: acting,
             os: Arc::clone(&hosts.os),
             packages: Arc::clone(&hosts.packages),
@@ -247,6 +252,18 @@ impl Node {
         }
     }
 
+    /// How its last boot went.
+    pub fn last_boot(&self) -> Boot {
+        self.server.last_boot()
+    }
+
+    /// Its BMC will reset it, and its agent is not about to have it booted.
+    pub fn will_be_reset(&self) -> bool {
+        let said = self.server.hosts().bmc.timer();
+        let timer = said.ok().and_then(|said| timer::read(&said).ok());
+        self.is_on && self.is_alive() && timer.is_some_and(|timer| timer.is_ours())
+    }
+
     /// Something happens to the server.
     pub fn suffers(&self, fault: &str) {
         self.server
@@ -263,6 +280,10 @@ impl Node {
 
     /// It comes up with another boot id, and without its agent yet.
     pub fn boot_up(&mut self, chance: &mut Chance, at: Moment) {
+        if self.last_boot() == Boot::Hangs {
+            // Somebody has switched it off and on.
+            self.suffers("reboot 1s");
+        }
         self.boot = BootId(chance.uuid());
         let loaded = load(&self.scenario, &self.dir, self.boot, at);
         self.server = loaded.expect("the simulated server's folder");

@@ -106,6 +106,8 @@ pub enum Broken {
     NoEnd { what: String },
     #[error("the plan is flawed: {what}")]
     Flaw { what: String },
+    #[error("the BMC of {node} will reset it, and nothing is being done there")]
+    WillBeReset { node: NodeId },
     #[error("{node} cannot go on: {what}")]
     Stuck { node: NodeId, what: String },
 }
@@ -502,7 +504,10 @@ impl Promises {
                 return Err(Broken::NotDone { node, lacks });
             }
         }
-        Ok(())
+        match nodes.values().find(|node| node.will_be_reset()) {
+            Some(node) => Err(Broken::WillBeReset { node: node.id }),
+            None => Ok(()),
+        }
     }
 
     /// Every ticket that was ever sent has one end on record, no more and no less.

@@ -27,4 +27,6 @@ pub enum Sabotage {
     StopsUnheard,
     /// The agent begins what it was ordered whenever it comes to it.
     BeginsWhenever,
+    /// Whoever comes up does not stop the BMC's watchdog.
+    LeavesTheWatchdog,
 }

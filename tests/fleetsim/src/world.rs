@@ -129,7 +129,8 @@ impl World {
                 sabotage,
             )?;
             if shape.kernel && chance.permille(shape.faults.kernels) {
-                node.suffers(&format!("kernel.panics {NEW_KERNEL}"));
+                let fails = ["panics", "hangs"][usize::from(n % 2 == 1)];
+                node.suffers(&format!("kernel.{fails} {NEW_KERNEL}"));
             }
             nodes.insert(id, node);
         }

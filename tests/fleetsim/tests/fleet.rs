@@ -68,6 +68,22 @@ fn a_kernel_that_panics_falls_back_and_comes_to_an_end() {
     assert!(back, "nobody fell back");
 }
 
+/// A server whose kernel hangs is reset by its BMC, and every other is not.
+#[test]
+fn a_kernel_that_hangs_is_ended_by_the_bmc_and_nobody_is_left_to_be_reset() {
+    let mut shape = faults(|f| f.kernels = 1000);
+    shape.kernel = true;
+    shape.threshold = 100;
+    let hung = run(3, Some(shape.clone()), None, true).expect("a place");
+    assert_eq!(hung.broken, None);
+    let resets = hung.trace.iter().filter(|l| l.contains("hangs for 1200s"));
+    assert_eq!(resets.count(), 1, "every second server has such a kernel");
+    shape.faults.kernels = 0;
+    let left = play(3, Some(shape), Some(Sabotage::LeavesTheWatchdog)).broken;
+    let said = left.map(|promise| promise.to_string()).unwrap_or_default();
+    assert!(said.contains("will reset it"), "{said}");
+}
+
 /// The seeds are the first in which the guard matters. Where it only matters after a ledger was lost
 /// in the middle of an attempt, ledgers are lost more often than a seed would draw.
 #[rstest]

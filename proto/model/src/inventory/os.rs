@@ -75,6 +75,8 @@ pub enum WayBack {
     Grub { entry: String },
     /// By the firmware's boot order; only the next boot goes elsewhere.
     Firmware,
+    /// By a default of the boot loader's; the running kernel starts the other one itself, once.
+    Kexec,
     /// There is none.
     No { why: String },
 }

@@ -1,9 +1,15 @@
 //! Servers that go down and come back.
 
+use std::time::Duration;
+
+use h8lio_agent::sim::changes::Boot;
 use h8lio_model::ids::NodeId;
 
 use super::{World, moment};
 use crate::queue::Event;
+
+/// Until somebody looks at a server that hangs, and switches it off and on.
+const PERSON: Duration = Duration::from_secs(3_600);
 
 impl World {
     pub(super) fn moves(&mut self, id: NodeId) {
@@ -17,8 +23,19 @@ impl World {
             return;
         };
         node.move_on(at);
+        let hung = match node.last_boot() {
+            Boot::Up => Duration::ZERO,
+            Boot::ResetAfter(hung) => hung,
+            // Until a person sees to it.
+            Boot::Hangs => PERSON,
+        };
         if !node.is_on {
-            self.later(least, most, Event::Boots(id));
+            if !hung.is_zero() {
+                self.trace
+                    .note(format!("          {id} hangs for {hung:?}"));
+            }
+            let hung = u64::try_from(hung.as_millis()).unwrap_or(u64::MAX);
+            self.later(hung + least, hung + most, Event::Boots(id));
         }
     }
 

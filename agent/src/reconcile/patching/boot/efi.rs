@@ -17,6 +17,8 @@ pub struct Entry {
     pub number: u16,
     pub active: bool,
     pub label: String,
+    /// The file that it starts, where it names one: `EFI/debian/shimx64.efi`.
+    pub path: Option<String>,
 }
 
 /// Why the firmware's answer is none.
@@ -24,7 +26,7 @@ pub struct Entry {
 #[error("efibootmgr's answer is not understood: {0}")]
 pub struct NoFirmware(String);
 
-/// Reads what `efibootmgr` prints.
+/// Reads what `efibootmgr -v` prints.
 ///
 /// # Errors
 /// [`NoFirmware`] without a boot order, or for a number that is none.
@@ -60,12 +62,23 @@ fn entry(line: &str) -> Option<Entry> {
     let rest = rest.get(4..)?;
     let active = rest.starts_with('*');
     let label = rest.get(1..)?.strip_prefix(' ')?;
-    let label = label.split('\t').next().unwrap_or(label);
+    let (label, device) = label.split_once('\t').unwrap_or((label, ""));
     Some(Entry {
         number,
         active,
         label: crate::words::plain(label.trim()),
+        path: path(device),
     })
+}
+
+/// Of `HD(1,GPT,…)/File(\EFI\debian\shimx64.efi)`, which newer releases print without `File()`, and
+/// which an entry's own data may follow without a gap.
+fn path(device: &str) -> Option<String> {
+    const SUFFIX: &str = ".efi";
+    let rest = &device[device.find('\\')? + 1..];
+    let end = rest.to_ascii_lowercase().find(SUFFIX)? + SUFFIX.len();
+    let path = rest.get(..end)?;
+    (!path.contains(char::is_control)).then(|| path.replace('\\', "/"))
 }
 
 fn number(text: &str) -> Option<u16> {
@@ -81,5 +94,11 @@ impl Firmware {
             (Some(one), None) => Some(one.number),
             _ => None,
         }
+    }
+
+    /// Entries whose label begins so.
+    pub fn beginning(&self, label: &str) -> Vec<u16> {
+        let own = self.entries.iter().filter(|e| e.label.starts_with(label));
+        own.map(|e| e.number).collect()
     }
 }

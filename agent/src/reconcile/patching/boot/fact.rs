@@ -2,14 +2,17 @@
 
 use h8lio_model::inventory::WayBack;
 
-use super::way_back::{Boot, Pin, can_lead_back};
+use super::way_back::{Boot, By, can_lead_back};
 use crate::host::boot::RawBoot;
 
 /// Whether the server would come back to the kernel `running`, and if not, why.
 pub fn way_back(raw: &RawBoot, running: &str) -> WayBack {
     match can_lead_back(&Boot::read(raw), running) {
-        Ok(Pin::Entry(entry)) => WayBack::Grub { entry },
-        Ok(Pin::Order) => WayBack::Firmware,
+        Ok(pin) => match pin.by {
+            By::Grub => WayBack::Grub { entry: pin.entry },
+            By::Firmware => WayBack::Firmware,
+            By::Kexec => WayBack::Kexec,
+        },
         Err(no) => {
             // What could not be read is the cause of what is not known.
             let unread = raw.problems.iter();

@@ -14,6 +14,8 @@ pub struct Menu {
     pub obeys_next: bool,
     /// The number that GRUB falls back to when an entry cannot be loaded.
     pub fallback: Option<String>,
+    /// It reads `custom.cfg`.
+    pub reads_custom: bool,
 }
 
 /// One entry that boots something.
@@ -28,6 +30,8 @@ pub struct Entry {
     pub kernel: Option<String>,
     /// The kernel's arguments.
     pub arguments: Vec<String>,
+    /// Paths of its initial RAM disks, as GRUB knows them.
+    pub initrds: Vec<String>,
     /// Ids of the submenus that it stands in, outermost first.
     pub below: Vec<String>,
 }
@@ -114,6 +118,14 @@ pub fn read(text: &str) -> Result<Menu, NoMenu> {
                     entry.arguments = words[2.min(words.len())..].to_vec();
                 }
             }
+            "initrd" | "initrdefi" | "initrd16" => {
+                if let Some(Open::Entry(entry)) = open.last_mut() {
+                    entry.initrds = words[1..].to_vec();
+                }
+            }
+            "source" | "." => {
+                menu.reads_custom |= words.iter().any(|w| w.ends_with("/custom.cfg"));
+            }
             "set" => setting(&words, &mut menu),
             _ => {}
         }
@@ -144,6 +156,7 @@ fn entry(head: Head, at: usize, open: &[Open]) -> Entry {
         path: submenus().map(|(n, _)| n).chain([at]).collect(),
         kernel: None,
         arguments: Vec::new(),
+        initrds: Vec::new(),
         below: submenus().map(|(_, name)| name).collect(),
     }
 }

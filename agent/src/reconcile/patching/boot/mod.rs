@@ -1,14 +1,19 @@
 //! Booting another kernel, and the way back before the way forward: what GRUB's menu and environment
-//! say ([`menu`], [`environment`]) and lead to ([`standing`]), what the firmware boots ([`efi`]), which way back there is
-//! ([`way_back`], and [`fact`] for the inventory), and which kernel came up ([`after`]). All of it is
-//! pure.
+//! say ([`menu`], [`environment`]) and lead to ([`standing`]), what the firmware boots ([`efi`]) and
+//! starts GRUB from ([`esp`], [`custom`]), what the old kernel can start ([`kexec`]), which way back
+//! there is ([`way_back`], and [`fact`] for the inventory), what ends a kernel that hangs ([`timer`]),
+//! and which kernel came up ([`after`]). All of it is pure.
 
 pub mod after;
+pub mod custom;
 pub mod efi;
 pub mod environment;
+pub mod esp;
 pub mod fact;
+pub mod kexec;
 pub mod menu;
 pub mod standing;
+pub mod timer;
 pub mod way_back;
 
 #[cfg(test)]

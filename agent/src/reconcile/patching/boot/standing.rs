@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::environment;
+use super::custom::Lines;
 use super::menu::{self, Entry};
-use crate::host::boot::RawBoot;
+use super::{efi, environment};
+use crate::host::boot::{RawBoot, WayBack};
 
 /// GRUB's default, as its environment has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,12 +28,56 @@ pub fn standing(raw: &RawBoot) -> Standing {
     }
 }
 
-/// Whether the environment holds exactly this: `old` as the default, and `new` once.
-pub fn is_armed(raw: &RawBoot, old: &str, new: &str) -> bool {
+/// Reads back what was armed: the old kernel as the default, and the new one once.
+///
+/// # Errors
+/// What is not as it was written.
+pub fn is_armed(raw: &RawBoot, way: &WayBack) -> Result<(), &'static str> {
+    let (old, once) = match way {
+        WayBack::Grub { old, new, .. } => (old, Some(new.as_str())),
+        WayBack::BootNext { old, .. } | WayBack::Kexec { old, .. } => (old, None),
+    };
     let block = raw.environment.as_deref().map(environment::block);
-    block.is_some_and(|read| {
-        read.is_ok_and(|e| e.saved.as_deref() == Some(old) && e.next.as_deref() == Some(new))
-    })
+    let holds = block.is_some_and(|read| {
+        read.is_ok_and(|e| e.saved.as_deref() == Some(old.as_str()) && e.next.as_deref() == once)
+    });
+    if !holds {
+        return Err("GRUB's environment does not hold what was written into it");
+    }
+    match way {
+        WayBack::Grub { .. } => Ok(()),
+        WayBack::BootNext {
+            new,
+            fallback,
+            label,
+            ..
+        } => {
+            let lines = Lines {
+                fallback: *fallback,
+                once: Some(new),
+            };
+            if !raw.custom.contains(&lines.text()) {
+                return Err("GRUB's custom.cfg does not hold what was written into it");
+            }
+            starts_once(raw, label)
+        }
+        WayBack::Kexec { .. } => match raw.kexec.as_ref().is_some_and(|k| k.is_loaded) {
+            true => Ok(()),
+            false => Err("kexec loaded the new kernel, and the running one has none loaded"),
+        },
+    }
+}
+
+fn starts_once(raw: &RawBoot, label: &str) -> Result<(), &'static str> {
+    let firmware = raw.firmware.as_deref().and_then(|f| efi::read(f).ok());
+    let firmware = firmware.ok_or("the firmware's boot entries cannot be read back")?;
+    match firmware.labelled(label) {
+        Some(own) if firmware.order.contains(&own) => {
+            Err("the firmware put the entry that is started once into its boot order")
+        }
+        Some(own) if firmware.next == Some(own) => Ok(()),
+        _ => Err("the firmware does not hold the entry that it was told to start next"),
+    }
 }
 
 /// The kernel that a boot would lead into now. `None`: it cannot be told.
@@ -60,6 +105,7 @@ fn is_called(entry: &Entry, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::boot::{Load, RawKexec, Through};
 
     const OLD: &str = "gnulinux-6.1.0-50-amd64";
     const NEW: &str = "gnulinux-6.1.0-57-amd64";
@@ -102,9 +148,66 @@ mod tests {
         );
         let both = format!("saved_entry={OLD}\nnext_entry={NEW}\n");
         assert_eq!(up(&both), "6.1.0-57-amd64");
-        assert!(is_armed(&raw(&both), OLD, NEW));
-        assert!(!is_armed(&raw(&both), NEW, NEW));
-        assert!(!is_armed(&raw(&format!("saved_entry={OLD}\n")), OLD, NEW));
+        let way = |old: &str| WayBack::Grub {
+            old: old.to_owned(),
+            new: NEW.to_owned(),
+            fallback: 1,
+        };
+        assert_eq!(is_armed(&raw(&both), &way(OLD)), Ok(()));
+        is_armed(&raw(&both), &way(NEW)).expect_err("another default");
+        let saved = raw(&format!("saved_entry={OLD}\n"));
+        is_armed(&saved, &way(OLD)).expect_err("no one-shot");
+    }
+
+    #[test]
+    fn a_start_by_the_firmware_is_read_back_whole() {
+        let way = WayBack::BootNext {
+            old: OLD.to_owned(),
+            new: NEW.to_owned(),
+            fallback: 1,
+            label: "h8lio 6.1.0-57-amd64".to_owned(),
+            through: Through::default(),
+        };
+        let lines = Lines {
+            fallback: 1,
+            once: Some(NEW),
+        };
+        let firmware = "BootNext: 0003\nBootOrder: 0001\nBoot0003* h8lio 6.1.0-57-amd64\tHD(1)\n";
+        let armed = RawBoot {
+            custom: format!("set color=blue\n{}", lines.text()),
+            firmware: Some(firmware.to_owned()),
+            ..raw(&format!("saved_entry={OLD}\n"))
+        };
+        assert_eq!(is_armed(&armed, &way), Ok(()));
+        let no = |edit: &dyn Fn(&mut RawBoot)| {
+            let mut raw = armed.clone();
+            edit(&mut raw);
+            is_armed(&raw, &way).expect_err("something is missing")
+        };
+        let says = no(&|raw| raw.custom.clear());
+        assert!(says.contains("custom.cfg"), "{says}");
+        let says = no(&|raw| raw.firmware = Some(firmware.replace("BootNext: 0003\n", "")));
+        assert!(says.contains("start next"), "{says}");
+        let says = no(&|raw| raw.firmware = Some(firmware.replace("0001", "0003,0001")));
+        assert!(says.contains("into its boot order"), "{says}");
+        let says = no(&|raw| raw.environment = None);
+        assert!(says.contains("environment"), "{says}");
+    }
+
+    #[test]
+    fn a_start_by_the_running_kernel_is_read_back() {
+        let way = WayBack::Kexec {
+            old: OLD.to_owned(),
+            new: NEW.to_owned(),
+            load: Load::default(),
+        };
+        let mut armed = raw(&format!("saved_entry={OLD}\n"));
+        is_armed(&armed, &way).expect_err("nothing is loaded");
+        armed.kexec = Some(RawKexec {
+            is_loaded: true,
+            ..RawKexec::default()
+        });
+        assert_eq!(is_armed(&armed, &way), Ok(()));
     }
 
     #[test]

@@ -1,12 +1,14 @@
+use std::collections::BTreeMap;
+
 use h8lio_model::ids::BootId;
 use rstest::rstest;
 use uuid::Uuid;
 
 use super::after::{Came, Expected, came};
 use super::environment::{self, Environment};
-use super::way_back::{Boot, NoWayBack, Pin, Writable, can_lead_back, protected, way_back};
+use super::way_back::{Boot, By, NoWayBack, Pin, Writable, can_lead_back, protected, way_back};
 use super::{efi, menu};
-use crate::host::boot::{Backing, RawBoot, WayBack};
+use crate::host::boot::{Backing, RawBoot, RawEsp, RawKexec, WayBack};
 use crate::reconcile::patching::way::machine::Found;
 
 macro_rules! fixture {
@@ -30,16 +32,15 @@ next_entry will remain the default boot entry until manually cleared with:
     grub-editenv /boot/grub/grubenv unset next_entry
 ";
 
-/// `efibootmgr` on the same server, once the agent has made an entry for each kernel.
+/// `efibootmgr -v` on the same server: Debian's entry, and one that the firmware made of the disk.
 const FIRMWARE: &str = "\
-BootCurrent: 0003
+BootCurrent: 0002
 Timeout: 0 seconds
-BootOrder: 0004,0003,0000,0001
+BootOrder: 0001,0002,0000
 Boot0000* UiApp\tFvVol(7cb8bdc9-f8eb-4f34-aaea-3ee4af6516a1)/FvFile(462caa21-7614-4503-836e-8ab6f4662331)
-Boot0001* UEFI Misc Device\tPciRoot(0x0)/Pci(0x3,0x0)
-Boot0002  debian\tHD(1,GPT,1ab60000-0000-4000-8000-000000000001)/File(\\EFI\\debian\\shimx64.efi)
-Boot0003* h8lio 6.1.0-50-cloud-amd64\tHD(1,GPT,1ab6)/File(\\EFI\\h8lio\\vmlinuz-6.1.0-50-cloud-amd64)
-Boot0004* h8lio 6.1.0-56-cloud-amd64\tHD(1,GPT,1ab6)/File(\\EFI\\h8lio\\vmlinuz-6.1.0-56-cloud-amd64)
+Boot0001* UEFI PXEv4\tPciRoot(0x0)/Pci(0x3,0x0)/MAC(020000000001,1)/IPv4(0.0.0.0)
+Boot0002* debian\tHD(1,GPT,1ab60000-0000-4000-8000-000000000001,0x800,0x20000)/File(\\EFI\\debian\\shimx64.efi)
+Boot0003  other\tHD(1,GPT,1ab60000-0000-4000-8000-000000000001,0x800,0x20000)/File(\\EFI\\other\\x.efi)
 MirroredPercentageAbove4G: 0.00
 ";
 
@@ -47,7 +48,41 @@ fn boot(menu: &str) -> Boot {
     Boot {
         menu: Some(menu::read(menu).expect("a menu")),
         environment: Some(Writable::Yes),
-        firmware: None,
+        ..Boot::default()
+    }
+}
+
+fn esp() -> RawEsp {
+    let file = |path: &str, length| (path.to_owned(), length);
+    RawEsp {
+        mount: "/boot/efi".to_owned(),
+        disk: "/dev/sda".to_owned(),
+        partition: 1,
+        free_bytes: 8 << 20,
+        files: BTreeMap::from([
+            file("EFI/BOOT/BOOTX64.EFI", 1 << 20),
+            file("EFI/debian/fbx64.efi", 88_000),
+            file("EFI/debian/grubx64.efi", 2 << 20),
+            file("EFI/debian/shimx64.efi", 1 << 20),
+        ]),
+    }
+}
+
+/// `/boot` on md RAID, started by UEFI.
+fn raid(menu: &str) -> Boot {
+    Boot {
+        environment: Some(Writable::No("/boot is on md RAID".into())),
+        firmware: Some(efi::read(FIRMWARE).expect("understood")),
+        esp: Some(esp()),
+        ..boot(menu)
+    }
+}
+
+fn kexec() -> RawKexec {
+    RawKexec {
+        has_tool: true,
+        is_switched_off: Some(false),
+        ..RawKexec::default()
     }
 }
 
@@ -234,59 +269,215 @@ fn the_warning_about_an_environment_on_a_raid_is_seen_and_other_words_are_none()
 }
 
 #[test]
-fn boot_on_a_raid_takes_the_firmware_once_and_keeps_the_new_kernel_out_of_its_order() {
-    let raid = Boot {
-        environment: Some(Writable::No("/boot is on md RAID".into())),
-        firmware: Some(efi::read(FIRMWARE).expect("understood")),
-        ..boot(AFTER)
+fn boot_on_a_raid_has_the_firmware_start_grub_from_elsewhere_once() {
+    let got = way_back(&raid(AFTER), OLD, NEW).expect("a way back");
+    let WayBack::BootNext {
+        old,
+        new,
+        fallback,
+        label,
+        through,
+    } = got
+    else {
+        panic!("{got:?}");
     };
-    let got = way_back(&raid, OLD, NEW).expect("a way back");
-    assert_eq!(
-        got,
-        WayBack::BootNext {
-            once: 4,
-            order: vec![3, 0, 1],
-        }
-    );
+    assert_eq!((old.as_str(), new.as_str(), fallback), (OLD_ID, NEW_ID, 2));
+    assert_eq!(label, format!("h8lio {NEW}"));
+    let place = (through.mount.as_str(), through.disk.as_str());
+    assert_eq!((place, through.partition), (("/boot/efi", "/dev/sda"), 1));
+    // What the shim starts comes along; what repairs boot entries does not.
+    let files = ["EFI/debian/shimx64.efi", "EFI/debian/grubx64.efi"];
+    assert_eq!(through.files, files);
 }
 
 #[test]
-fn boot_on_a_raid_without_a_firmware_that_leads_back_has_no_way_back() {
-    let why = "/boot is on md RAID";
-    let mut raid = Boot {
-        environment: Some(Writable::No(why.into())),
-        ..boot(AFTER)
+fn the_loader_is_the_one_that_the_server_came_by_else_the_first_of_the_order() {
+    let files = |edit: &dyn Fn(&str) -> String| {
+        let raid = Boot {
+            firmware: Some(efi::read(&edit(FIRMWARE)).expect("understood")),
+            ..raid(AFTER)
+        };
+        match way_back(&raid, OLD, NEW) {
+            Ok(WayBack::BootNext { through, .. }) => through.files,
+            other => panic!("{other:?}"),
+        }
     };
-    let none = |release: &str| Err(NoWayBack::NotWritable(why.into(), release.into()));
-    assert_eq!(way_back(&raid, OLD, NEW), none(NEW), "no UEFI");
-    for (missing, release) in [("Boot0004*", NEW), ("Boot0003*", OLD)] {
-        let off = FIRMWARE.replace(missing, &missing.replace('*', " "));
-        raid.firmware = Some(efi::read(&off).expect("understood"));
-        assert_eq!(
-            way_back(&raid, OLD, NEW),
-            none(release),
-            "{missing} is not active"
-        );
-    }
-    let twice = format!("{FIRMWARE}Boot0005* h8lio {NEW}\tHD(2)\n");
-    raid.firmware = Some(efi::read(&twice).expect("understood"));
+    let debian = ["EFI/debian/shimx64.efi", "EFI/debian/grubx64.efi"];
+    // In the boot that the agent's own entry made.
+    let own = format!("{FIRMWARE}Boot0007* h8lio {NEW}\tHD(1)/File(\\EFI\\h8lio\\shimx64.efi)\n");
     assert_eq!(
-        way_back(&raid, OLD, NEW),
-        none(NEW),
-        "which of the two is not known"
+        files(&|_| own.replace("Current: 0002", "Current: 0007")),
+        debian
     );
-    raid.environment = None;
-    raid.firmware = None;
-    let error = way_back(&raid, OLD, NEW)
-        .expect_err("unknown is not writable")
+    // As newer releases of efibootmgr say it, with the entry's own data behind it.
+    assert_eq!(
+        files(&|text| text.replace(
+            "File(\\EFI\\debian\\shimx64.efi)",
+            "\\EFI\\debian\\SHIMX64.EFI0000424f"
+        )),
+        debian
+    );
+    // Firmware that knows only the disk looks where removable media have their loader.
+    let disk = |text: &str| text.replace("/File(\\EFI\\debian\\shimx64.efi)", "");
+    assert_eq!(files(&disk), ["EFI/BOOT/BOOTX64.EFI"]);
+}
+
+#[test]
+fn a_raid_that_cannot_be_left_once_has_no_way_back_and_each_reason_says_what_to_do() {
+    let says = |edit: &dyn Fn(&mut Boot)| {
+        let mut raid = raid(AFTER);
+        raid.kexec = Some(RawKexec::default());
+        edit(&mut raid);
+        let no = way_back(&raid, OLD, NEW).expect_err("no way back");
+        let before = can_lead_back(&raid, OLD).expect_err("known before");
+        assert!(
+            matches!(before, NoWayBack::NotWritable { .. }),
+            "{before:?}"
+        );
+        no.to_string()
+    };
+    let no = says(&|raid| raid.firmware = None);
+    assert!(no.contains("/boot is on md RAID"), "{no}");
+    assert!(no.contains("was not started by UEFI"), "{no}");
+    assert!(no.contains("install kexec-tools"), "{no}");
+    let no = says(&|raid| raid.esp = None);
+    assert!(no.contains("mount it at /boot/efi"), "{no}");
+    let no = says(&|raid| raid.esp.iter_mut().for_each(|esp| esp.files.clear()));
+    assert!(
+        no.contains("has nothing that the firmware's order starts"),
+        "{no}"
+    );
+    let no = says(&|raid| raid.esp.iter_mut().for_each(|esp| esp.free_bytes = 3 << 20));
+    assert!(
+        no.contains("has 3072 KiB free and a second GRUB takes 3136 KiB"),
+        "{no}"
+    );
+    let no = says(&|raid| {
+        raid.menu
+            .iter_mut()
+            .for_each(|menu| menu.reads_custom = false)
+    });
+    assert!(no.contains("does not read custom.cfg"), "{no}");
+}
+
+#[test]
+fn a_copy_that_is_there_already_takes_no_room() {
+    let mut raid = raid(AFTER);
+    let esp = raid.esp.as_mut().expect("one");
+    esp.free_bytes = 0;
+    for (name, length) in [("shimx64.efi", 1 << 20), ("grubx64.efi", 2 << 20)] {
+        esp.files.insert(format!("EFI/h8lio/{name}"), length);
+    }
+    let got = way_back(&raid, OLD, NEW);
+    assert!(matches!(got, Ok(WayBack::BootNext { .. })), "{got:?}");
+}
+
+#[test]
+fn where_neither_grub_nor_the_firmware_makes_the_exception_the_running_kernel_does() {
+    let lvm = Boot {
+        firmware: None,
+        kexec: Some(kexec()),
+        ..raid(AFTER)
+    };
+    let got = way_back(&lvm, OLD, NEW).expect("a way back");
+    let WayBack::Kexec { old, new, load } = got else {
+        panic!("{got:?}");
+    };
+    assert_eq!((old.as_str(), new.as_str()), (OLD_ID, NEW_ID));
+    assert_eq!(load.kernel, format!("/boot/vmlinuz-{NEW}"));
+    assert_eq!(load.initrd, format!("/boot/initrd.img-{NEW}"));
+    assert!(load.arguments.starts_with("root="), "{}", load.arguments);
+    assert!(load.arguments.contains(" panic=5"), "{}", load.arguments);
+    let pin = can_lead_back(&lvm, OLD).expect("known before");
+    assert_eq!((pin.entry.as_str(), pin.by), (OLD_ID, By::Kexec));
+}
+
+#[rstest]
+#[case(RawKexec { has_tool: false, ..kexec() }, "install kexec-tools")]
+#[case(RawKexec { is_switched_off: Some(true), ..kexec() }, "kernel.kexec_load_disabled")]
+#[case(RawKexec { is_switched_off: None, ..kexec() }, "could not be found out")]
+#[case(RawKexec { lockdown: Some("none [integrity] confidentiality\n".into()), ..kexec() }, "locked down (integrity")]
+#[case(RawKexec { lockdown: Some("odd".into()), ..kexec() }, "could not be found out")]
+fn a_kernel_that_may_not_start_another_is_no_way_back(#[case] raw: RawKexec, #[case] says: &str) {
+    let lvm = Boot {
+        firmware: None,
+        kexec: Some(raw),
+        ..raid(AFTER)
+    };
+    let no = way_back(&lvm, OLD, NEW)
+        .expect_err("no way back")
         .to_string();
-    assert!(error.contains("it could not be found out"), "{error}");
+    assert!(no.contains(says), "{no}");
+    let open = RawKexec {
+        lockdown: Some("[none] integrity confidentiality\n".into()),
+        ..kexec()
+    };
+    let lvm = Boot {
+        kexec: Some(open),
+        ..lvm
+    };
+    way_back(&lvm, OLD, NEW).expect("a way back");
+}
+
+#[rstest]
+#[case("panic=5 quiet", "panic=5 $vt_handoff", None)]
+#[case(
+    "panic=5 quiet",
+    "panic=5 $other",
+    Some("only GRUB understands: $other")
+)]
+#[case(
+    "initrd\t/boot/initrd",
+    "initrd\t/boot/early.img /boot/initrd",
+    Some("not one initrd, but 2")
+)]
+fn a_menu_entry_that_only_grub_can_carry_out_is_not_started_by_a_kernel(
+    #[case] from: &str,
+    #[case] to: &str,
+    #[case] no: Option<&str>,
+) {
+    let changed = AFTER.replace(from, to);
+    assert_ne!(changed, AFTER, "the case changes something");
+    let lvm = Boot {
+        firmware: None,
+        kexec: Some(kexec()),
+        ..raid(&changed)
+    };
+    let got = way_back(&lvm, OLD, NEW).map_err(|e| e.to_string());
+    match no {
+        None => assert!(matches!(got, Ok(WayBack::Kexec { .. })), "{got:?}"),
+        Some(says) => assert!(got.expect_err("no").contains(says)),
+    }
+}
+
+#[test]
+fn an_environment_that_grub_cannot_read_pins_nothing() {
+    for (environment, says) in [
+        (
+            Some(Writable::Broken("its signature is missing".into())),
+            "its signature is missing",
+        ),
+        (None, "it could not be read"),
+    ] {
+        let broken = Boot {
+            environment,
+            ..raid(AFTER)
+        };
+        let no = way_back(&broken, OLD, NEW).expect_err("no").to_string();
+        assert!(no.contains(says) && no.contains("grub-editenv"), "{no}");
+        assert!(!broken.has_environment());
+    }
+    assert!(raid(AFTER).has_environment());
 }
 
 #[test]
 fn whether_there_will_be_a_way_back_is_known_before_the_new_kernel_is_installed() {
     let plain = boot(BEFORE);
-    assert_eq!(can_lead_back(&plain, OLD), Ok(Pin::Entry(OLD_ID.into())));
+    let pin = |by| {
+        let entry = OLD_ID.to_owned();
+        Ok(Pin { entry, by })
+    };
+    assert_eq!(can_lead_back(&plain, OLD), pin(By::Grub));
     let fixed = BEFORE.replace("set default=\"${saved_entry}\"", "set default=\"0\"");
     assert_eq!(
         can_lead_back(&boot(&fixed), OLD),
@@ -297,23 +488,12 @@ fn whether_there_will_be_a_way_back_is_known_before_the_new_kernel_is_installed(
         can_lead_back(&boot(&hangs), OLD),
         Err(NoWayBack::NoPanic(OLD.into()))
     );
-    let raid = |firmware: Option<&str>| Boot {
-        environment: Some(Writable::No("/boot is on md RAID".into())),
-        firmware: firmware.map(|f| efi::read(f).expect("understood")),
-        ..plain.clone()
-    };
-    let none = Err(NoWayBack::NotWritable(
-        "/boot is on md RAID".into(),
-        OLD.into(),
-    ));
-    assert_eq!(can_lead_back(&raid(None), OLD), none);
+    assert_eq!(can_lead_back(&raid(BEFORE), OLD), pin(By::Firmware));
+    let fixed = BEFORE.replace("set default=\"${saved_entry}\"", "set default=\"0\"");
     assert_eq!(
-        can_lead_back(&raid(Some(FIRMWARE)), OLD),
-        none,
-        "the order leads elsewhere"
+        can_lead_back(&raid(&fixed), OLD),
+        Err(NoWayBack::DefaultFixed)
     );
-    let ordered = FIRMWARE.replace("BootOrder: 0004,0003", "BootOrder: 0003");
-    assert_eq!(can_lead_back(&raid(Some(&ordered)), OLD), Ok(Pin::Order));
 }
 
 #[test]
@@ -325,7 +505,8 @@ fn raw_readings_that_are_not_understood_are_not_known() {
         environment: Some(block),
         backing: Some(Backing::Plain),
         firmware: Some(FIRMWARE.into()),
-        problems: vec![],
+        esp: Some(esp()),
+        ..RawBoot::default()
     };
     let read = Boot::read(&raw);
     assert_eq!(read.environment, Some(Writable::Yes));
@@ -346,15 +527,18 @@ fn raw_readings_that_are_not_understood_are_not_known() {
     };
     let read = Boot::read(&odd);
     assert_eq!((read.menu, read.firmware), (None, None));
-    assert!(matches!(read.environment, Some(Writable::No(_))));
+    assert!(matches!(read.environment, Some(Writable::Broken(_))));
 }
 
 #[test]
 fn the_firmwares_answer_is_read_whole_or_not_at_all() {
     let got = efi::read(FIRMWARE).expect("understood");
-    assert_eq!((got.current, got.next), (Some(3), None));
-    assert_eq!(got.entries.len(), 5);
-    assert!(!got.entries[2].active);
+    assert_eq!((got.current, got.next), (Some(2), None));
+    assert_eq!(got.entries.len(), 4);
+    assert!(got.entries[2].active && !got.entries[3].active);
+    let path = got.entries[2].path.as_deref();
+    assert_eq!(path, Some("EFI/debian/shimx64.efi"));
+    assert_eq!(got.entries[0].path, None);
     let next = efi::read(&format!("BootNext: 0004\n{FIRMWARE}")).expect("understood");
     assert_eq!(next.next, Some(4));
     for odd in [

@@ -1,12 +1,19 @@
 //! Which way back there is, decided before the way forward is taken. Without one, no kernel goes in.
+//!
+//! In all of them the old kernel is GRUB's default, which GRUB reads wherever `/boot` lies. They differ
+//! in what makes the one exception, the next boot: GRUB's environment where GRUB can write it, else
+//! the firmware, else the running kernel.
 
+use super::custom;
 use super::efi::{self, Firmware};
 use super::environment;
+use super::esp::{self, NoOtherStart};
+use super::kexec::{self, NoKexec};
 use super::menu::{self, Entry, Menu};
-use crate::host::boot::{Backing, RawBoot, WayBack};
+use crate::host::boot::{Backing, Load, RawBoot, RawEsp, RawKexec, Through, WayBack};
 use crate::words::plain;
 
-/// Labels of the firmware entries that the agent makes: each loads one kernel directly.
+/// Labels of the firmware entries that the agent makes, before the kernel's release.
 pub const LABEL: &str = "h8lio ";
 
 /// What is known about booting this server; `None` where it could not be found out.
@@ -18,14 +25,19 @@ pub struct Boot {
     pub environment: Option<Writable>,
     /// `None`: started without UEFI, or its variables cannot be asked.
     pub firmware: Option<Firmware>,
+    /// `None`: none is mounted.
+    pub esp: Option<RawEsp>,
+    pub kexec: Option<RawKexec>,
 }
 
 /// Whether GRUB itself can write its environment at boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Writable {
     Yes,
-    /// What stands in the way, for example `/boot is on md RAID`.
+    /// GRUB reads it and no more; what stands in the way, for example `/boot is on md RAID`.
     No(String),
+    /// GRUB cannot read it either.
+    Broken(String),
 }
 
 /// Why there is none. The kernel is not installed.
@@ -48,9 +60,17 @@ pub enum NoWayBack {
     )]
     NoPanic(String),
     #[error(
-        "GRUB cannot write its environment ({0}), and the firmware has no entry that boots {1} by itself"
+        "GRUB's environment cannot be used ({0}); make it anew with grub-editenv /boot/grub/grubenv create"
     )]
-    NotWritable(String, String),
+    NoEnvironment(String),
+    #[error(
+        "GRUB cannot write its environment ({why}); UEFI's BootNext would do instead, but {firmware}; kexec would do instead, but {kexec}"
+    )]
+    NotWritable {
+        why: String,
+        firmware: NoOtherStart,
+        kexec: NoKexec,
+    },
     #[error("the running kernel {0} is the one that is to be booted")]
     SameKernel(String),
 }
@@ -62,32 +82,55 @@ impl Boot {
         let environment = raw.environment.as_deref().map(environment::block);
         Self {
             menu: menu.and_then(Result::ok),
-            environment: match (environment, raw.backing) {
-                (Some(Ok(_)), Some(backing)) => Some(writable(backing)),
-                (Some(Err(e)), _) => Some(Writable::No(e.to_string())),
-                _ => None,
-            },
+            environment: environment.map(|read| match read {
+                Ok(_) => writable(raw.backing),
+                Err(e) => Writable::Broken(e.to_string()),
+            }),
             firmware: raw.firmware.as_deref().and_then(|f| efi::read(f).ok()),
+            esp: raw.esp.clone(),
+            kexec: raw.kexec.clone(),
         }
     }
-}
 
-fn writable(backing: Backing) -> Writable {
-    match backing {
-        Backing::Plain => Writable::Yes,
-        Backing::Raid => Writable::No("/boot is on md RAID".to_owned()),
-        Backing::Mapper => Writable::No("/boot is on LVM or another mapped device".to_owned()),
-        Backing::Pool => Writable::No("/boot is on a file system over several devices".to_owned()),
+    /// GRUB boots what its environment says.
+    pub fn has_environment(&self) -> bool {
+        matches!(self.environment, Some(Writable::Yes | Writable::No(_)))
     }
 }
 
-/// What has to be done before another kernel goes in.
+fn writable(backing: Option<Backing>) -> Writable {
+    let why = match backing {
+        Some(Backing::Plain) => return Writable::Yes,
+        Some(Backing::Raid) => "/boot is on md RAID",
+        Some(Backing::Mapper) => "/boot is on LVM or another mapped device",
+        Some(Backing::Pool) => "/boot is on a file system over several devices",
+        None => "what it lies on could not be found out",
+    };
+    Writable::No(why.to_owned())
+}
+
+/// What makes the exception.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pin {
-    /// This entry is the default from now on.
-    Entry(String),
-    /// The firmware's order leads to the old kernel already.
-    Order,
+enum Once {
+    Grub,
+    Firmware(Through),
+    Kexec(Load),
+}
+
+/// What has to be done before another kernel goes in: this entry is the default from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    pub entry: String,
+    /// Who will make the exception.
+    pub by: By,
+}
+
+/// Who boots another kernel once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    Grub,
+    Firmware,
+    Kexec,
 }
 
 /// Whether there will be a way back to `old`, asked before the new kernel is installed.
@@ -98,24 +141,15 @@ pub fn can_lead_back(boot: &Boot, old: &str) -> Result<Pin, NoWayBack> {
     let menu = boot.menu.as_ref().ok_or(NoWayBack::NoMenu)?;
     let before = entry(menu, old)?;
     panics_boot(before, old)?;
-    match &boot.environment {
-        Some(Writable::Yes) => {
-            obeys_environment(menu)?;
-            at_top(before, old).map(|(name, _)| Pin::Entry(name))
-        }
-        other => {
-            let why = reason(other.as_ref());
-            let none = || NoWayBack::NotWritable(plain(why), plain(old));
-            let firmware = boot.firmware.as_ref().ok_or_else(none)?;
-            let own = firmware
-                .labelled(&format!("{LABEL}{old}"))
-                .ok_or_else(none)?;
-            match firmware.order.first() {
-                Some(first) if *first == own => Ok(Pin::Order),
-                _ => Err(none()),
-            }
-        }
-    }
+    // The entry of the new kernel will look as this one does.
+    let once = once(boot, menu, (before, old))?;
+    let (entry, _) = at_top(before, old)?;
+    let by = match once {
+        Once::Grub => By::Grub,
+        Once::Firmware(_) => By::Firmware,
+        Once::Kexec(_) => By::Kexec,
+    };
+    Ok(Pin { entry, by })
 }
 
 /// Chooses the way back from `new` to `old`.
@@ -130,17 +164,56 @@ pub fn way_back(boot: &Boot, old: &str, new: &str) -> Result<WayBack, NoWayBack>
     let (before, after) = (entry(menu, old)?, entry(menu, new)?);
     panics_boot(before, old)?;
     panics_boot(after, new)?;
-    match &boot.environment {
-        Some(Writable::Yes) => by_grub(menu, (before, old), (after, new)),
-        other => by_firmware(boot, old, new, reason(other.as_ref())),
-    }
+    let once = once(boot, menu, (after, new))?;
+    let label = format!("{LABEL}{new}");
+    let ((old, fallback), (new, _)) = (at_top(before, old)?, at_top(after, new)?);
+    Ok(match once {
+        Once::Grub => WayBack::Grub { old, new, fallback },
+        Once::Firmware(through) => WayBack::BootNext {
+            old,
+            new,
+            fallback,
+            label,
+            through,
+        },
+        Once::Kexec(load) => WayBack::Kexec { old, new, load },
+    })
 }
 
-fn reason(environment: Option<&Writable>) -> &str {
-    match environment {
-        Some(Writable::No(why)) => why,
-        _ => "it could not be found out",
+fn once(boot: &Boot, menu: &Menu, (entry, release): (&Entry, &str)) -> Result<Once, NoWayBack> {
+    let unread = || NoWayBack::NoEnvironment("it could not be read".to_owned());
+    let why = match boot.environment.as_ref().ok_or_else(unread)? {
+        Writable::Yes => return obeys_environment(menu).map(|()| Once::Grub),
+        Writable::Broken(why) => return Err(NoWayBack::NoEnvironment(plain(why))),
+        Writable::No(_) if !menu.default_is_saved => return Err(NoWayBack::DefaultFixed),
+        Writable::No(why) => why,
+    };
+    let firmware = match by_firmware(boot, menu, (entry, release)) {
+        Ok(through) => return Ok(Once::Firmware(through)),
+        Err(no) => no,
+    };
+    let loads = kexec::possible(boot.kexec.as_ref()).and_then(|()| kexec::load(entry, release));
+    let not = |kexec| NoWayBack::NotWritable {
+        why: plain(why),
+        firmware,
+        kexec,
+    };
+    loads.map(Once::Kexec).map_err(not)
+}
+
+fn by_firmware(
+    boot: &Boot,
+    menu: &Menu,
+    (entry, release): (&Entry, &str),
+) -> Result<Through, NoOtherStart> {
+    let firmware = boot.firmware.as_ref().ok_or(NoOtherStart::NoFirmware)?;
+    if !menu.reads_custom {
+        return Err(NoOtherStart::NotInMenu);
     }
+    if !entry.name().is_some_and(|name| custom::is_plain(&name)) {
+        return Err(NoOtherStart::OddEntry(plain(release)));
+    }
+    esp::through(firmware, boot.esp.as_ref())
 }
 
 fn panics_boot(entry: &Entry, release: &str) -> Result<(), NoWayBack> {
@@ -172,34 +245,6 @@ fn entry<'a>(menu: &'a Menu, release: &str) -> Result<&'a Entry, NoWayBack> {
     let mut all = menu.entries.iter().filter(fits);
     let found = menu.entries.iter().filter(fits).find(own).or(all.next());
     found.ok_or_else(|| NoWayBack::NoEntry(plain(release)))
-}
-
-fn by_grub(
-    menu: &Menu,
-    (before, old): (&Entry, &str),
-    (after, new): (&Entry, &str),
-) -> Result<WayBack, NoWayBack> {
-    obeys_environment(menu)?;
-    let (old, fallback) = at_top(before, old)?;
-    let (new, _) = at_top(after, new)?;
-    Ok(WayBack::Grub { old, new, fallback })
-}
-
-fn by_firmware(boot: &Boot, old: &str, new: &str, why: &str) -> Result<WayBack, NoWayBack> {
-    let none = |release: &str| NoWayBack::NotWritable(plain(why), plain(release));
-    let firmware = boot.firmware.as_ref().ok_or_else(|| none(new))?;
-    let by_label = |release: &str| firmware.labelled(&format!("{LABEL}{release}"));
-    let once = by_label(new).ok_or_else(|| none(new))?;
-    let old_entry = by_label(old).ok_or_else(|| none(old))?;
-    let mut order = vec![old_entry];
-    // The new one is never reached by the order, only by BootNext.
-    order.extend(
-        firmware
-            .order
-            .iter()
-            .filter(|n| **n != old_entry && **n != once),
-    );
-    Ok(WayBack::BootNext { once, order })
 }
 
 /// Packages that must survive autoremove as long as the way back leads over them.

@@ -25,8 +25,21 @@ pub enum Record {
     Intent { state: State, boot_id: BootId },
     /// The next boot leads into the kernel that is to be tried. Without it, a boot has tried none.
     Armed { boot_id: BootId },
+    /// What ends that boot if the kernel hangs. Written down once the countdown runs; one that nobody
+    /// wrote down is found by what it is for.
+    Covered { boot_id: BootId, by: Cover },
     /// What came of it.
     Result { event: Event },
+}
+
+/// What ends a boot that hangs, which no panic does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum Cover {
+    /// The BMC resets the server after so long.
+    Bmc { seconds: u64 },
+    /// Nothing: the server would hang until a person comes.
+    Nothing { why: String },
 }
 
 /// What the attempt stands on, besides what the server is measured by afterwards.
@@ -97,7 +110,8 @@ pub fn position(records: &[Record], terms: &Terms) -> Result<Position, NoWay> {
             Record::Intent { state: of, boot_id } if looked && *of == state => {
                 open = Some(*boot_id);
             }
-            Record::Armed { .. } if open.is_some() && state == State::Booting => {}
+            Record::Armed { .. } | Record::Covered { .. }
+                if open.is_some() && state == State::Booting => {}
             // What happens once is not taken back when it was begun.
             Record::Result {
                 event: Event::Withdrawn,
@@ -168,6 +182,15 @@ pub fn tries(records: &[Record]) -> (usize, bool) {
     let step = records.rsplit(ends);
     let step = step.into_iter().next().unwrap_or_default();
     let begun = |r: &&Record| matches!(r, Record::Intent { .. });
-    let is_armed = matches!(step.last(), Some(Record::Armed { .. }));
+    let told = step.iter().rev().take_while(|r| !begun(r));
+    let is_armed = told.into_iter().any(|r| matches!(r, Record::Armed { .. }));
     (step.iter().filter(begun).count(), is_armed)
+}
+
+/// What would have ended the last boot into another kernel, if it had hung.
+pub fn cover(records: &[Record]) -> Option<&Cover> {
+    records.iter().rev().find_map(|r| match r {
+        Record::Covered { by, .. } => Some(by),
+        _ => None,
+    })
 }

@@ -449,7 +449,9 @@ fn every_prefix_of_the_log_says_where_the_attempt_is_and_only_what_happens_once_
         match records.get(cut) {
             Some(Record::Before { .. }) => assert_eq!(here.next, Next::LookFirst),
             Some(Record::Intent { state, .. }) => assert_eq!(here.state, *state),
-            Some(Record::Armed { .. }) => assert_eq!(here.state, State::Booting),
+            Some(Record::Armed { .. } | Record::Covered { .. }) => {
+                assert_eq!(here.state, State::Booting);
+            }
             Some(Record::Result { .. }) => assert_ne!(here.next, Next::Nothing),
             None => assert_eq!(here.next, Next::Nothing),
         }

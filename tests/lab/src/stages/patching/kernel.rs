@@ -9,19 +9,37 @@ use crate::checks::Checks;
 use crate::fleet::{Fleet, Repository};
 use crate::lab::Lab;
 
-/// The package that brings the newest kernel, and what it brings.
-const META: &str = "linux-image-amd64";
-const RELEASE: &str = "6.1.0-999-amd64";
-const VERSION: &str = "6.1.999-1";
+/// The package that brings the newest kernel.
+pub(super) const META: &str = "linux-image-amd64";
 
 /// How a server looks that runs another kernel than before, or the same.
-const RUNS: &str = "uname -r";
+pub(super) const RUNS: &str = "uname -r";
+
+/// A kernel that is the one that runs, with another initrd.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kernel {
+    pub(super) release: &'static str,
+    pub(super) version: &'static str,
+    /// A shell command that prints its initrd.
+    pub(super) initrd: &'static str,
+}
+
+/// Its initrd is empty: it finds no root file system and panics.
+pub(super) const PANICS: Kernel = Kernel {
+    release: "6.1.0-999-amd64",
+    version: "6.1.999-1",
+    initrd: ": | cpio --quiet -o -H newc",
+};
 
 /// As Debian's archive brings a new ABI: the package of the new kernel is new, the one that was installed
 /// stays, and the package that depends on the newest goes from one to the other; its old version is
-/// there to go back to. The new kernel is the one that runs, with an initrd that is empty: it finds no
-/// root file system and panics.
-fn script() -> String {
+/// there to go back to.
+pub(super) fn script(kernel: &Kernel) -> String {
+    let Kernel {
+        release,
+        version,
+        initrd,
+    } = kernel;
     let control = |fields: &str| {
         format!(
             "printf '%s\\n' {fields} 'Architecture: amd64' 'Section: kernel' \
@@ -35,25 +53,25 @@ fn script() -> String {
         format!("mkdir -p tree/DEBIAN; {}", control(&fields))
     };
     let image = control(&format!(
-        "'Package: linux-image-{RELEASE}' 'Version: {VERSION}'"
+        "'Package: linux-image-{release}' 'Version: {version}'"
     ));
     format!(
         "old=$(uname -r); was=$(dpkg-query -f '${{Version}}' -W {META}); \
          part=old; {}; part=new; {}; part=image; \
-         mkdir -p tree/DEBIAN tree/boot tree/lib/modules/{RELEASE}; \
-         cp /boot/vmlinuz-$old tree/boot/vmlinuz-{RELEASE}; \
-         cp /boot/config-$old tree/boot/config-{RELEASE}; \
-         : >tree/lib/modules/{RELEASE}/modules.dep; \
-         : | cpio --quiet -o -H newc >tree/boot/initrd.img-{RELEASE}; \
+         mkdir -p tree/DEBIAN tree/boot tree/lib/modules/{release}; \
+         cp /boot/vmlinuz-$old tree/boot/vmlinuz-{release}; \
+         cp /boot/config-$old tree/boot/config-{release}; \
+         : >tree/lib/modules/{release}/modules.dep; \
+         {{ {initrd}; }} >tree/boot/initrd.img-{release}; \
          printf '#!/bin/sh\\nset -e\\nupdate-grub 2>/dev/null\\nsync\\n' >tree/DEBIAN/postinst; \
          chmod 755 tree/DEBIAN/postinst; {image}",
         meta("$was", "$old"),
-        meta(VERSION, RELEASE)
+        meta(version, release)
     )
 }
 
 /// Menus are read for kernels anew in the transaction.
-const LOOK: Duration = Duration::from_secs(60);
+pub(super) const LOOK: Duration = Duration::from_secs(60);
 
 /// scenario: 24 (lab)
 pub(super) fn run(
@@ -64,9 +82,9 @@ pub(super) fn run(
 ) -> Result<()> {
     checks.need("a newer kernel waits on each server", || {
         for server in lab.servers()? {
-            repository.publish_with(lab.ssh(), server, &script())?;
+            repository.publish_with(lab.ssh(), server, &script(&PANICS))?;
         }
-        until_waits(fleet, lab, META, VERSION)
+        until_waits(fleet, lab, META, PANICS.version)
     })?;
     checks.check(
         "a kernel that panics gives way to the old one, and the rollout stops at that server",

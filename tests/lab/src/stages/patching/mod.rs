@@ -3,9 +3,11 @@
 
 mod backports;
 mod bump;
+mod hang;
 mod health;
 mod kernel;
 mod losses;
+mod md;
 mod odd;
 mod own;
 mod prepare;
@@ -47,8 +49,10 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, extent: Extent) -> Result<()> 
         restore::run(checks, lab, &fleet)?;
         own::run(checks, lab, &fleet, &repository)?;
         bump::run(checks, lab, &fleet, &repository)?;
+        hang::run(checks, lab, &fleet, &repository)?;
         wrong::broken(checks, lab, &fleet, &repository)?;
         odd::hangs(checks, lab, &fleet);
+        md::run(checks, lab, &fleet, &repository)?;
     }
     Ok(())
 }

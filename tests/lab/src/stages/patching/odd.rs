@@ -150,7 +150,8 @@ pub(super) fn has(server: &Server<'_>, odd: Odd, version: &str) -> Result<()> {
 /// The owner of a server has less patience than the agent's default.
 pub(super) fn hurry(server: &Server<'_>, key: &str, time: &str) -> Result<()> {
     let script = format!(
-        "sed -i '/^\\[patching\\]/,$d' /etc/h8lio/agent.toml && printf '\\n[patching]\\n{key} = \"{time}\"\\n' >>/etc/h8lio/agent.toml && \
+        "sed -i '/^\\[patching\\]/,$d' /etc/h8lio/agent.toml && \
+         printf '[patching]\\nhung_boot_timeout = \"6m\"\\n{key} = \"{time}\"\\n' >>/etc/h8lio/agent.toml && \
          h8lio-agent check-config && systemctl restart h8lio-agent"
     );
     server.run(&script)?;

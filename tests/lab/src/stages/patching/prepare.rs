@@ -19,10 +19,10 @@ pub(super) const FIRST: Sample<'_> = Sample {
 };
 
 /// Writing the boot menu looks for kernels and systems, on an emulated processor.
-const MENU: Duration = Duration::from_secs(180);
+pub(super) const MENU: Duration = Duration::from_secs(180);
 
 /// What docs/patching.md asks for.
-const GRUB: &str = "mkdir -p /etc/default/grub.d && printf '%s\\n' GRUB_DEFAULT=saved \
+pub(super) const GRUB: &str = "mkdir -p /etc/default/grub.d && printf '%s\\n' GRUB_DEFAULT=saved \
      GRUB_DISABLE_SUBMENU=y 'GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX panic=5\"' \
      >/etc/default/grub.d/way-back.cfg && update-grub 2>/dev/null && sync";
 
@@ -55,12 +55,20 @@ pub(super) fn run(
         Ok(())
     })?;
     checks.need("h8lio is rolled out with agents that may patch", || {
-        let vars = lab.folder().join("fleet/act.json");
-        let text = serde_json::json!({"agent_config": "[domains]\npatching = \"act\"\n"});
-        std::fs::write(&vars, text.to_string())
-            .with_context(|| format!("cannot write {}", vars.display()))?;
-        let vars = format!("@{}", vars.display());
-        ansible.playbook("h8lio.fleet.rollout", &["--extra-vars", &vars])
+        roll_out(lab, ansible, &[])
     })?;
+    Ok(())
+}
+
+/// With agents that may act, and BMCs that wait no longer than an emulated server takes to boot.
+pub(super) fn roll_out(lab: &Lab, ansible: &Ansible<'_>, arguments: &[&str]) -> Result<()> {
+    let config = "[domains]\npatching = \"act\"\n[patching]\nhung_boot_timeout = \"6m\"\n";
+    let vars = lab.folder().join("fleet/act.json");
+    let text = serde_json::json!({"agent_config": config});
+    std::fs::write(&vars, text.to_string())
+        .with_context(|| format!("cannot write {}", vars.display()))?;
+    let vars = format!("@{}", vars.display());
+    let arguments = [&["--extra-vars", vars.as_str()], arguments].concat();
+    ansible.playbook("h8lio.fleet.rollout", &arguments)?;
     Ok(())
 }

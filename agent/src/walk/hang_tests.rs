@@ -1,0 +1,210 @@
+//! Kernels that hang, and BMCs that do not do as they are told.
+
+use super::*;
+use crate::reconcile::patching::boot::timer;
+use crate::sim::changes::Boot;
+
+const PLAIN: &str = "";
+const WITHOUT_BMC: &str = "[hardware]\nbmc = false\n";
+const WITH_ANOTHER: &str = "[traces]\nunits = [\"watchdog.service\"]\n";
+
+fn lab(scenario: &str) -> Lab {
+    let lab = Lab::new(false);
+    let text = format!("hostname = \"s1\"\n{scenario}");
+    std::fs::write(lab.dir.path().join("s1.toml"), text).expect("written");
+    let sim = load(&lab.dir);
+    let walker = walker(&lab.dir, &sim);
+    Lab { sim, walker, ..lab }
+}
+
+fn kernel_alone() -> Vec<PackageChange> {
+    vec![change(&format!("linux-image-{NEW}"), None, "1.1-1")]
+}
+
+impl Lab {
+    fn brings_a_kernel(&mut self) {
+        self.order(&order(1, kernel_alone(), BACK));
+    }
+
+    fn will_be_reset(&self) -> bool {
+        let said = self.sim.hosts().bmc.timer().expect("an answer");
+        timer::read(&said).expect("understood").is_ours()
+    }
+
+    fn up_to(&mut self, act: &str) {
+        for _ in 0..100 {
+            if self.acts(act) > 0 {
+                return;
+            }
+            self.look();
+        }
+        panic!("there is no {act}");
+    }
+}
+
+#[test]
+fn a_kernel_that_hangs_is_ended_by_the_bmc_and_the_server_is_back_with_the_old_one() {
+    let mut lab = lab(PLAIN);
+    lab.fault(&format!("kernel.hangs {NEW}"));
+    lab.brings_a_kernel();
+    let report = lab.walk();
+    let got = (report.outcome, report.reason.as_str());
+    assert_eq!(got, (Outcome::RolledBack, "OldKernelBooted"), "{report:?}");
+    let says = "the new kernel hung, and the BMC reset the server after 1200 s";
+    assert!(report.message.contains(says), "{}", report.message);
+    let countdown = Patience::default().hang;
+    assert_eq!(lab.sim.last_boot(), Boot::ResetAfter(countdown));
+    assert_eq!(lab.kernel(), OLD);
+    assert!(!lab.will_be_reset());
+}
+
+#[test]
+fn a_kernel_that_comes_up_stops_the_countdown_before_anything_else() {
+    let mut lab = lab(PLAIN);
+    lab.brings_a_kernel();
+    lab.up_to("reboot");
+    assert!(lab.will_be_reset(), "it counts over the boot");
+    let report = lab.walk();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    assert!(!lab.will_be_reset());
+    assert!(!report.message.contains("hangs"), "{}", report.message);
+    assert_eq!(lab.acts("bmc.start"), 1);
+}
+
+#[rstest]
+#[case(WITHOUT_BMC, "has no BMC")]
+#[case(WITH_ANOTHER, "looks after this server's watchdog")]
+fn without_a_watchdog_of_its_own_the_boot_goes_on_and_the_report_says_so(
+    #[case] scenario: &str,
+    #[case] why: &str,
+) {
+    let mut lab = lab(scenario);
+    lab.brings_a_kernel();
+    let report = lab.walk();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    let says = "nothing would have ended a kernel that hangs";
+    assert!(report.message.contains(says), "{}", report.message);
+    assert!(report.message.contains(why), "{}", report.message);
+    assert_eq!(lab.acts("bmc."), 0);
+}
+
+#[test]
+fn a_bmc_that_says_nothing_keeps_no_kernel_from_being_tried() {
+    let mut lab = lab(PLAIN);
+    lab.fault("bmc.silent");
+    lab.brings_a_kernel();
+    let report = lab.walk();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    let says = "hangs: ipmitool gave no answer: the simulated BMC does not answer";
+    assert!(report.message.contains(says), "{}", report.message);
+    assert_eq!(lab.acts("bmc.start"), 0);
+}
+
+/// What was begun is taken back, or the boot does not come.
+#[test]
+fn a_watchdog_that_counts_and_of_which_nothing_is_heard_keeps_the_boot_from_coming() {
+    let mut lab = lab(PLAIN);
+    lab.fault("bmc.dies");
+    lab.brings_a_kernel();
+    lab.up_to("bmc.start");
+    for _ in 0..10 {
+        lab.look();
+        assert_eq!(lab.acts("reboot"), 0);
+    }
+    lab.fault("bmc.answers");
+    let report = lab.walk();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    assert_eq!((lab.kernel().as_str(), lab.acts("reboot")), (NEW, 1));
+    assert!(!lab.will_be_reset());
+}
+
+#[test]
+fn a_watchdog_that_does_not_count_is_left_disarmed_and_the_report_says_so() {
+    let mut lab = lab(PLAIN);
+    lab.fault("bmc.deaf");
+    lab.brings_a_kernel();
+    let report = lab.walk();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    let says = "was started and does not count";
+    assert!(report.message.contains(says), "{}", report.message);
+    assert!(!lab.will_be_reset());
+}
+
+/// A kernel that hangs and nothing that ends it: the server is not heard of until somebody switches it
+/// off and on, and then it is back with the old kernel all the same.
+#[test]
+fn a_kernel_that_hangs_uncovered_waits_for_a_person_and_leads_back() {
+    let mut lab = lab(WITHOUT_BMC);
+    lab.fault(&format!("kernel.hangs {NEW}"));
+    lab.brings_a_kernel();
+    lab.up_to("reboot");
+    assert_eq!(lab.sim.last_boot(), Boot::Hangs);
+    lab.sim.write("reboot 1s").expect("written");
+    lab.sim = load(&lab.dir);
+    lab.walker = walker(&lab.dir, &lab.sim);
+    let report = lab.walk();
+    let got = (report.outcome, report.reason.as_str());
+    assert_eq!(got, (Outcome::RolledBack, "OldKernelBooted"), "{report:?}");
+}
+
+#[test]
+fn a_leftover_is_stopped_by_whoever_comes_up_with_nothing_to_do() {
+    let mut lab = lab(PLAIN);
+    lab.fault("bmc.set 03 01 00 08 70 17");
+    lab.fault("bmc.start");
+    assert!(lab.will_be_reset());
+    assert_eq!(lab.look(), Walked::Idle);
+    assert!(!lab.will_be_reset());
+}
+
+#[test]
+fn a_countdown_of_somebody_else_is_left_alone() {
+    let mut lab = lab(PLAIN);
+    lab.fault("bmc.set 04 01 00 00 70 17");
+    lab.fault("bmc.start");
+    let said = |lab: &Lab| lab.sim.hosts().bmc.timer().expect("an answer");
+    let before = said(&lab);
+    lab.brings_a_kernel();
+    let report = lab.walk();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    let says = "counts for somebody else";
+    assert!(report.message.contains(says), "{}", report.message);
+    assert_eq!(said(&lab), before);
+}
+
+#[rstest]
+#[case("bmc.stubborn", "bmc.obeys", "it counts on")]
+#[case("bmc.silent", "bmc.answers", "does not answer")]
+fn a_countdown_that_cannot_be_stopped_is_told_and_tried_again(
+    #[case] broken: &str,
+    #[case] mended: &str,
+    #[case] says: &str,
+) {
+    let mut lab = lab(PLAIN);
+    for fault in ["bmc.set 03 01 00 08 70 17", "bmc.start", broken] {
+        lab.fault(fault);
+    }
+    for _ in 0..2 {
+        let why = lab.walker.sweep().expect_err("it counts");
+        assert!(why.contains(says), "{why}");
+        assert!(why.contains("it will reset this server"), "{why}");
+    }
+    lab.fault(mended);
+    lab.walker.sweep().expect("stopped");
+    assert!(!lab.will_be_reset());
+}
+
+/// The agent that armed it is gone before the boot came: the next one begins that step anew.
+#[test]
+fn an_agent_that_ends_before_the_boot_comes_leaves_the_countdown_to_the_next_which_arms_it_anew() {
+    let mut lab = lab(PLAIN);
+    lab.brings_a_kernel();
+    lab.up_to("boot.once");
+    // Its log has the one-shot; whatever came after is not known to it.
+    lab.ledger = ledger(&lab.dir);
+    lab.walker = walker(&lab.dir, &lab.sim);
+    let report = lab.walk();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    assert_eq!(lab.kernel(), NEW);
+    assert!(!lab.will_be_reset());
+}
