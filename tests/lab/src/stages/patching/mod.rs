@@ -44,12 +44,12 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, extent: Extent) -> Result<()> 
     wrong::power_cut(checks, lab, &fleet, &repository)?;
     kernel::run(checks, lab, &fleet, &repository)?;
     if extent == Extent::Whole {
+        hang::run(checks, lab, &fleet, &repository)?;
         odd::run(checks, lab, &fleet, &repository)?;
         health::run(checks, lab, &fleet)?;
         restore::run(checks, lab, &fleet)?;
         own::run(checks, lab, &fleet, &repository)?;
         bump::run(checks, lab, &fleet, &repository)?;
-        hang::run(checks, lab, &fleet, &repository)?;
         wrong::broken(checks, lab, &fleet, &repository)?;
         odd::hangs(checks, lab, &fleet);
         md::run(checks, lab, &fleet, &repository)?;
