@@ -13,11 +13,32 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
+/// How often where a look is dear: a program that asks the coordinator over TLS takes a tenth of a
+/// processor that the servers need.
+const DEAR: Duration = Duration::from_secs(1);
+
 /// Looks until `look` answers something, at most for `limit`.
 ///
 /// # Errors
 /// When the time is up, and the first time `look` fails: a failure is a state that will not come.
-pub fn until<T>(
+pub fn until<T>(what: &str, limit: Duration, look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    until_each(LOOK, what, limit, look)
+}
+
+/// As [`until`], for states that last and are dear to look at.
+///
+/// # Errors
+/// As [`until`].
+pub fn until_asked<T>(
+    what: &str,
+    limit: Duration,
+    look: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    until_each(DEAR, what, limit, look)
+}
+
+fn until_each<T>(
+    pause: Duration,
     what: &str,
     limit: Duration,
     mut look: impl FnMut() -> Result<Option<T>>,
@@ -30,7 +51,7 @@ pub fn until<T>(
         if began.elapsed() >= limit {
             bail!("{what}: not within {} s", limit.as_secs());
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(pause);
     }
 }
 

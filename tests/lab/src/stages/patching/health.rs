@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::samples::PLAIN;
 use super::watch::{create_for, until_it_is};
 use crate::checks::Checks;
-use crate::clock::until;
+use crate::clock::until_asked;
 use crate::fleet::Fleet;
 use crate::lab::Lab;
 
@@ -29,11 +29,11 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, fleet: &Fleet<'_>) -> Result<(
             until_held(fleet)?;
             ensure!(begun(fleet)? == 0, "one was begun");
             say_well()?;
-            until("the first server is begun", SOON, || {
+            until_asked("the first server is begun", SOON, || {
                 Ok((begun(fleet)? == 1).then_some(()))
             })?;
             std::fs::remove_file(&well)?;
-            until("the first server is done", SOON, || {
+            until_asked("the first server is done", SOON, || {
                 let shown = fleet.ctl().ask(&["rollout", "show", "asked"])?;
                 Ok((shown["count"]["done"] == 1).then_some(()))
             })?;
@@ -50,7 +50,7 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, fleet: &Fleet<'_>) -> Result<(
 
 /// Waits until the check is what holds the rollout.
 fn until_held(fleet: &Fleet<'_>) -> Result<String> {
-    until("the health check holds the rollout", SOON, || {
+    until_asked("the health check holds the rollout", SOON, || {
         let said = fleet.ctl().ask(&["explain", "rollout", "asked"])?;
         let text = said.to_string();
         Ok(text.contains("shop").then_some(text))

@@ -10,7 +10,7 @@ use super::odd::has;
 use super::samples::{Odd, SLOW};
 use super::watch::create_for;
 use crate::checks::Checks;
-use crate::clock::until;
+use crate::clock::until_asked;
 use crate::fleet::Fleet;
 use crate::lab::Lab;
 
@@ -27,7 +27,7 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, fleet: &Fleet<'_>) {
         || {
             create_for(fleet, "killed", &SLOW.target(), "role=storage", &[])?;
             let mut killed_at = BTreeSet::new();
-            let end = until("the rollout ends", ROLLOUT, || {
+            let end = until_asked("the rollout ends", ROLLOUT, || {
                 let shown = fleet.ctl().ask(&["rollout", "show", "killed"])?;
                 let stage = stage(&shown)?;
                 if killed_at.insert(stage) {

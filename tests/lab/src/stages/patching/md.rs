@@ -9,7 +9,7 @@ use super::kernel::{LOOK, META, PANICS, RUNS, script};
 use super::prepare::{GRUB, MENU, roll_out};
 use super::watch::{create_for, settle, until_it_is, until_waits};
 use crate::checks::{Checks, say};
-use crate::clock::until;
+use crate::clock::until_asked;
 use crate::fleet::{AnsibleCore, Fleet, Repository};
 use crate::image::Flavour;
 use crate::lab::Lab;
@@ -60,7 +60,7 @@ pub(super) fn run(
             let server = ready(lab, fleet, repository, 5, Flavour::Md)?;
             create_for(fleet, "no-way", "kernel", "name=s5", &[])?;
             let says = ["NoWayBack", "/boot is on md RAID", "install kexec-tools"];
-            let told = until("the node waits for a way back", PLANNED, || {
+            let told = until_asked("the node waits for a way back", PLANNED, || {
                 let told = fleet.ctl().ask(&["explain", "node", "s5"])?.to_string();
                 Ok(says.iter().all(|part| told.contains(part)).then_some(told))
             })?;

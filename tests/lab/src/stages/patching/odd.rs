@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use super::samples::{ALL, FORWARD, HANGS, LINK_UP, Odd, PLAIN, REBOOTS, UNLINKS};
 use super::watch::{create_for, settle, until_explained, until_it_is, until_waits};
 use crate::checks::Checks;
-use crate::clock::until;
+use crate::clock::until_asked;
 use crate::fleet::{Fleet, Repository};
 use crate::lab::Lab;
 use crate::server::Server;
@@ -52,7 +52,7 @@ fn lock(checks: &mut Checks, lab: &Lab, fleet: &Fleet<'_>) {
         || {
             let server = lab.server("s1")?;
             server.run(PERSON)?;
-            until("a person's apt has the lock", LOOK, || {
+            until_asked("a person's apt has the lock", LOOK, || {
                 let looked = server.output("pgrep -f /run/lab-go")?;
                 Ok(looked.status.success().then_some(()))
             })?;

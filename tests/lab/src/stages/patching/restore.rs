@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::losses;
 use crate::checks::Checks;
-use crate::clock::until;
+use crate::clock::until_asked;
 use crate::fleet::Fleet;
 use crate::lab::Lab;
 
@@ -30,7 +30,7 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, fleet: &Fleet<'_>) -> Result<(
             fleet.kill_coordinator()?;
             fleet.restore_coordinator(&copy)?;
             fleet.start_coordinator()?;
-            let lost = until("each server has said what it was ordered", HEARD, || {
+            let lost = until_asked("each server has said what it was ordered", HEARD, || {
                 let told = recovery(fleet)?;
                 let ahead = told["ahead"].as_array().map_or(0, Vec::len);
                 Ok((ahead == lab.servers()?.len()).then_some(told))
@@ -38,7 +38,7 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, fleet: &Fleet<'_>) -> Result<(
             let shown = fleet.ctl().ask(&["rollout", "list"])?.to_string();
             ensure!(!shown.contains("killed"), "the copy knows more: {shown}");
             fleet.ctl().change(&["backup", "accept"])?;
-            until("the coordinator goes on", HEARD, || {
+            until_asked("the coordinator goes on", HEARD, || {
                 let told = recovery(fleet).ok();
                 Ok(told.filter(|t| t["frozen"] == "").map(|_| ()))
             })?;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use super::SAMPLE;
-use crate::clock::until;
+use crate::clock::until_asked;
 use crate::fleet::Fleet;
 use crate::lab::Lab;
 use crate::server::Server;
@@ -76,7 +76,7 @@ pub(super) fn until_waits_on(
 ) -> Result<()> {
     let name = server.name();
     let what = format!("the fleet knows that {version} waits on {name}");
-    until(&what, KNOWN, || {
+    until_asked(&what, KNOWN, || {
         let inventory = &fleet.ctl().show(&name)?["inventory"];
         let none = Vec::new();
         let list = |value: &Value| value.as_array().unwrap_or(&none).clone();
@@ -144,7 +144,7 @@ pub(super) fn acknowledge(fleet: &Fleet<'_>, name: &str, node: &str, outcome: &s
 pub(super) fn until_it_is(fleet: &Fleet<'_>, name: &str, wanted: &[&str]) -> Result<Seen> {
     let mut order = Vec::new();
     let mut last = String::new();
-    let found = until(
+    let found = until_asked(
         &format!("{name} is {}", wanted.join(" or ")),
         ROLLOUT,
         || {
@@ -184,7 +184,7 @@ pub(super) fn until_it_is(fleet: &Fleet<'_>, name: &str, wanted: &[&str]) -> Res
 pub(super) fn until_explained(fleet: &Fleet<'_>, node: &str, words: &[&str]) -> Result<String> {
     let mut last = String::new();
     let what = format!("{node} is explained with {}", words.join(" and "));
-    let found = until(&what, EXPLAINED, || {
+    let found = until_asked(&what, EXPLAINED, || {
         last = fleet.ctl().ask(&["explain", "node", node])?.to_string();
         Ok(words.iter().all(|w| last.contains(w)).then_some(()))
     });

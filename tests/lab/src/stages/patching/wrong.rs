@@ -8,7 +8,7 @@ use super::SAMPLE;
 use super::security::installed;
 use super::watch::{create, settle, until_explained, until_it_is, until_it_waits};
 use crate::checks::Checks;
-use crate::clock::until;
+use crate::clock::until_asked;
 use crate::fleet::{Fleet, Repository, Sample};
 use crate::lab::Lab;
 use crate::server::Server;
@@ -53,7 +53,7 @@ pub(super) fn power_cut(
         "a power cut in the middle of a transaction is repaired, and the rollout goes on",
         || {
             create(fleet, "cut", "security")?;
-            let first = until("a transaction is in its configuration", BEGUN, || {
+            let first = until_asked("a transaction is in its configuration", BEGUN, || {
                 let there = |server: &Server<'_>| {
                     let looked = server.output(&format!("test -e {MARK}"));
                     looked.is_ok_and(|output| output.status.success())
