@@ -145,7 +145,7 @@ impl Repository {
 fn index() -> String {
     let mut script = format!("set -e; cd {THERE}; rm -f Packages; ");
     script.push_str(
-        "for deb in *.deb; do dpkg-deb --field $deb; echo Filename: ./$deb; \
+        "for deb in *.deb; do dpkg-deb --field $deb | sed '/^$/d'; echo Filename: ./$deb; \
          echo Size: $(stat -c %s $deb); echo SHA256: $(sha256sum $deb | cut -d' ' -f1); echo; \
          done >Packages; . /etc/os-release; ",
     );

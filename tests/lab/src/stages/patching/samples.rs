@@ -60,7 +60,7 @@ pub(super) const UNLINKS: Odd = Odd {
 
 /// The same, of a class that has no way back.
 pub(super) const FORWARD: Odd = Odd {
-    name: "systemd-h8lio-lab",
+    name: "ceph-h8lio-lab",
     first: "",
     second: link!("down"),
 };

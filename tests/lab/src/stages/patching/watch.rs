@@ -114,8 +114,16 @@ pub(super) fn create_for(
         "--failure-threshold",
         "1",
     ];
-    fleet.ctl().change(&[&words[..], more].concat())?;
-    Ok(())
+    let words = [&words[..], more].concat();
+    // A coordinator that has just started gives its servers time to come back.
+    until_asked(
+        "the coordinator takes the rollout",
+        EXPLAINED,
+        || match fleet.ctl().change(&words) {
+            Err(e) if format!("{e:#}").contains("ask again in a moment") => Ok(None),
+            taken => taken.map(|_| Some(())),
+        },
+    )
 }
 
 /// A person has looked at the node that a rollout stopped at, and gives the rollout up.
