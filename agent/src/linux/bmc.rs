@@ -18,7 +18,7 @@ const DEVICES: [&str; 3] = ["dev/ipmi0", "dev/ipmi/0", "dev/ipmidev/0"];
 const DRIVER: &str = "sys/module/ipmi_watchdog";
 
 /// A BMC answers within some hundredths of a second, or is busy with itself for a while.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Application commands of IPMI.
 const START: [u8; 2] = [6, 0x22];

@@ -81,11 +81,16 @@ impl Desk {
         let Ok(walker) = &mut self.walker else {
             return true;
         };
-        match walker.sweep() {
-            Ok(()) => self.voice.clear(WATCHDOG),
-            Err(ref why) => self.voice.complain(WATCHDOG, "NotStopped", why.clone()),
+        match walker.sweep(self.setup.clock.now().steady) {
+            Ok(()) => {
+                self.voice.clear(WATCHDOG);
+                true
+            }
+            Err(why) => {
+                self.voice.complain(WATCHDOG, "NotStopped", why);
+                false
+            }
         }
-        walker.is_swept()
     }
 
     fn work(&mut self) -> Next {

@@ -76,7 +76,11 @@ impl BootHost for SimHost {
     }
 
     fn commit(&self, way: &WayBack, _: MayAct) -> Result<(), BootError> {
-        self.note(&format!("boot.default {}", ends(way).1))
+        self.note(&format!("boot.default {}", ends(way).1))?;
+        match way {
+            WayBack::BootNext { .. } => self.note("boot.next-not"),
+            WayBack::Grub { .. } | WayBack::Kexec { .. } => Ok(()),
+        }
     }
 
     fn reboot(&self, how: Restart, _: MayAct) -> Result<(), BootError> {

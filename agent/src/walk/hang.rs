@@ -14,15 +14,23 @@ use crate::reconcile::patching::boot::timer::{self, Timer};
 use crate::reconcile::patching::way::log::{Cover, Record, cover};
 use crate::reconcile::patching::way::machine::Found;
 
+/// How soon to ask a BMC again that did not do as it was told: one that is broken takes long to say so.
+const AGAIN: Duration = Duration::from_secs(30);
+
 /// How often a timer that was just started is looked at again.
 const LOOKS: usize = 3;
 
 /// What this life knows of the countdown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) enum Countdown {
     /// An earlier life may have left one.
     #[default]
     Unknown,
+    /// The same: it could not be stopped, or not be told, when this was last tried on the steady clock.
+    Untold {
+        at: Duration,
+        why: String,
+    },
     None,
     /// This life has begun to arm one.
     Own,
@@ -30,25 +38,33 @@ pub(super) enum Countdown {
 
 impl Walker {
     /// Stops a countdown that an earlier life of the agent left, once in this life. To be called before
-    /// anything else is done, and again while it is an error: then the server will be reset.
+    /// anything else is done, and again while it is an error: then the server may be reset. `now` is on
+    /// the steady clock.
     ///
     /// # Errors
     /// What to tell a person.
-    pub fn sweep(&mut self) -> Result<(), String> {
-        if self.is_swept() {
-            return Ok(());
+    pub fn sweep(&mut self, now: Duration) -> Result<(), String> {
+        match &self.countdown {
+            Countdown::None | Countdown::Own => return Ok(()),
+            Countdown::Untold { at, why } if now < *at + AGAIN => return Err(why.clone()),
+            Countdown::Untold { .. } | Countdown::Unknown => {}
         }
         let server = &self.server;
-        if server.bmc.access() == Access::Open && is_stopped(server)? {
-            tracing::info!("the BMC's watchdog, which was armed for a boot, was stopped");
+        let open = server.bmc.access() == Access::Open;
+        match open.then(|| is_stopped(server)).unwrap_or(Ok(false)) {
+            Ok(stopped) => {
+                if stopped {
+                    tracing::info!("the BMC's watchdog, which was armed for a boot, was stopped");
+                }
+                self.countdown = Countdown::None;
+                Ok(())
+            }
+            Err(why) => {
+                let told = why.clone();
+                self.countdown = Countdown::Untold { at: now, why };
+                Err(told)
+            }
         }
-        self.countdown = Countdown::None;
-        Ok(())
-    }
-
-    /// Whether nothing of an earlier life is left to stop.
-    pub fn is_swept(&self) -> bool {
-        self.countdown != Countdown::Unknown
     }
 
     /// Has the BMC reset the server if the next boot comes to nothing. Where it cannot, the boot goes
@@ -112,11 +128,17 @@ impl Walker {
 fn is_stopped(server: &Server) -> Result<bool, String> {
     let told = |why: String| {
         format!(
-            "the BMC's watchdog was armed for a boot and is perhaps not stopped: {why}; if it counts, \
-             it will reset this server; stop it with `ipmitool mc watchdog off`"
+            "the BMC's watchdog was armed for a boot and cannot be stopped: {why}; it will reset this \
+             server; stop it with `ipmitool mc watchdog off`"
         )
     };
-    let before = read(server).map_err(told)?;
+    let untold = |why: String| {
+        format!(
+            "whether the BMC's watchdog counts since a boot cannot be told: {why}; if it does, it will \
+             reset this server; look with `ipmitool mc watchdog get`"
+        )
+    };
+    let before = read(server).map_err(untold)?;
     if !before.is_ours() {
         return Ok(false);
     }

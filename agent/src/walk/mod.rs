@@ -314,7 +314,7 @@ impl Walker {
         between: &mut dyn Between,
     ) -> Result<Walked, WalkError> {
         let moment = between.moment();
-        if let Err(why) = self.sweep() {
+        if let Err(why) = self.sweep(moment.steady) {
             self.warn_once(why);
         }
         if ledger.book().running().is_none() {

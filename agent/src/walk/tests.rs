@@ -148,17 +148,7 @@ fn ledger(dir: &tempfile::TempDir) -> Ledger {
 }
 
 fn walker(dir: &tempfile::TempDir, sim: &SimServer) -> Walker {
-    let hosts = sim.hosts();
-    let server = Server {
-        patch: sim.patching(),
-        boot: sim.booting(),
-        bmc: Arc::clone(&hosts.bmc),
-        managers: Arc::clone(&hosts.managers),
-        services: sim.services(),
-        os: Arc::clone(&hosts.os),
-        packages: Arc::clone(&hosts.packages),
-        gates: Arc::new(hosts),
-    };
+    let server = Server::of(&sim.hosts(), sim.patching(), sim.services());
     let leave = MayAct::by(DomainMode::Act).expect("leave");
     let patience = Patience {
         gates: Duration::ZERO,
