@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use h8lio_model::ids::BootId;
 use h8lio_model::inventory::{BrokenPackage, Domain, DomainMode, ForeignManager, RebootRequired};
 use h8lio_model::lifecycle::{Admission, Availability, Scheduling};
-use h8lio_model::order::{AttemptId, Outcome, OwnHold};
+use h8lio_model::order::{AttemptId, Outcome};
 use h8lio_model::plan::{Change, FactName, NodeState, RolloutState, Tenant, WaitingOn};
 use h8lio_planner::Wish;
 use h8lio_planner::inventory::{Fact, NodeFacts};
@@ -15,11 +15,11 @@ use uuid::Uuid;
 
 use crate::support::{Scene, id, minutes, name, spec, t0, update};
 
-fn one_server() -> Scene {
+pub(crate) fn one_server() -> Scene {
     Scene::new(&["r1"]).rollout(spec("march"))
 }
 
-fn packages(node: &mut NodeFacts) -> &mut h8lio_model::inventory::PackageFacts {
+pub(crate) fn packages(node: &mut NodeFacts) -> &mut h8lio_model::inventory::PackageFacts {
     &mut node.packages.as_mut().expect("packages").value
 }
 
@@ -510,79 +510,4 @@ fn a_check_that_was_not_asked_since_takes_no_ticket_back() {
     fleet.ends(0, Outcome::Done);
     fleet.plan();
     assert_eq!(fleet.ordered(), ["s1"], "it had its leave before");
-}
-
-/// It went back from openssl in an earlier rollout, and holds it since.
-fn held_after_a_fallback() -> Scene {
-    let mut fleet = one_server();
-    packages(fleet.node(0)).upgradable = Some(Vec::new());
-    packages(fleet.node(0)).held = vec!["openssl".into()];
-    let hold = OwnHold {
-        package: "openssl".parse().expect("a name"),
-        architecture: None,
-        attempt: AttemptId(Uuid::from_u128(7)),
-        since: t0(),
-    };
-    fleet
-        .node(0)
-        .orders
-        .as_mut()
-        .expect("orders")
-        .value
-        .holds
-        .push(hold);
-    fleet
-}
-
-fn lets_go(fleet: &Scene) -> bool {
-    let order = fleet.plan.content().orders.get(&id(0));
-    order.is_some_and(|o| {
-        o.content
-            .let_go
-            .iter()
-            .any(|name| name.as_str() == "openssl")
-    })
-}
-
-#[test]
-fn a_node_that_holds_what_it_went_back_from_has_not_nothing_to_do() {
-    let mut fleet = held_after_a_fallback();
-    fleet.plan();
-    let (package, since) = ("openssl".to_owned(), t0());
-    let why = WaitingOn::HeldAfterFallback { package, since };
-    assert_eq!(fleet.why("march", 0), std::slice::from_ref(&why));
-    assert!(why.to_string().contains("since 2026-03-02") && why.unblocked_by().contains("retry"));
-    assert_eq!(fleet.state("march", 0), NodeState::Waiting);
-    assert!(!lets_go(&fleet), "nobody allowed it");
-}
-
-#[test]
-fn another_try_lets_go_what_h8lio_holds_and_then_it_is_installed() {
-    let mut fleet = held_after_a_fallback();
-    fleet.rollouts[0].control.retries.insert(id(0), 0);
-    fleet.plan();
-    assert!(lets_go(&fleet) && fleet.ordered().is_empty());
-    fleet.follows(0);
-    packages(fleet.node(0)).held.clear();
-    packages(fleet.node(0)).upgradable = Some(vec![update("openssl", "3.0.2")]);
-    fleet.plan();
-    assert_eq!(fleet.ordered(), ["s0"]);
-    assert!(!lets_go(&fleet), "once");
-}
-
-#[test]
-fn a_hold_of_an_operators_is_not_let_go_by_another_try() {
-    let mut fleet = held_after_a_fallback();
-    fleet
-        .node(0)
-        .orders
-        .as_mut()
-        .expect("orders")
-        .value
-        .holds
-        .clear();
-    fleet.rollouts[0].control.retries.insert(id(0), 0);
-    fleet.plan();
-    assert!(!lets_go(&fleet));
-    assert_eq!(fleet.state("march", 0), NodeState::NothingToDo);
 }

@@ -4,6 +4,7 @@
 mod calendar;
 mod constraints;
 mod gates;
+mod holds;
 mod intake;
 mod kernels;
 mod linter;

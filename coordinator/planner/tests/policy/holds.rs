@@ -1,0 +1,100 @@
+//! What h8lio holds on a node since a fallback, and how it is let go.
+
+use h8lio_model::order::{AttemptId, OwnHold};
+use h8lio_model::plan::{NodeState, WaitingOn};
+use uuid::Uuid;
+
+use crate::gates::{one_server, packages};
+use crate::support::{Scene, id, t0, update};
+
+/// It went back from openssl in an earlier rollout, and holds it since.
+fn held_after_a_fallback() -> Scene {
+    let mut fleet = one_server();
+    packages(fleet.node(0)).upgradable = Some(Vec::new());
+    packages(fleet.node(0)).held = vec!["openssl".into()];
+    let hold = OwnHold {
+        package: "openssl".parse().expect("a name"),
+        architecture: None,
+        attempt: AttemptId(Uuid::from_u128(7)),
+        since: t0(),
+    };
+    fleet
+        .node(0)
+        .orders
+        .as_mut()
+        .expect("orders")
+        .value
+        .holds
+        .push(hold);
+    fleet
+}
+
+fn lets_go(fleet: &Scene) -> bool {
+    let order = fleet.plan.content().orders.get(&id(0));
+    order.is_some_and(|o| {
+        o.content
+            .let_go
+            .iter()
+            .any(|name| name.as_str() == "openssl")
+    })
+}
+
+#[test]
+fn a_node_that_holds_what_it_went_back_from_has_not_nothing_to_do() {
+    let mut fleet = held_after_a_fallback();
+    fleet.plan();
+    let (package, since) = ("openssl".to_owned(), t0());
+    let why = WaitingOn::HeldAfterFallback { package, since };
+    assert_eq!(fleet.why("march", 0), std::slice::from_ref(&why));
+    assert!(why.to_string().contains("since 2026-03-02") && why.unblocked_by().contains("retry"));
+    assert_eq!(fleet.state("march", 0), NodeState::Waiting);
+    assert!(!lets_go(&fleet), "nobody allowed it");
+}
+
+#[test]
+fn another_try_lets_go_what_h8lio_holds_and_then_it_is_installed() {
+    let mut fleet = held_after_a_fallback();
+    fleet.rollouts[0].control.retries.insert(id(0), 0);
+    fleet.plan();
+    assert!(lets_go(&fleet) && fleet.ordered().is_empty());
+    fleet.follows(0);
+    packages(fleet.node(0)).held.clear();
+    packages(fleet.node(0)).upgradable = Some(vec![update("openssl", "3.0.2")]);
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s0"]);
+    assert!(!lets_go(&fleet), "once");
+}
+
+/// Of two architectures of one package, it is the one that was held.
+#[test]
+fn a_hold_of_a_foreign_architecture_is_named_with_it_and_only_where_it_stands() {
+    for (held, stands) in [("openssl:i386", true), ("openssl:amd64", false)] {
+        let mut fleet = held_after_a_fallback();
+        packages(fleet.node(0)).held = vec![held.into()];
+        let holds = &mut fleet.node(0).orders.as_mut().expect("orders").value.holds;
+        holds[0].architecture = Some("i386".parse().expect("a word"));
+        fleet.plan();
+        let why = format!("{:?}", fleet.why("march", 0));
+        assert_eq!(why.contains("openssl:i386"), stands, "{held}: {why}");
+        fleet.rollouts[0].control.retries.insert(id(0), 0);
+        fleet.plan();
+        assert_eq!(lets_go(&fleet), stands, "{held}");
+    }
+}
+
+#[test]
+fn a_hold_of_an_operators_is_not_let_go_by_another_try() {
+    let mut fleet = held_after_a_fallback();
+    fleet
+        .node(0)
+        .orders
+        .as_mut()
+        .expect("orders")
+        .value
+        .holds
+        .clear();
+    fleet.rollouts[0].control.retries.insert(id(0), 0);
+    fleet.plan();
+    assert!(!lets_go(&fleet));
+    assert_eq!(fleet.state("march", 0), NodeState::NothingToDo);
+}
