@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use h8lio_proto::v1;
-use h8lio_tests::harness::{Fleet, Server, Session, says};
+use h8lio_tests::harness::{Beating, Fleet, Server, says};
 
-async fn greets_as(server: &mut Server, version: &str) -> Session {
+async fn greets_as(server: &mut Server, version: &str) -> Beating {
     server.restart_agent();
     let mut session = server.stream().await.expect("a stream");
     let hello = v1::Hello {
