@@ -28,8 +28,8 @@ sim: ## plays the fleet simulator: seeds until a million steps, or SEED=n with i
 	@cargo run --locked --quiet --profile sim -p h8lio-fleetsim -- $(if $(SEED),--seed $(SEED)) $(if $(SABOTAGE),--sabotage $(SABOTAGE)) $(SIM)
 
 .PHONY: bench
-bench: ## measures h8lio beside etcd and node_exporter, into target/bench/report.json
-	@scripts/bench.sh
+bench: ## measures h8lio beside etcd and node_exporter, into target/bench/report.json (BENCH=planner: a part of it)
+	@scripts/bench.sh $(foreach part,$(BENCH),--only $(part))
 
 .PHONY: packages
 packages: ## builds the Debian packages into target/packages and looks into them

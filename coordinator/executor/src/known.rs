@@ -102,7 +102,7 @@ impl Known {
 impl Known {
     /// Nor will be: the node follows an order without it.
     fn was_never_sent(&self, slot: &Slot, report: &OrderReport) -> bool {
-        let SlotPhase::Withdrawn { with } = slot.phase else {
+        let SlotPhase::Withdrawn { with, .. } = slot.phase else {
             return false;
         };
         let sent = self.record.given.is_some_and(|g| g.attempt == slot.attempt);

@@ -225,7 +225,10 @@ fn taken_back() -> Slot {
     let slot = plan(1).content().slots[&node(1)].clone();
     let with = Generation(5);
     Slot {
-        phase: SlotPhase::Withdrawn { with },
+        phase: SlotPhase::Withdrawn {
+            with,
+            by_hand: false,
+        },
         ledger: Some(ledger(1)),
         ..slot
     }

@@ -8,6 +8,7 @@ use h8lio_model::labels::Labels;
 use h8lio_model::lifecycle::{Admission, Availability, Scheduling};
 use h8lio_model::order::OrderReport;
 use h8lio_model::plan::{Absence, FactName, Tenant, WaitingOn};
+use h8lio_model::release::Release;
 use h8lio_model::role::Role;
 use h8lio_model::rollout::Selector;
 use h8lio_model::topology::Topology;
@@ -79,6 +80,17 @@ pub struct NodeFacts {
     pub managers: Option<Fact<ManagerFacts>>,
     pub way_back: Option<Fact<WayBack>>,
     pub orders: Option<Fact<OrderReport>>,
+    /// `None`: no session was ever open.
+    pub agent: Option<AgentSeen>,
+}
+
+/// Releases of the agent, as its sessions said them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentSeen {
+    /// The last session's.
+    pub version: String,
+    /// The newest that ever ran on the node.
+    pub newest: Release,
 }
 
 impl NodeFacts {

@@ -1,5 +1,6 @@
 //! The fleet's rules: how old facts may be, when changes are allowed.
 
+use h8lio_model::release::Release;
 use jiff::SignedDuration;
 
 use crate::calendar::{Freeze, Stretch};
@@ -12,6 +13,8 @@ pub struct Policy {
     pub windows: Vec<Stretch>,
     /// When nothing may be begun, whatever the rollout and its lane.
     pub freezes: Vec<Freeze>,
+    /// Agents of this release and later ones are wanted, also where a newer one ran before.
+    pub accept_agent: Option<Release>,
 }
 
 /// How old a fact may be when a gate reads it.

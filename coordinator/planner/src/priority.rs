@@ -15,6 +15,9 @@ pub(crate) struct Priorities<'a> {
     constraints: &'a Constraints,
     inventory: &'a Inventory,
     sets: Vec<Pressure>,
+    /// By set, since every node asks: the least time that it needs, and how deep it stands.
+    least: Vec<i128>,
+    depths: Vec<u32>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -56,39 +59,22 @@ impl<'a> Priorities<'a> {
                 domain.1 = domain.1.max(work);
             }
         }
+        let all = constraints.sets().iter().zip(&sets);
+        let least = all.map(|(set, pressure)| least(set.rule, pressure));
         Self {
+            least: least.collect(),
+            depths: (0..sets.len()).map(|s| depth(constraints, s)).collect(),
             constraints,
             inventory,
             sets,
         }
     }
 
-    /// The least time that a set needs, whatever the order: no schedule is shorter.
-    fn least(&self, set: usize) -> i128 {
-        let pressure = &self.sets[set];
-        let spread = |total: i128, most: u32| {
-            let most = i128::from(most);
-            ((total + most - 1) / most).max(pressure.longest)
-        };
-        match self.constraints.sets()[set].rule {
-            Rule::Nodes(most) => spread(pressure.sum, most),
-            Rule::Quorum => pressure.sum,
-            Rule::Domains { most, .. } => {
-                let rounds = pressure.domains.values().map(|(_, longest)| longest).sum();
-                spread(rounds, most)
-            }
-            Rule::PerDomain { most, .. } => {
-                let sums = pressure.domains.values().map(|(sum, _)| *sum);
-                spread(sums.max().unwrap_or(0), most)
-            }
-        }
-    }
-
     /// The set that needs the longest, and how long: the lower bound of the whole.
     pub(crate) fn bound(&self) -> Option<(usize, SignedDuration)> {
         let sets = (0..self.sets.len()).filter(|set| self.sets[*set].sum > 0);
-        let longest = sets.max_by_key(|set| (self.least(*set), Reverse(*set)))?;
-        let ms = i64::try_from(self.least(longest)).unwrap_or(i64::MAX);
+        let longest = sets.max_by_key(|set| (self.least[*set], Reverse(*set)))?;
+        let ms = i64::try_from(self.least[longest]).unwrap_or(i64::MAX);
         Some((longest, SignedDuration::from_millis(ms)))
     }
 
@@ -96,14 +82,14 @@ impl<'a> Priorities<'a> {
     /// the longest failure domain as a whole, within it the longest node.
     pub(crate) fn key(&self, id: NodeId) -> Key {
         let seats = self.constraints.seats(id);
-        let depth = seats.iter().map(|s| self.depth(s.set)).max().unwrap_or(0);
+        let depth = seats.iter().map(|s| self.depths[s.set]).max().unwrap_or(0);
         let tightest = seats
             .iter()
-            .max_by_key(|s| (self.least(s.set), Reverse(s.set)));
+            .max_by_key(|s| (self.least[s.set], Reverse(s.set)));
         let (least, set, domain, in_domain) = tightest.map_or((0, 0, 0, 0), |seat| {
             let longest = self.sets[seat.set].domains.get(&seat.domain);
             let longest = longest.map_or(0, |(_, longest)| *longest);
-            (self.least(seat.set), seat.set, seat.domain, longest)
+            (self.least[seat.set], seat.set, seat.domain, longest)
         });
         let own = estimate(self.inventory, id).as_millis();
         (
@@ -116,12 +102,35 @@ impl<'a> Priorities<'a> {
             id,
         )
     }
+}
 
-    /// How many sets must be done before this one, one after the other.
-    fn depth(&self, set: usize) -> u32 {
-        let before = self.constraints.sets()[set].after.iter();
-        before.map(|a| self.depth(*a) + 1).max().unwrap_or(0)
+/// The least time that a set needs, whatever the order: no schedule is shorter.
+fn least(rule: Rule, pressure: &Pressure) -> i128 {
+    let spread = |total: i128, most: u32| {
+        let most = i128::from(most);
+        ((total + most - 1) / most).max(pressure.longest)
+    };
+    match rule {
+        Rule::Nodes(most) => spread(pressure.sum, most),
+        Rule::Quorum => pressure.sum,
+        Rule::Domains { most, .. } => {
+            let rounds = pressure.domains.values().map(|(_, longest)| longest).sum();
+            spread(rounds, most)
+        }
+        Rule::PerDomain { most, .. } => {
+            let sums = pressure.domains.values().map(|(sum, _)| *sum);
+            spread(sums.max().unwrap_or(0), most)
+        }
     }
+}
+
+/// How many sets must be done before this one, one after the other.
+fn depth(constraints: &Constraints, set: usize) -> u32 {
+    let before = constraints.sets()[set].after.iter();
+    before
+        .map(|a| depth(constraints, *a) + 1)
+        .max()
+        .unwrap_or(0)
 }
 
 pub(crate) fn estimate(inventory: &Inventory, id: NodeId) -> SignedDuration {

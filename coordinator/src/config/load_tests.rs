@@ -131,6 +131,13 @@ const SET: &str =
 
 #[rstest]
 #[case(
+    "[maintenance]\naccept_agent = \"0.1.0\"\n",
+    "0.1.0",
+    "v0.1",
+    2,
+    "maintenance.accept_agent: \"v0.1\" is no release; they are written like 1.2.3 or 1.2.3-rc.1"
+)]
+#[case(
     WINDOW,
     "UTC",
     "Europe/Pariss",

@@ -23,6 +23,8 @@ pub struct Maintenance {
     #[serde(deserialize_with = "duration::deserialize")]
     pub estimate: Duration,
     pub constraints: Vec<Constraint>,
+    /// Agents of this release and later ones are wanted, also where a newer one ran before.
+    pub accept_agent: Option<Spanned<String>>,
     /// By name.
     pub health: BTreeMap<String, Spanned<HealthCheck>>,
 }
@@ -34,6 +36,7 @@ impl Default for Maintenance {
             freezes: Vec::new(),
             estimate: Duration::from_secs(15 * 60),
             constraints: Vec::new(),
+            accept_agent: None,
             health: BTreeMap::new(),
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use std::collections::BTreeMap;
 
+use h8lio_model::release::{NoRelease, Release};
 use h8lio_model::rollout::{Selector, WindowSpec};
 use h8lio_planner::calendar::{self, BadWindow, FreezeTime, Stretch};
 use h8lio_planner::constraints::{
@@ -82,6 +83,7 @@ impl Maintenance {
             policy: Policy {
                 windows: windows.collect::<Result<_, _>>()?,
                 freezes: freezes.collect::<Result<_, _>>()?,
+                accept_agent: self.accept_agent.as_ref().map(release).transpose()?,
                 ..Policy::default()
             },
             constraints: constraints(&self.constraints)?,
@@ -94,6 +96,11 @@ impl Maintenance {
 /// Configured durations are far below what does not fit.
 fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}
+
+fn release(text: &Spanned<String>) -> Result<Release, Wrong> {
+    let read = text.get_ref().parse();
+    read.map_err(|no: NoRelease| Wrong::at("accept_agent", text, no.to_string()))
 }
 
 fn window(window: &Window) -> Result<Stretch, Wrong> {

@@ -7,11 +7,12 @@ use h8lio_model::inventory::{OsFacts, WayBack};
 use h8lio_model::lifecycle::Restriction;
 use h8lio_model::order::OrderReport;
 use h8lio_model::plan::Tenant;
-use h8lio_planner::inventory::{self, Fact, NodeFacts};
+use h8lio_planner::inventory::{self, AgentSeen, Fact, NodeFacts};
 use jiff::SignedDuration;
 
 use super::sections::Sections;
 use crate::registry::Node;
+use crate::registry::records::SeenRecord;
 
 /// What is known of a node now. `boot` is what its open session says: facts about the operating
 /// system from before that boot are none any more. `orders` is what may be believed of its ledger.
@@ -52,7 +53,15 @@ pub(super) fn facts(
         managers: whole(sections.managers.as_ref()),
         way_back: os.and_then(|os| some(os, os.value.way_back.as_ref().map(way_back))),
         orders,
+        agent: agent(&node.seen()),
     }
+}
+
+fn agent(seen: &SeenRecord) -> Option<AgentSeen> {
+    Some(AgentSeen {
+        version: seen.agent_version.clone()?,
+        newest: seen.newest_agent()?,
+    })
 }
 
 const fn word(restriction: &Restriction) -> &'static str {

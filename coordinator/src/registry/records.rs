@@ -4,6 +4,7 @@ use h8lio_model::audit::AuditHead;
 use h8lio_model::ids::{BootId, NodeId, NodeName, Rotation, TokenId};
 use h8lio_model::labels::Labels;
 use h8lio_model::lifecycle::{Admission, Ban, Quarantined, Restriction, Scheduling};
+use h8lio_model::release::Release;
 use h8lio_model::role::Role;
 use h8lio_model::section::{Digest, SectionKind};
 use h8lio_model::token::{Claims, Token};
@@ -152,12 +153,31 @@ impl NodeRecord {
 pub struct SeenRecord {
     pub boot_id: Option<BootId>,
     pub agent_version: Option<String>,
+    /// The newest release of the agent that ever had a session.
+    pub agent_newest: Option<String>,
     /// The newest audit head that the agent remembers.
     pub audit_head: Option<AuditHead>,
     /// Digest of the trust bundle that the agent uses.
     pub trust_bundle: Option<Digest>,
     /// When the last session began.
     pub session_at: Option<Timestamp>,
+}
+
+impl SeenRecord {
+    /// The newest release of the agent that ever had a session; records of before that was kept know
+    /// the last one alone.
+    pub fn newest_agent(&self) -> Option<Release> {
+        let known = self.agent_newest.as_ref().or(self.agent_version.as_ref());
+        known.and_then(|text| text.parse().ok())
+    }
+
+    /// A session of this release began. What is no release is kept as it is, and is never the newest.
+    pub fn saw_agent(&mut self, version: &str) {
+        let now = version.parse::<Release>().ok();
+        let newest = self.newest_agent().max(now);
+        self.agent_newest = newest.map(|release| release.to_string());
+        self.agent_version = Some(version.to_owned());
+    }
 }
 
 /// A join token with the hash of its secret.

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
 use h8lio_model::audit::AuditHead;
+use h8lio_model::event::Severity;
 use h8lio_model::ids::{AgentInstance, BootId, Incarnation, Rotation};
 use h8lio_model::lifecycle::Restriction;
+use h8lio_model::release::Release;
 use h8lio_model::section::{Section, SectionKind};
 use h8lio_proto::convert::{
     self, Invalid, duration, read_section_digests, read_timestamp, timestamp,
@@ -251,15 +253,36 @@ impl Sessions {
             not_after: caller.not_after,
             authority: caller.authority,
         });
+        self.look_at_release(node, &g.agent_version);
         let head = g.audit_head;
         let bundle = convert::read_digest("bundle", &g.hello.trust_bundle_digest).ok();
         node.change_seen(|s| {
             s.boot_id = Some(g.claim.boot_id);
-            s.agent_version = Some(g.agent_version.clone());
+            s.saw_agent(&g.agent_version);
             s.trust_bundle = bundle.or(s.trust_bundle);
             s.audit_head = newest(s.audit_head, head);
         });
         self.store_start(node).await;
+    }
+
+    /// An agent that is older than one that ran there before is told once, when it comes.
+    fn look_at_release(&self, node: &Node, version: &str) {
+        let seen = node.seen();
+        let was_it = seen.agent_version.as_deref() == Some(version);
+        let Some(newest) = seen.newest_agent().filter(|newest| {
+            let release = version.parse::<Release>();
+            !was_it && !release.is_ok_and(|release| release >= *newest)
+        }) else {
+            return;
+        };
+        let record = node.record();
+        let name = &record.value.name;
+        let message = format!(
+            "node {name} came back with agent {version:?}, and had {newest} before; no rollout begins \
+             anything on it that does not bring a newer agent"
+        );
+        let feed = &self.feed;
+        feed.node(Severity::Warning, "AgentOlder", node.id, name, message);
     }
 
     fn note_clock(&self, node: &Node, wall_ms: i64) {

@@ -18,6 +18,7 @@ pub mod node;
 pub mod operator;
 pub mod order;
 pub mod plan;
+pub mod release;
 pub mod role;
 pub mod rollout;
 pub mod section;

@@ -127,10 +127,15 @@ fn one_of_each() -> Vec<WaitingOn> {
             package: text(),
             since: Timestamp::UNIX_EPOCH,
         },
+        W::OlderAgent {
+            version: text(),
+            before: text(),
+        },
+        W::ChangedByHand,
     ]
 }
 
-const KINDS: usize = 40;
+const KINDS: usize = 42;
 
 /// The place of each kind in [`one_of_each`].
 const fn place(on: &WaitingOn) -> usize {
@@ -176,6 +181,8 @@ const fn place(on: &WaitingOn) -> usize {
         W::HealthCheckUnasked { .. } => 37,
         W::LeftTheFleet { .. } => 38,
         W::HeldAfterFallback { .. } => 39,
+        W::OlderAgent { .. } => 40,
+        W::ChangedByHand => 41,
     }
 }
 

@@ -29,6 +29,9 @@ pub struct Options {
     /// Folder with h8lio-coordinator and h8lio-agent.
     #[arg(long, value_name = "DIR", default_value = "target/dist")]
     pub programs: PathBuf,
+    /// The fleet simulator, built as `make sim` builds it.
+    #[arg(long, value_name = "FILE", default_value = "target/sim/h8lio-fleetsim")]
+    pub simulator: PathBuf,
     /// Where the report goes (JSON); work files go beside it.
     #[arg(long, value_name = "FILE", default_value = "target/bench/report.json")]
     pub out: PathBuf,
@@ -58,6 +61,8 @@ pub enum Part {
     Store,
     /// The agent and node_exporter at rest.
     Agent,
+    /// Rollouts played by the planner, and the fleet simulator's pace.
+    Planner,
 }
 
 /// How much is measured.
@@ -74,6 +79,8 @@ pub struct Scale {
     pub rest_windows: usize,
     /// Processes that are stopped and killed to see how soon it is noticed.
     pub victims: usize,
+    /// Steps of workflows that the fleet simulator plays in each repeat.
+    pub simulated: u64,
 }
 
 impl Options {
@@ -89,6 +96,7 @@ impl Options {
                 rest: secs(20),
                 rest_windows: 1,
                 victims: 5,
+                simulated: 500,
             }
         } else {
             Scale {
@@ -99,6 +107,7 @@ impl Options {
                 rest: secs(60),
                 rest_windows: 3,
                 victims: 20,
+                simulated: 10_000,
             }
         };
         Scale {
@@ -106,6 +115,13 @@ impl Options {
             repeats: self.repeats.unwrap_or(base.repeats).clamp(1, 20),
             ..base
         }
+    }
+
+    /// Whether the packaged programs are needed.
+    pub fn wants_programs(&self) -> bool {
+        [Part::Sessions, Part::Store, Part::Agent]
+            .iter()
+            .any(|part| self.wants(*part))
     }
 
     /// Whether a part is wanted.

@@ -152,3 +152,63 @@ pub const REST_CPU: Kind = kind(
     Target::AtMost(0.03),
 )
 .beside("node_exporter", EXPORTER);
+pub const RACKS_BOUND: Kind = kind(
+    "rolloutRacksOverBound",
+    "rollout of 1,000 nodes in 40 racks, by the lower bound",
+    "times",
+    Target::AtMost(1.10),
+);
+pub const RACKS_SERIAL: Kind = kind(
+    "rolloutRacksTimesSerial",
+    "the same, faster than one at a time",
+    "times",
+    Target::AtLeast(15.0),
+);
+pub const RACKS_FIVE: Kind = kind(
+    "rolloutRacksTimesFive",
+    "the same, faster than five at a time",
+    "times",
+    Target::None,
+);
+pub const CLUSTERS_BOUND: Kind = kind(
+    "rolloutClustersOverBound",
+    "rollout of 5,000 nodes in 10 clusters, by the lower bound",
+    "times",
+    Target::AtMost(1.10),
+);
+pub const CLUSTERS_SERIAL: Kind = kind(
+    "rolloutClustersTimesSerial",
+    "the same, faster than one at a time",
+    "times",
+    Target::None,
+);
+pub const CLUSTERS_FIVE: Kind = kind(
+    "rolloutClustersTimesFive",
+    "the same, faster than five at a time",
+    "times",
+    Target::None,
+);
+pub const PLAN_FIRST: Kind = kind(
+    "planFirst",
+    "the first plan for 5,000 nodes, processor time",
+    "s",
+    Target::AtMost(1.0),
+);
+pub const PLAN_SLOWEST: Kind = kind(
+    "planSlowest",
+    "the slowest plan of that rollout, processor time",
+    "s",
+    Target::AtMost(1.0),
+);
+pub const SIM_STEPS: Kind = kind(
+    "simulatedStepsPerCoreSecond",
+    "fleet simulator: steps of workflows per core-second",
+    "steps",
+    Target::None,
+);
+pub const SIM_EVENTS: Kind = kind(
+    "simulatedEventsPerCoreSecond",
+    "fleet simulator: events per core-second",
+    "events",
+    Target::None,
+);

@@ -13,7 +13,7 @@ use super::load::orders::Order;
 use super::machine::Machine;
 use super::measure::helper::Helper;
 use super::measure::readmission::{Readmission, readmission};
-use super::measure::{detection, rest, sessions, store};
+use super::measure::{detection, planner, rest, sessions, store};
 use super::process::Process;
 use super::report::{Figure, Report, median};
 
@@ -37,12 +37,15 @@ pub async fn run(options: &Options, say: fn(&str)) -> anyhow::Result<Report> {
         figures: Vec::new(),
         details: BTreeMap::new(),
     };
-    let programs = options.programs.canonicalize().with_context(|| {
-        format!(
-            "{} is not there; build with --profile dist first",
-            options.programs.display()
-        )
-    })?;
+    let programs = match options.wants_programs() {
+        false => options.programs.clone(),
+        true => options.programs.canonicalize().with_context(|| {
+            format!(
+                "{} is not there; build with --profile dist first",
+                options.programs.display()
+            )
+        })?,
+    };
     let mut bench = Bench {
         programs,
         work,
@@ -60,6 +63,9 @@ pub async fn run(options: &Options, say: fn(&str)) -> anyhow::Result<Report> {
     }
     if options.wants(Part::Agent) {
         bench.rest(options.quick).await?;
+    }
+    if options.wants(Part::Planner) {
+        bench.planner(&options.simulator).await?;
     }
     Ok(bench.report)
 }
@@ -312,6 +318,24 @@ impl Bench {
             ours.cpu_seconds_a_minute,
             theirs.cpu_seconds_a_minute,
         );
+        Ok(())
+    }
+
+    /// Rollouts over large fleets, and the simulator's pace.
+    async fn planner(&mut self, simulator: &Path) -> anyhow::Result<()> {
+        self.say("rollouts over large fleets, played by the planner");
+        for (kind, repeats) in planner::rollouts(&mut self.report, self.scale.repeats).await? {
+            self.figure(&kind, repeats, Vec::new());
+        }
+        self.say("the fleet simulator");
+        let (mut steps, mut events) = (Vec::new(), Vec::new());
+        for _ in 0..self.scale.repeats {
+            let pace = planner::simulator(simulator, self.scale.simulated).await?;
+            steps.push(pace.steps_per_core_second);
+            events.push(pace.events_per_core_second);
+        }
+        self.figure(&kinds::SIM_STEPS, steps, Vec::new());
+        self.figure(&kinds::SIM_EVENTS, events, Vec::new());
         Ok(())
     }
 

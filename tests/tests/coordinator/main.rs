@@ -12,6 +12,7 @@ mod expired;
 mod first_use;
 mod identity;
 mod local_operator;
+mod older_agent;
 mod operators;
 mod pace;
 mod rollouts;

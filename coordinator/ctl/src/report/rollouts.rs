@@ -313,6 +313,7 @@ fn slot(slot: &SlotView) -> String {
     let phase = match slot.phase {
         SlotPhase::Reserved => "reserved".to_owned(),
         SlotPhase::Ordered => "ordered".to_owned(),
+        SlotPhase::Withdrawn { by_hand: true, .. } => "taken back (changed by hand)".to_owned(),
         SlotPhase::Withdrawn { .. } => "taken back".to_owned(),
         SlotPhase::Kept { outcome, .. } => return format!("kept: {outcome}"),
     };

@@ -8,7 +8,7 @@ use h8lio_model::ids::NodeId;
 use h8lio_model::plan::{Absence, Forecast, NodeState, RolloutProgress, WaitingOn};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::constraints::{Constraints, Load, Rule};
+use crate::constraints::{Constraints, Load, Rule, Seat};
 use crate::draft::Draft;
 use crate::input::{PlanningInput, Rollout, Wish};
 use crate::priority::{Priorities, estimate};
@@ -116,6 +116,15 @@ fn because(
     format!("constraint {}: {rule}", set.name)
 }
 
+/// A node that waits, with what is asked about it at every turn.
+#[derive(Clone, Copy)]
+struct Candidate<'a> {
+    id: NodeId,
+    seats: &'a [Seat],
+    work: SignedDuration,
+    is_last: bool,
+}
+
 /// The rollout played forward.
 struct Play<'a> {
     input: &'a PlanningInput<'a>,
@@ -126,7 +135,7 @@ struct Play<'a> {
     /// In slots, by the time they are done.
     busy: BinaryHeap<Reverse<(Timestamp, NodeId)>>,
     /// Waiting, by wave, critical path first.
-    waves: BTreeMap<u32, Vec<NodeId>>,
+    waves: BTreeMap<u32, Vec<Candidate<'a>>>,
     /// Open nodes by set, and outside of quorums, for what goes last or after.
     open: BTreeSet<NodeId>,
     open_first: usize,
@@ -187,7 +196,10 @@ impl<'a> Play<'a> {
                 .get(id)
                 .is_none_or(|reasons| reasons.iter().all(ends_by_itself))
             {
-                true => play.waves.entry(node.wave).or_default().push(*id),
+                true => {
+                    let one = play.candidate(*id);
+                    play.waves.entry(node.wave).or_default().push(one);
+                }
                 false => play.left_out += 1,
             }
         }
@@ -202,8 +214,17 @@ impl<'a> Play<'a> {
         play
     }
 
+    fn candidate(&self, id: NodeId) -> Candidate<'a> {
+        Candidate {
+            id,
+            seats: self.constraints.seats(id),
+            work: estimate(self.input.inventory, id),
+            is_last: is_in_quorum(self.constraints, id),
+        }
+    }
+
     fn arrange(&mut self, progress: &RolloutProgress) {
-        let waiting: Vec<NodeId> = self.waves.values().flatten().copied().collect();
+        let waiting: Vec<NodeId> = self.waves.values().flatten().map(|c| c.id).collect();
         let in_slot = progress
             .nodes
             .iter()
@@ -215,7 +236,7 @@ impl<'a> Play<'a> {
         self.open_first = self.open.iter().filter(quorum).count();
         let priorities = Priorities::of(self.constraints, self.input.inventory, waiting);
         for wave in self.waves.values_mut() {
-            wave.sort_by_cached_key(|id| priorities.key(*id));
+            wave.sort_by_cached_key(|one| priorities.key(one.id));
         }
     }
 
@@ -260,10 +281,7 @@ impl<'a> Play<'a> {
             return None;
         }
         let wave = self.waves.values().next()?;
-        let works: BTreeSet<SignedDuration> = wave
-            .iter()
-            .map(|id| estimate(self.input.inventory, *id))
-            .collect();
+        let works: BTreeSet<SignedDuration> = wave.iter().map(|one| one.work).collect();
         let now = self.now;
         let opens: Vec<_> = works
             .into_iter()
@@ -279,43 +297,52 @@ impl<'a> Play<'a> {
     }
 
     fn begin_all_that_fit(&mut self) {
-        let Some((wave, ids)) = self.waves.pop_first() else {
+        let Some((wave, mut waiting)) = self.waves.pop_first() else {
             return;
         };
-        let mut left = Vec::new();
-        for id in ids {
-            let work = estimate(self.input.inventory, id);
-            let seats = self.constraints.seats(id);
-            let fits = self.load.fits(self.constraints, seats) && self.is_its_turn(id);
-            if fits && self.opens(self.now, work) == Some(self.now) {
-                let done = self.now.checked_add(work).unwrap_or(Timestamp::MAX);
-                self.load
-                    .take(self.constraints, id, Absence::Slot, self.now);
-                self.busy.push(Reverse((done, id)));
-                self.starts.insert(id, self.now);
-                self.idle = 0;
-            } else {
-                left.push(id);
+        // Neighbours in line have the same seats, and within one turn room only grows less.
+        let mut full: Option<&[Seat]> = None;
+        waiting.retain(|one| {
+            if full == Some(one.seats) {
+                return true;
             }
-        }
-        match left.is_empty() {
+            if !self.load.fits(self.constraints, one.seats) {
+                full = Some(one.seats);
+                return true;
+            }
+            let begins = self.is_its_turn(one) && self.opens(self.now, one.work) == Some(self.now);
+            if begins {
+                self.begin(one);
+            }
+            !begins
+        });
+        match waiting.is_empty() {
             true => self.drains = !self.waves.is_empty(),
             false => {
-                self.waves.insert(wave, left);
+                self.waves.insert(wave, waiting);
             }
         }
     }
 
-    fn is_its_turn(&self, id: NodeId) -> bool {
-        if is_in_quorum(self.constraints, id) && self.open_first > 0 {
+    fn begin(&mut self, one: &Candidate<'_>) {
+        let done = self.now.checked_add(one.work).unwrap_or(Timestamp::MAX);
+        self.load
+            .take(self.constraints, one.id, Absence::Slot, self.now);
+        self.busy.push(Reverse((done, one.id)));
+        self.starts.insert(one.id, self.now);
+        self.idle = 0;
+    }
+
+    fn is_its_turn(&self, one: &Candidate<'_>) -> bool {
+        if one.is_last && self.open_first > 0 {
             return false;
         }
-        self.constraints.seats(id).iter().all(|seat| {
+        one.seats.iter().all(|seat| {
             self.constraints.sets()[seat.set].after.iter().all(|after| {
                 let before = &self.constraints.sets()[*after].members;
                 before
                     .iter()
-                    .all(|other| *other == id || !self.open.contains(other))
+                    .all(|other| *other == one.id || !self.open.contains(other))
             })
         })
     }

@@ -5,6 +5,7 @@ use h8lio_model::ids::NodeId;
 use h8lio_model::inventory::{Domain, DomainMode, ManagerFacts, PackageFacts};
 use h8lio_model::lifecycle::{Admission, Availability};
 use h8lio_model::plan::{Absence, FactName, NodeState, SlotPhase, WaitingOn};
+use h8lio_model::release::Release;
 
 use crate::draft::Draft;
 use crate::input::{PlanningInput, Rollout, Wish};
@@ -12,6 +13,9 @@ use crate::inventory::{Fact, NodeFacts, fresh};
 use crate::steps::stop::slots_of;
 use crate::steps::{holds, packages};
 use crate::versions::{self, Work};
+
+/// The agent's package.
+const AGENT: &str = "h8lio-agent";
 
 /// What holds the whole rollout.
 pub(crate) fn rollout(
@@ -131,6 +135,9 @@ pub(crate) fn node(
         Err(ref no) => reasons.push(no.clone()),
     }
     let work = work(input, draft, rollout, facts, packages.ok());
+    if !work.as_ref().is_ok_and(brings_an_agent) {
+        reasons.extend(older_agent(input, facts));
+    }
     match work {
         Ok(Some(ref work)) if work.reboot.is_some() => {
             reasons.extend(way_back(input, facts).err());
@@ -142,6 +149,27 @@ pub(crate) fn node(
         (true, Ok(work)) => Ok(work),
         _ => Err(reasons),
     }
+}
+
+/// An older agent may not know what a newer one wrote down, and nobody ordered it: what it would do
+/// with a ticket is not known.
+fn older_agent(input: &PlanningInput<'_>, facts: &NodeFacts) -> Option<WaitingOn> {
+    let seen = facts.agent.as_ref()?;
+    let is_wanted = |release: Release| {
+        let accepted = input.policy.accept_agent.as_ref();
+        release >= seen.newest || accepted.is_some_and(|least| release >= *least)
+    };
+    let release = seen.version.parse();
+    (!release.is_ok_and(is_wanted)).then(|| WaitingOn::OlderAgent {
+        version: seen.version.clone(),
+        before: seen.newest.to_string(),
+    })
+}
+
+/// It mends what it would be held for.
+fn brings_an_agent(work: &Option<Work>) -> bool {
+    let patch = work.as_ref().and_then(|w| w.patch.as_ref());
+    patch.is_some_and(|p| p.changes().iter().any(|c| c.name.as_str() == AGENT))
 }
 
 fn recent<'a, T>(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use h8lio_model::ids::{NodeId, RolloutName};
 use h8lio_model::lifecycle::Scheduling;
 use h8lio_model::order::{AttemptId, OrderContent, Ticket};
-use h8lio_model::plan::{Absence, NodeState, RolloutProgress, Slot, SlotPhase, WaitingOn};
+use h8lio_model::plan::{Absence, NodeState, Slot, SlotPhase, WaitingOn};
 use h8lio_model::section::Digest;
 use jiff::{SignedDuration, Timestamp};
 
@@ -27,12 +27,12 @@ pub(crate) fn reserve(
     input: &PlanningInput<'_>,
     draft: &mut Draft,
     load: &mut Load,
+    open: &Open,
     rollout: &Rollout,
     id: NodeId,
 ) -> Vec<WaitingOn> {
     let mut reasons = places(input, load, id);
-    let quorum_last = draft.content.rollouts.get(rollout.name());
-    reasons.extend(quorum_last.into_iter().flat_map(|p| order(input, p, id)));
+    reasons.extend(open.before(input.constraints, id));
     reasons.extend(ask::refused(input, draft, id));
     let Some(node) = draft.node(rollout.name(), id) else {
         return reasons;
@@ -172,50 +172,66 @@ fn domain_of(constraints: &Constraints, set: usize, id: NodeId) -> String {
     })
 }
 
-/// What must be done before it: all others before members of quorums, and sets before sets.
-fn order(input: &PlanningInput<'_>, progress: &RolloutProgress, id: NodeId) -> Vec<WaitingOn> {
-    let constraints = input.constraints;
-    let open = |other: &NodeId| {
-        progress
-            .nodes
-            .get(other)
-            .is_some_and(|n| !n.state.is_settled())
-    };
-    let mut reasons = Vec::new();
-    for quorum in constraints.quorums(id) {
-        let others = progress
-            .nodes
-            .keys()
-            .filter(|o| !begin::is_in_quorum(constraints, **o));
-        let remaining = count(others.filter(|o| open(o)));
-        if remaining > 0 {
-            let constraint = quorum.name.clone();
-            reasons.push(WaitingOn::QuorumLast {
-                constraint,
-                remaining,
-            });
-        }
-    }
-    for seat in constraints.seats(id) {
-        for after in &constraints.sets()[seat.set].after {
-            let before = &constraints.sets()[*after];
-            // A node of both sets does not wait for itself.
-            let others = before.members.iter().filter(|o| **o != id);
-            let remaining = count(others.filter(|o| open(o)));
-            if remaining > 0 {
-                let constraint = before.name.clone();
-                reasons.push(WaitingOn::After {
-                    constraint,
-                    remaining,
-                });
-            }
-        }
-    }
-    reasons
+/// What is left of a rollout when its nodes take their turn, counted once for all of them.
+#[derive(Debug)]
+pub(crate) struct Open {
+    /// Outside of quorums.
+    first: u32,
+    /// By set.
+    sets: Vec<u32>,
+    nodes: BTreeSet<NodeId>,
 }
 
-fn count<T>(items: impl Iterator<Item = T>) -> u32 {
-    u32::try_from(items.count()).unwrap_or(u32::MAX)
+impl Open {
+    pub(crate) fn of(input: &PlanningInput<'_>, draft: &Draft, rollout: &Rollout) -> Self {
+        let progress = draft.content.rollouts.get(rollout.name());
+        let nodes = progress.into_iter().flat_map(|p| &p.nodes);
+        let nodes: BTreeSet<NodeId> = nodes
+            .filter(|(_, n)| !n.state.is_settled())
+            .map(|(id, _)| *id)
+            .collect();
+        let constraints = input.constraints;
+        let mut open = Self {
+            first: 0,
+            sets: vec![0; constraints.sets().len()],
+            nodes: BTreeSet::new(),
+        };
+        for id in &nodes {
+            open.first += u32::from(!begin::is_in_quorum(constraints, *id));
+            for seat in constraints.seats(*id) {
+                open.sets[seat.set] += 1;
+            }
+        }
+        open.nodes = nodes;
+        open
+    }
+
+    /// What must be done before it: all others before members of quorums, and sets before sets.
+    fn before(&self, constraints: &Constraints, id: NodeId) -> Vec<WaitingOn> {
+        let mut reasons = Vec::new();
+        if self.first > 0 {
+            reasons.extend(constraints.quorums(id).map(|quorum| WaitingOn::QuorumLast {
+                constraint: quorum.name.clone(),
+                remaining: self.first,
+            }));
+        }
+        for seat in constraints.seats(id) {
+            for after in &constraints.sets()[seat.set].after {
+                let before = &constraints.sets()[*after];
+                // A node of both sets does not wait for itself.
+                let itself = before.members.contains(&id) && self.nodes.contains(&id);
+                let remaining = self.sets[*after] - u32::from(itself);
+                if remaining > 0 {
+                    let constraint = before.name.clone();
+                    reasons.push(WaitingOn::After {
+                        constraint,
+                        remaining,
+                    });
+                }
+            }
+        }
+        reasons
+    }
 }
 
 /// Reasons by node.

@@ -11,6 +11,7 @@ use crate::input::{PlanningInput, Rollout};
 use crate::steps::grant::DELIVERY;
 use crate::steps::rollout::too_long;
 use crate::steps::{ask, gates, settle, stop};
+use crate::versions::Work;
 
 /// Takes back the tickets that would not be ordered now. Nothing is given to anybody else for it: the
 /// slots stay until their nodes have said that they did not begin, or how it ended.
@@ -34,16 +35,30 @@ pub(crate) fn plan(
     let is_held = !hold.iter().all(is_unasked);
     let over = overfull(input, draft);
     for (id, slot) in waits {
+        let work = gates::node(input, draft, rollout, id);
+        let by_hand = work.as_ref().is_ok_and(|w| !stands(draft, id, w.as_ref()));
         let no = is_held
             || !too_long(input, rollout, id).is_empty()
-            || gates::node(input, draft, rollout, id).is_err()
+            || work.is_err()
+            || by_hand
             || ask::refused(input, draft, id).is_some()
             || is_overfull(input, &over, id)
             || is_too_late(input, draft, id, &slot);
         if no {
-            stop::withdraw(input, draft, id, slot);
+            stop::withdraw_because(input, draft, id, slot, by_hand);
         }
     }
+}
+
+/// Each package of its order would be changed now from the same version to the same one. Where
+/// somebody installed another one meanwhile, removed it or holds it, the order is about a server that
+/// is not there any more. That more could be done by now is no matter.
+fn stands(draft: &Draft, id: NodeId, now: Option<&Work>) -> bool {
+    let order = draft.content.orders.get(&id);
+    let ordered = order.and_then(|o| o.content.patch.as_ref());
+    let now = now.and_then(|work| work.patch.as_ref());
+    let is_there = |change| now.is_some_and(|patch| patch.changes().contains(change));
+    ordered.is_none_or(|patch| patch.changes().iter().all(is_there))
 }
 
 /// The node says that it neither began nor ended it. Of a node that says nothing it is not known; it

@@ -110,10 +110,11 @@ fn take(
 ) {
     let ready = in_order(input, draft, rollout, work, nodes);
     promote(input, draft, rollout, work, nodes);
+    let open = grant::Open::of(input, draft, rollout);
     for id in &ready {
         let mut reasons = too_long(input, rollout, *id);
         if reasons.is_empty() {
-            reasons = grant::reserve(input, draft, load, rollout, *id);
+            reasons = grant::reserve(input, draft, load, &open, rollout, *id);
         }
         if !reasons.is_empty() {
             nodes.entry(*id).or_default().extend(reasons);

@@ -84,7 +84,7 @@ fn fate(input: &PlanningInput<'_>, acknowledged: &Acknowledged, id: NodeId, slot
         },
         (Some(end), _) if looked(end.outcome) => Fate::Ends(after(end.outcome)),
         (Some(end), _) if end.outcome.is_terminal() => ended(end),
-        (None, SlotPhase::Withdrawn { with }) if never_began(report, slot.attempt, with) => {
+        (None, SlotPhase::Withdrawn { with, .. }) if never_began(report, slot.attempt, with) => {
             Fate::Ends(NodeState::Waiting)
         }
         _ => Fate::Stays,
@@ -159,6 +159,7 @@ pub(crate) fn reason(input: &PlanningInput<'_>, id: NodeId, slot: &Slot) -> Opti
             let running = running.filter(|r| r.attempt == slot.attempt);
             let step = running.map(|r| r.step.clone());
             Some(match (slot.phase, step) {
+                (SlotPhase::Withdrawn { by_hand: true, .. }, None) => WaitingOn::ChangedByHand,
                 (SlotPhase::Withdrawn { .. }, None) => WaitingOn::Withdrawal,
                 (_, step) => WaitingOn::TerminalState { step },
             })

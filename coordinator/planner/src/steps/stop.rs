@@ -20,11 +20,22 @@ pub(crate) fn plan(input: &PlanningInput<'_>, draft: &mut Draft, rollout: &Rollo
 
 /// Takes a ticket out of its order. Its slot stays: that it was not begun is the node's to say.
 pub(crate) fn withdraw(input: &PlanningInput<'_>, draft: &mut Draft, id: NodeId, slot: Slot) {
+    withdraw_because(input, draft, id, slot, false);
+}
+
+/// As [`withdraw`]; `by_hand`: somebody else changed what the order rested on.
+pub(crate) fn withdraw_because(
+    input: &PlanningInput<'_>,
+    draft: &mut Draft,
+    id: NodeId,
+    slot: Slot,
+    by_hand: bool,
+) {
     if slot.phase == SlotPhase::Ordered
         && let Some(node) = input.inventory.get(id)
     {
         let with = draft.order(id, OrderContent::quiet(node.wanted));
-        let phase = SlotPhase::Withdrawn { with };
+        let phase = SlotPhase::Withdrawn { with, by_hand };
         draft.content.slots.insert(id, Slot { phase, ..slot });
     }
 }

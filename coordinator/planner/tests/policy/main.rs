@@ -1,6 +1,7 @@
 //! The planner's policy, told in the words of a fleet. Every plan of every test is linted and
 //! planned again (see `support`).
 
+mod by_hand;
 mod calendar;
 mod constraints;
 mod gates;

@@ -9,7 +9,7 @@ use h8lio_model::order::{OrderReport, Outcome};
 use h8lio_model::plan::{RolloutState, Slot, SlotPhase, Tenant};
 use h8lio_model::rollout::{Lane, WaveSize};
 use h8lio_planner::constraints::{Level, Rule};
-use h8lio_planner::inventory::Fact;
+use h8lio_planner::inventory::{AgentSeen, Fact, NodeFacts};
 use h8lio_planner::{Answer, WITHDRAWN, Wish};
 use proptest::prelude::*;
 
@@ -45,7 +45,7 @@ fn worlds() -> impl Strategy<Value = World> {
         any::<bool>(),
         any::<bool>(),
     );
-    let steps = prop::collection::vec((any::<prop::sample::Index>(), 0..28u8), 0..50);
+    let steps = prop::collection::vec((any::<prop::sample::Index>(), 0..32u8), 0..50);
     (racks, rules, rollout, steps).prop_flat_map(|(racks, rules, rollout, steps)| {
         let away = prop::collection::vec(prop::bool::weighted(0.1), racks.len());
         away.prop_map(move |away| World {
@@ -146,7 +146,7 @@ fn nobody_with_an_osd_went_unasked(fleet: &Scene, before: &BTreeSet<NodeId>) {
 
 /// It follows an order without the ticket, and runs nothing.
 fn never_began(report: &OrderReport, slot: &Slot) -> bool {
-    let SlotPhase::Withdrawn { with } = slot.phase else {
+    let SlotPhase::Withdrawn { with, .. } = slot.phase else {
         return false;
     };
     let follows = report.effective.is_some_and(|mark| mark.generation >= with);
@@ -224,6 +224,16 @@ fn nobody_went_whom_there_is_no_place_for(fleet: &Scene, world: &World, before: 
     }
 }
 
+/// Another version is there, or is gone with its update.
+fn by_hand(node: &mut NodeFacts) {
+    let packages = &mut node.packages.as_mut().expect("packages").value;
+    let updates = packages.upgradable.as_mut().expect("known");
+    match updates.first_mut() {
+        Some(update) if update.installed == "1.0" => update.installed = "1.5".to_owned(),
+        _ => updates.clear(),
+    }
+}
+
 /// One thing that happens in a fleet.
 fn happens(fleet: &mut Scene, world: &World, pick: prop::sample::Index, what: u8) {
     let n = u32::try_from(pick.index(world.racks.len())).expect("small");
@@ -278,6 +288,15 @@ fn happens(fleet: &mut Scene, world: &World, pick: prop::sample::Index, what: u8
         }
         23 if fleet.phase(n) == Some(SlotPhase::Ordered) => fleet.begins(n),
         24 | 25 if has_order => fleet.follows(n),
+        // Somebody works on the server by hand, or its agent is another one.
+        26 => by_hand(fleet.node(n)),
+        27 => {
+            let release = |version: &str| version.parse().expect("a release");
+            fleet.node(n).agent = Some(AgentSeen {
+                version: if pick.index(2) == 0 { "0.1.0" } else { "0.2.0" }.to_owned(),
+                newest: release("0.2.0"),
+            });
+        }
         _ => fleet.pass(minutes(3)),
     }
 }

@@ -237,7 +237,13 @@ fn a_cancelled_rollout_withdraws_its_tickets_and_keeps_the_slots_until_the_node_
     let order = &fleet.plan.content().orders[&id(0)];
     assert!(order.content.tickets.is_empty() && order.content.patch.is_none());
     let with = order.generation;
-    assert_eq!(fleet.phase(0), Some(SlotPhase::Withdrawn { with }));
+    assert_eq!(
+        fleet.phase(0),
+        Some(SlotPhase::Withdrawn {
+            with,
+            by_hand: false
+        })
+    );
     assert_eq!(fleet.told("march").state, RolloutState::Cancelling);
     fleet.ends_as(0, Outcome::Failed, true, WITHDRAWN);
     fleet.plan();

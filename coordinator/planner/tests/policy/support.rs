@@ -103,6 +103,7 @@ pub(crate) fn server(n: u32, rack: &str) -> NodeFacts {
         )),
         way_back: Some(Fact::new(Ok(()), t0())),
         orders: Some(Fact::new(no_orders(n), t0())),
+        agent: None,
     }
 }
 

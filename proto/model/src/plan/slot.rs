@@ -38,7 +38,12 @@ pub enum SlotPhase {
     Ordered,
     /// The ticket was taken out again with this generation; what became of the attempt is not
     /// reported yet.
-    Withdrawn { with: Generation },
+    Withdrawn {
+        with: Generation,
+        /// Because somebody else changed what the order rested on.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_hand: bool,
+    },
     /// The attempt ended so that nobody else may go down before a person has looked.
     Kept { outcome: Outcome, at: Timestamp },
 }

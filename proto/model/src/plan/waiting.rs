@@ -240,6 +240,13 @@ pub enum WaitingOn {
         package: String,
         since: Timestamp,
     },
+    /// Its agent is an older release than one that ran there before.
+    OlderAgent {
+        version: String,
+        before: String,
+    },
+    /// Somebody else changed packages that its order rested on, so its ticket was taken back.
+    ChangedByHand,
     NoWayBack {
         why: String,
     },

@@ -161,6 +161,12 @@ impl fmt::Display for WaitingOn {
                 f,
                 "h8lio holds package {package} since {since}, because the node went back from a newer one"
             ),
+            Self::OlderAgent { version, before } => {
+                write!(f, "its agent is {version}, and was {before} before")
+            }
+            Self::ChangedByHand => f.write_str(
+                "somebody else changed packages that its order rested on, and its ticket was taken back",
+            ),
             Self::NoWayBack { why } => {
                 write!(f, "the previous kernel could not be booted again: {why}")
             }
@@ -273,6 +279,13 @@ impl WaitingOn {
             }
             Self::HeldAfterFallback { .. } => {
                 "see why it went back, then let it go: `h8lctl rollout retry ROLLOUT --node NODE`".into()
+            }
+            Self::OlderAgent { version, .. } => format!(
+                "bring its agent up to date; where the older one is wanted, set maintenance.accept_agent \
+                 = \"{version}\" in the coordinator's configuration"
+            ),
+            Self::ChangedByHand => {
+                "the node says that it did not begin; then it is planned anew from what is there".into()
             }
             Self::NoWayBack { .. } => {
                 "make one of GRUB's environment, UEFI BootNext or kexec usable".into()

@@ -2,6 +2,7 @@
 
 pub mod detection;
 pub mod helper;
+pub mod planner;
 pub mod readmission;
 pub mod rest;
 pub mod sessions;

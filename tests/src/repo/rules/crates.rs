@@ -42,6 +42,8 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
             "h8lio-tls",
         ],
     ),
+    // Plays the planner alone.
+    ("h8lio-makespan", &["h8lio-model", "h8lio-planner"]),
     // The lab drives the packaged programs as an operator does, and knows none of their code.
     ("h8lio-lab", &[]),
     (
@@ -51,6 +53,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
             "h8lio-ceph",
             "h8lio-coordinator",
             "h8lio-kube",
+            "h8lio-makespan",
             "h8lio-model",
             "h8lio-planner",
             "h8lio-proto",

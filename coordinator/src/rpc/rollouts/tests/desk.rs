@@ -143,6 +143,7 @@ fn facts(n: u32, rack: &str) -> NodeFacts {
         managers: Some(Fact::new(managers, t0())),
         way_back: Some(Fact::new(Ok(()), t0())),
         orders: Some(Fact::new(orders, t0())),
+        agent: None,
     }
 }
 
