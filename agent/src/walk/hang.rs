@@ -51,7 +51,7 @@ impl Walker {
         }
         let server = &self.server;
         let open = server.bmc.access() == Access::Open;
-        match open.then(|| is_stopped(server)).unwrap_or(Ok(false)) {
+        match if open { is_stopped(server) } else { Ok(false) } {
             Ok(stopped) => {
                 if stopped {
                     tracing::info!("the BMC's watchdog, which was armed for a boot, was stopped");
