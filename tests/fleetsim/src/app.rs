@@ -1,12 +1,14 @@
 //! Plays seeds, says which fail, and shows the trace of one.
 
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
+use crate::repl;
 use crate::sabotage::Sabotage;
 use crate::shape::{Rate, Shape};
 use crate::world::{Run, run};
@@ -14,6 +16,8 @@ use crate::world::{Run, run};
 /// Plays the fleet simulator.
 #[derive(Debug, Parser)]
 pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Play this one and print its trace.
     #[arg(long)]
     seed: Option<u64>,
@@ -26,12 +30,26 @@ pub struct Cli {
     /// Workflow steps to come to, over all seeds.
     #[arg(long, default_value_t = 1_000_000)]
     steps: u64,
+    /// Say what was played as one line of JSON, last.
+    #[arg(long)]
+    json: bool,
     /// Take this guard away: seeds must fail then.
     #[arg(long)]
     sabotage: Option<Sabotage>,
     /// Have this fault come so often, of a thousand, whatever a seed draws: `ledgers=300`.
     #[arg(long = "fault", value_name = "NAME=N")]
     faults: Vec<Rate>,
+}
+
+/// What else it does.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Plays one fleet by hand: a command a line (`help` lists them).
+    Repl {
+        /// A script; standard input where there is none, or for `-`.
+        #[arg(default_value = "-")]
+        script: PathBuf,
+    },
 }
 
 impl Cli {
@@ -45,9 +63,10 @@ impl Cli {
 /// # Errors
 /// When the simulated servers' folders cannot be made.
 pub fn play(cli: &Cli) -> anyhow::Result<ExitCode> {
-    match cli.seed {
-        Some(seed) => one(seed, cli),
-        None => many(cli),
+    match (&cli.command, cli.seed) {
+        (Some(Command::Repl { script }), _) => Ok(code(repl::open(script)?)),
+        (None, Some(seed)) => one(seed, cli),
+        (None, None) => many(cli),
     }
 }
 
@@ -118,6 +137,17 @@ fn many(cli: &Cli) -> anyhow::Result<ExitCode> {
         let why = run.broken.as_ref().map(ToString::to_string);
         println!("seed {} FAILED: {}", run.seed, why.unwrap_or_default());
         println!("  see it: make sim SEED={}", run.seed);
+    }
+    if cli.json {
+        let told = serde_json::json!({
+            "seeds": tally.seeds,
+            "events": tally.steps,
+            "workflow": tally.workflow,
+            "attempts": tally.attempts,
+            "failed": tally.failed.len(),
+        });
+        println!("{told}");
+        return Ok(code(tally.failed.is_empty()));
     }
     println!(
         "{} seeds, {} events, {} of them steps of a workflow, {} attempts: {} seeds failed",

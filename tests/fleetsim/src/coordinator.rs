@@ -114,6 +114,11 @@ impl Coordinator {
         self.life = None;
     }
 
+    /// What was said about the plan of this life's last round.
+    pub fn report(&self) -> Option<&PlanReport> {
+        self.life.as_ref()?.report.as_ref()
+    }
+
     /// A new life, with a new epoch that is written before anything is sent in it.
     pub fn start(&mut self, chance: &mut Chance, at: Moment) {
         self.fuse.renew();
@@ -173,6 +178,7 @@ impl Coordinator {
             managers: Some(Fact::new(managers, at.wall)),
             way_back: Some(Fact::new(Ok(()), at.wall)),
             orders: None,
+            agent: None,
         }
     }
 

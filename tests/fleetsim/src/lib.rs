@@ -14,6 +14,7 @@ pub mod hosts;
 pub mod node;
 pub mod promises;
 mod queue;
+pub mod repl;
 pub mod sabotage;
 pub mod shape;
 pub mod tools;

@@ -142,6 +142,10 @@ pub struct Promises {
     nodes: BTreeMap<NodeId, Seen>,
     /// Ends that a person has confirmed.
     pub confirmed: BTreeSet<(AttemptId, Outcome)>,
+    /// Because of what may come over a server attempts may fail.
+    spoilt: bool,
+    /// Nodes whose packages somebody changed.
+    by_hand: BTreeSet<NodeId>,
 }
 
 impl Promises {
@@ -151,7 +155,19 @@ impl Promises {
             nodes: nodes.collect(),
             shape: shape.clone(),
             confirmed: BTreeSet::new(),
+            spoilt: shape.faults.spoil(),
+            by_hand: BTreeSet::new(),
         }
+    }
+
+    /// Something came over a server that no fault of the shape is.
+    pub const fn spoilt(&mut self) {
+        self.spoilt = true;
+    }
+
+    /// A person chose what packages the node has, so that it may lack what others are to get.
+    pub fn by_hand(&mut self, node: NodeId) {
+        self.by_hand.insert(node);
     }
 
     fn seen(&mut self, node: NodeId) -> &mut Seen {
@@ -267,7 +283,7 @@ impl Promises {
             return Ok(None);
         };
         let report = ledger.report();
-        let spoilt = self.shape.faults.spoil();
+        let spoilt = self.spoilt;
         let seen = self.seen(node);
         if let Some(mark) = report.highest() {
             let now = mark.number();
@@ -415,7 +431,7 @@ impl Promises {
             SlotPhase::Reserved => true,
             SlotPhase::Kept { outcome, .. } => next.is_some() || looked_at(outcome),
             SlotPhase::Ordered => end.is_some() || looked_at(Outcome::Unknown),
-            SlotPhase::Withdrawn { with } => {
+            SlotPhase::Withdrawn { with, .. } => {
                 let follows = seen.followed.is_some_and(|m| m.generation >= with);
                 let never = follows && !seen.begun.contains(&attempt);
                 end.is_some() || looked_at(Outcome::Unknown) || never
@@ -435,6 +451,7 @@ impl Promises {
             _ => vec!["a readable list of updates".to_owned()],
         };
         match state {
+            _ if self.by_hand.contains(&node) => Ok(()),
             Some(NodeState::Done) if !lacks.is_empty() => Err(Broken::NotDone { node, lacks }),
             _ => Ok(()),
         }
@@ -496,7 +513,8 @@ impl Promises {
     /// [`Broken`].
     pub fn nothing_left(&self, plan: &Plan, nodes: &BTreeMap<NodeId, Node>) -> Result<(), Broken> {
         let parts = plan.content().rollouts.values().flat_map(|r| &r.nodes);
-        for (id, _) in parts.filter(|(_, part)| part.state == NodeState::NothingToDo) {
+        let idle = parts.filter(|(_, part)| part.state == NodeState::NothingToDo);
+        for (id, _) in idle.filter(|(id, _)| !self.by_hand.contains(id)) {
             let node = *id;
             let left = nodes.get(id).and_then(|n| n.packages().upgradable);
             let lacks: Vec<String> = left.into_iter().flatten().map(|u| u.name).collect();

@@ -1,6 +1,8 @@
 //! The run: events in the order of a virtual clock, with everything between them.
 
 mod away;
+pub(crate) mod hand;
+mod over;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -11,7 +13,6 @@ use h8lio_agent::clock::Moment;
 use h8lio_agent::ledger::Ledger;
 use h8lio_model::ids::NodeId;
 use h8lio_model::order::{AttemptId, NodeOrder, OrderReport, Outcome};
-use h8lio_model::plan::NodeState;
 use h8lio_model::section::Digest;
 use h8lio_planner::Wish;
 use jiff::{SignedDuration, Timestamp};
@@ -20,7 +21,7 @@ use crate::chance::Chance;
 use crate::coordinator::{Coordinator, Round};
 use crate::node::{NEW_KERNEL, Node, Says};
 use crate::promises::{Broken, Promises};
-use crate::queue::{Event, Queued, told};
+use crate::queue::{Event, Queued};
 use crate::sabotage::Sabotage;
 use crate::shape::Shape;
 use crate::trace::Trace;
@@ -55,7 +56,8 @@ pub struct Run {
     pub trace: Vec<String>,
 }
 
-struct World {
+/// A fleet under a virtual clock.
+pub(crate) struct World {
     now: Duration,
     queue: BinaryHeap<Reverse<Queued>>,
     turns: u64,
@@ -108,7 +110,7 @@ pub fn run(
 }
 
 impl World {
-    fn new(
+    pub(crate) fn new(
         shape: Shape,
         mut chance: Chance,
         sabotage: Option<Sabotage>,
@@ -191,30 +193,38 @@ impl World {
     }
 
     fn play(&mut self) -> Result<(), Broken> {
-        while let Some(Reverse(queued)) = self.queue.pop() {
-            self.now = queued.at;
-            if self.now > LIMIT {
-                return Err(self.stuck());
-            }
-            if !self.in_trouble() {
-                self.coordinator.refuses = 0;
-            }
-            self.steps += 1;
-            let line = format!("{:>9} {}", self.now.as_millis(), queued.event.words());
-            self.trace.note(line);
-            self.happen(queued.event)?;
-            self.promises.budget(&self.coordinator.stored)?;
-            let over = self.is_over();
-            if over {
-                self.calm_from = self.calm_from.min(self.now + TAIL);
-            }
-            if over && !self.in_trouble() {
-                let stored = &self.coordinator.stored;
-                self.promises.nothing_left(&stored.plan, &self.nodes)?;
-                return self.promises.ends(&stored.audit);
-            }
-        }
+        while !self.step()? {}
         Ok(())
+    }
+
+    /// One event. `true`: everything has come to its end.
+    pub(crate) fn step(&mut self) -> Result<bool, Broken> {
+        let Some(Reverse(queued)) = self.queue.pop() else {
+            return Ok(true);
+        };
+        self.now = queued.at;
+        if self.now > LIMIT {
+            return Err(self.stuck());
+        }
+        if !self.in_trouble() {
+            self.coordinator.refuses = 0;
+        }
+        self.steps += 1;
+        let line = format!("{:>9} {}", self.now.as_millis(), queued.event.words());
+        self.trace.note(line);
+        self.happen(queued.event)?;
+        self.promises.budget(&self.coordinator.stored)?;
+        let over = self.is_over();
+        if over {
+            self.calm_from = self.calm_from.min(self.now + TAIL);
+        }
+        if !over || self.in_trouble() {
+            return Ok(false);
+        }
+        let stored = &self.coordinator.stored;
+        self.promises.nothing_left(&stored.plan, &self.nodes)?;
+        self.promises.ends(&stored.audit)?;
+        Ok(true)
     }
 
     fn happen(&mut self, event: Event) -> Result<(), Broken> {
@@ -544,35 +554,6 @@ impl World {
             node.mend();
         }
         Ok(())
-    }
-
-    /// Everything has come to its end.
-    fn is_over(&self) -> bool {
-        let content = self.coordinator.stored.plan.content();
-        let Some(rollout) = content.rollouts.get(&Shape::rollout()) else {
-            return false;
-        };
-        let cancelled = self.coordinator.stored.rollout.control.wish != Wish::Run;
-        let over =
-            |state: NodeState| state.is_settled() || (cancelled && state == NodeState::Waiting);
-        content.slots.is_empty() && rollout.nodes.values().all(|n| over(n.state))
-    }
-
-    fn stuck(&self) -> Broken {
-        let content = self.coordinator.stored.plan.content();
-        let slots = content
-            .slots
-            .iter()
-            .map(|(id, slot)| format!("{id} {:?}", slot.phase));
-        let slots: Vec<String> = slots.collect();
-        let ledgers = self.nodes.values().map(|n| {
-            let report = n.ledger().map(h8lio_agent::ledger::Ledger::report);
-            report.map_or_else(|| "no agent".to_owned(), |r| told(&r))
-        });
-        let ledgers: Vec<String> = ledgers.collect();
-        Broken::NoEnd {
-            what: format!("slots {slots:?}, nodes {ledgers:?}"),
-        }
     }
 }
 
