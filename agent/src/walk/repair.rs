@@ -8,7 +8,7 @@ use super::subject::Subject;
 use super::transactions::pins;
 use super::untold::Waits;
 use super::{Now, Walker};
-use crate::host::patching::Action;
+use crate::host::patching::{Action, Spec};
 use crate::reconcile::patching::transaction::database::{
     Database, Repair, Step as RepairStep, repair, told,
 };
@@ -38,22 +38,18 @@ impl Walker {
     pub(super) fn repair(&mut self, subject: &Subject, what: &str, now: &Now) -> Option<Repaired> {
         let boot = now.boot_id;
         // What a boot interrupted is begun again in the next one.
-        let id = |step: RepairStep| format!("{what} {step:?} {boot}");
-        let ids: Vec<Uuid> = STEPS
-            .iter()
-            .map(|(step, _)| subject.transaction(&id(*step)))
-            .collect();
-        if let Some(at_work) = ids.iter().find(|t| self.stands(**t) == Stands::AtWork) {
-            let told = self.untold(Waits::AtWork(*at_work), &ids, now);
-            return told.map(|_| Repaired::Untold);
+        let id = |step: &RepairStep| subject.transaction(&format!("{what} {step:?} {boot}"));
+        let ids = STEPS.each_ref().map(|(step, _)| id(step));
+        let stands = ids.map(|id| self.stands(id));
+        let mut both = ids.iter().zip(stands);
+        if let Some((at_work, _)) = both.find(|(_, s)| *s == Stands::AtWork) {
+            return self.repairs(Waits::AtWork(*at_work), &ids, now);
         }
         let Some(database) = self.database() else {
-            let told = self.untold(Waits::Unread, &ids, now);
-            return told.map(|_| Repaired::Untold);
+            return self.repairs(Waits::Unread, &ids, now);
         };
-        let over = |(_, t): &(RepairStep, &Uuid)| self.stands(**t) == Stands::Over;
-        let done = STEPS.iter().map(|(step, _)| *step).zip(&ids);
-        let done: Vec<RepairStep> = done.take_while(over).map(|(step, _)| step).collect();
+        let over = stands.iter().take_while(|s| **s == Stands::Over).count();
+        let done: Vec<RepairStep> = STEPS.iter().take(over).map(|(step, _)| *step).collect();
         match repair(&done, &database) {
             Repair::Done => Some(Repaired::Whole),
             Repair::Hopeless { left } => {
@@ -62,26 +58,34 @@ impl Walker {
             }
             Repair::Wait(holders) => {
                 self.note = holders.first().map(ToString::to_string).unwrap_or_default();
-                let told = self.untold(Waits::Busy, &ids, now);
-                told.map(|_| Repaired::Untold)
+                self.repairs(Waits::Busy, &ids, now)
             }
+            Repair::Run(step) if self.stands(id(&step)) == Stands::Never => Some(Repaired::Untried),
             Repair::Run(step) => {
-                let (_, action) = STEPS.into_iter().find(|(s, _)| *s == step)?;
-                let spec = self.spec(subject, &id(step), action);
-                match self.stands(spec.attempt) {
-                    Stands::Never => return Some(Repaired::Untried),
-                    Stands::AtWork | Stands::Over => return None,
-                    Stands::NotBegun => {}
-                }
                 if done.is_empty() {
                     let told = told(&database.broken);
                     self.warn_once(told.clone());
                     self.note = told;
                 }
-                self.ask_for(&spec, now);
-                None
+                self.ask_for_repair(id(&step), step, now)
             }
         }
+    }
+
+    fn repairs(&mut self, waits: Waits, ids: &[Uuid], now: &Now) -> Option<Repaired> {
+        let told = self.untold(waits, ids, now);
+        told.map(|_| Repaired::Untold)
+    }
+
+    fn ask_for_repair(&mut self, id: Uuid, step: RepairStep, now: &Now) -> Option<Repaired> {
+        let (_, action) = STEPS.into_iter().find(|(s, _)| *s == step)?;
+        let spec = Spec {
+            attempt: id,
+            action,
+            deadline_seconds: self.patience.transaction.as_secs(),
+        };
+        self.ask_for(&spec, now);
+        None
     }
 
     /// What the attempt changed and nobody can configure gives way to what was there before, where that
