@@ -134,7 +134,7 @@ const SET: &str =
     "[maintenance]\naccept_agent = \"0.1.0\"\n",
     "0.1.0",
     "v0.1",
-    2,
+    4,
     "maintenance.accept_agent: \"v0.1\" is no release; they are written like 1.2.3 or 1.2.3-rc.1"
 )]
 #[case(
