@@ -74,8 +74,13 @@ fn a_hold_of_a_foreign_architecture_is_named_with_it_and_only_where_it_stands() 
         let holds = &mut fleet.node(0).orders.as_mut().expect("orders").value.holds;
         holds[0].architecture = Some("i386".parse().expect("a word"));
         fleet.plan();
-        let why = format!("{:?}", fleet.why("march", 0));
-        assert_eq!(why.contains("openssl:i386"), stands, "{held}: {why}");
+        match stands {
+            true => {
+                let why = format!("{:?}", fleet.why("march", 0));
+                assert!(why.contains("openssl:i386"), "{why}");
+            }
+            false => assert_eq!(fleet.state("march", 0), NodeState::NothingToDo),
+        }
         fleet.rollouts[0].control.retries.insert(id(0), 0);
         fleet.plan();
         assert_eq!(lets_go(&fleet), stands, "{held}");
