@@ -50,8 +50,11 @@ impl Walker {
             Countdown::Untold { .. } | Countdown::Unknown => {}
         }
         let server = &self.server;
-        let open = server.bmc.access() == Access::Open;
-        match if open { is_stopped(server) } else { Ok(false) } {
+        let stopped = match server.bmc.access() {
+            Access::Open => is_stopped(server),
+            Access::None(_) | Access::Taken(_) => Ok(false),
+        };
+        match stopped {
             Ok(stopped) => {
                 if stopped {
                     tracing::info!("the BMC's watchdog, which was armed for a boot, was stopped");

@@ -355,7 +355,7 @@ fn a_raid_that_cannot_be_left_once_has_no_way_back_and_each_reason_says_what_to_
     let no = says(&|raid| {
         raid.menu
             .iter_mut()
-            .for_each(|menu| menu.reads_custom = false)
+            .for_each(|menu| menu.reads_custom = false);
     });
     assert!(no.contains("does not read custom.cfg"), "{no}");
 }
