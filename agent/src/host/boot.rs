@@ -1,4 +1,8 @@
-//! What boots next, and the way back.
+//! What boots next, and the way back. What is written for boot loader and firmware to read, and what
+//! they print, has its form here: whoever decides and whoever acts both know it ([`custom`], [`efi`]).
+
+pub mod custom;
+pub mod efi;
 
 use std::collections::BTreeMap;
 
@@ -7,6 +11,18 @@ use serde::{Deserialize, Serialize};
 
 use super::patching::MayAct;
 use super::tool::ToolError;
+
+/// Labels of the firmware entries that the agent makes, before the kernel's release.
+pub const LABEL: &str = "h8lio ";
+
+/// The agent's folder on the EFI system partition.
+pub const FOLDER: &str = "EFI/h8lio";
+
+/// Where the agent's copy of a file of that partition lies.
+pub fn own(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    format!("{FOLDER}/{name}")
+}
 
 /// The boot loader and the firmware, as somebody who may change what boots.
 pub trait BootHost: Send + Sync {

@@ -14,10 +14,10 @@ use super::exec::{self, Argv, ExecError};
 use super::outside;
 use super::root::{LONGEST, Root};
 use super::unreadable;
+use crate::host::boot::custom::{Lines, of_others};
 use crate::host::boot::{Backing, BootError, BootHost, RawBoot, Restart, WayBack};
 use crate::host::patching::MayAct;
 use crate::host::tool::ToolError;
-use crate::reconcile::patching::boot::custom::{Lines, of_others};
 
 const MENU: &str = "boot/grub/grub.cfg";
 const ENVIRONMENT: &str = "boot/grub/grubenv";

@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use super::scenario::BootOn;
 use super::server::SimHost;
 use super::state::State;
+use crate::host::boot::custom::Lines;
 use crate::host::boot::{
     Backing, BootError, BootHost, RawBoot, RawEsp, RawKexec, Restart, WayBack,
 };
 use crate::host::patching::MayAct;
-use crate::reconcile::patching::boot::custom::Lines;
 
 impl BootHost for SimHost {
     fn boot(&self) -> RawBoot {

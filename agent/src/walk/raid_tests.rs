@@ -2,7 +2,7 @@
 //! makes the one exception.
 
 use super::*;
-use crate::reconcile::patching::boot::efi;
+use crate::host::boot::efi;
 use crate::reconcile::patching::boot::standing::comes_up;
 
 const BUMP: &str = "[[packages.upgrade]]\nname = \"linux-image-amd64\"\ninstalled = \"1.0\"\n\

@@ -8,13 +8,12 @@ use std::path::{Path, PathBuf};
 use nix::sys::statvfs::statvfs;
 
 use super::{MINUTE, act, name, run, told};
+use crate::host::boot::efi::{self, Firmware};
 use crate::host::boot::{BootError, RawEsp, Through};
+use crate::host::boot::{LABEL, own};
 use crate::host::tool::ToolError;
 use crate::linux::exec::{self, Argv};
 use crate::linux::root::Root;
-use crate::reconcile::patching::boot::efi::{self, Firmware};
-use crate::reconcile::patching::boot::esp::own;
-use crate::reconcile::patching::boot::way_back::LABEL;
 
 /// Where the EFI system partition is mounted, in the order in which they are looked at.
 const PLACES: [&str; 3] = ["/boot/efi", "/efi", "/boot"];

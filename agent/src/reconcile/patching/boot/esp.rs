@@ -5,11 +5,8 @@
 //! `$cmdpath` how it was started. So nothing of the kernel lies on that small partition, and the files
 //! are those that started the server already: where Secure Boot let them pass, it does so again.
 
-use super::efi::Firmware;
-use crate::host::boot::{RawEsp, Through};
-
-/// The folder on the partition.
-pub const FOLDER: &str = "EFI/h8lio";
+use crate::host::boot::efi::{Entry, Firmware};
+use crate::host::boot::{FOLDER, RawEsp, Through, own};
 
 /// Where firmware looks that has no entry of a loader: `BOOTX64.EFI` and its like.
 const REMOVABLE: &str = "EFI/BOOT/BOOT";
@@ -71,19 +68,13 @@ pub fn through(firmware: &Firmware, esp: Option<&RawEsp>) -> Result<Through, NoO
     })
 }
 
-/// The copy of a file.
-pub fn own(path: &str) -> String {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    format!("{FOLDER}/{name}")
-}
-
 /// The loader that the server came by, else the first of the firmware's order that is there. In a boot
 /// that came by the agent's own entry, which no order holds, it is the latter.
 fn loader(firmware: &Firmware, esp: &RawEsp) -> Option<String> {
     let current = firmware.current.filter(|n| firmware.order.contains(n));
     let ordered = current.into_iter().chain(firmware.order.iter().copied());
     let paths = ordered.filter_map(|number| {
-        let is_it = |e: &&super::efi::Entry| e.number == number && e.active;
+        let is_it = |e: &&Entry| e.number == number && e.active;
         firmware.entries.iter().find(is_it)?.path.clone()
     });
     let found = |wanted: String| {

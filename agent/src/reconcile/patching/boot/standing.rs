@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::custom::Lines;
+use super::environment;
 use super::menu::{self, Entry};
-use super::{efi, environment};
-use crate::host::boot::{RawBoot, WayBack};
+use crate::host::boot::custom::Lines;
+use crate::host::boot::{RawBoot, WayBack, efi};
 
 /// GRUB's default, as its environment has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

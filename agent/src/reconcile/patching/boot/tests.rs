@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::after::{Came, Expected, came};
 use super::environment::{self, Environment};
+use super::menu;
 use super::way_back::{Boot, By, NoWayBack, Pin, Writable, can_lead_back, protected, way_back};
-use super::{efi, menu};
-use crate::host::boot::{Backing, RawBoot, RawEsp, RawKexec, WayBack};
+use crate::host::boot::{Backing, RawBoot, RawEsp, RawKexec, WayBack, efi};
 use crate::reconcile::patching::way::machine::Found;
 
 macro_rules! fixture {

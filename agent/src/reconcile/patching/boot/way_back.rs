@@ -4,17 +4,15 @@
 //! in what makes the one exception, the next boot: GRUB's environment where GRUB can write it, else
 //! the firmware, else the running kernel.
 
-use super::custom;
-use super::efi::{self, Firmware};
 use super::environment;
 use super::esp::{self, NoOtherStart};
 use super::kexec::{self, NoKexec};
 use super::menu::{self, Entry, Menu};
-use crate::host::boot::{Backing, Load, RawBoot, RawEsp, RawKexec, Through, WayBack};
+use crate::host::boot::efi::{self, Firmware};
+use crate::host::boot::{
+    Backing, LABEL, Load, RawBoot, RawEsp, RawKexec, Through, WayBack, custom,
+};
 use crate::words::plain;
-
-/// Labels of the firmware entries that the agent makes, before the kernel's release.
-pub const LABEL: &str = "h8lio ";
 
 /// What is known about booting this server; `None` where it could not be found out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

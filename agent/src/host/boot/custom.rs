@@ -17,7 +17,7 @@ pub struct Lines<'a> {
 impl Lines<'_> {
     /// As they stand in the file.
     pub fn text(&self) -> String {
-        let folder = super::esp::FOLDER;
+        let folder = super::FOLDER;
         let once = self.once.map(|entry| {
             format!(
                 "insmod regexp\nif regexp '/{folder}/?$' \"$cmdpath\"; then\n  set default='{entry}'\nfi\n"
