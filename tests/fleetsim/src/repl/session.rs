@@ -88,7 +88,10 @@ impl Session {
             }),
             ["run", "until", word] => span(word).and_then(|until| self.run(Some(until))),
             ["plan"] => self.world().map(|world| world.plan_lines()),
-            ["explain"] => self.world().and_then(|w| w.explain_rollout()).map(lines),
+            ["explain"] => self
+                .world()
+                .and_then(|w| w.explain_rollout())
+                .map(|text| lines(&text)),
             ["explain", node] => self.explain(node),
             ["trace"] => self.trace(10),
             ["trace", n] => number("trace", n, 1).and_then(|n| self.trace(n)),
@@ -177,7 +180,7 @@ impl Session {
     fn explain(&mut self, node: &str) -> Answer {
         let world = self.world()?;
         let id = named(world, node)?;
-        world.explain_node(id).map(lines)
+        world.explain_node(id).map(|text| lines(&text))
     }
 
     fn trace(&mut self, count: usize) -> Answer {
@@ -250,6 +253,6 @@ fn named(world: &World, name: &str) -> Result<h8lio_model::ids::NodeId, No> {
     id.ok_or_else(|| format!("there is no node {name:?}; they are s0, s1, ..."))
 }
 
-fn lines(text: String) -> Vec<String> {
+fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }

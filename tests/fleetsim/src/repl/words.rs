@@ -11,7 +11,7 @@ use crate::shape::{Budget, Shape};
 pub(super) type No = String;
 
 /// A number, from `least` on.
-pub(super) fn number<T: FromStr + PartialOrd + std::fmt::Display>(
+pub(super) fn number<T: FromStr + PartialOrd + std::fmt::Display + Copy>(
     what: &str,
     word: &str,
     least: T,
