@@ -51,7 +51,7 @@ pub(super) fn run(checks: &mut Checks, lab: &Lab, fleet: &Fleet<'_>) {
             for server in lab.servers()? {
                 has(&server, SLOW, Odd::SECOND)?;
                 let times = server.run(&format!(
-                    "zgrep -h ' upgrade {} ' /var/log/dpkg.log* | wc -l",
+                    "zgrep -h ' upgrade {}:' /var/log/dpkg.log* | wc -l",
                     SLOW.name
                 ))?;
                 ensure!(times == "1", "{} was changed {times} times", server.name());
