@@ -96,6 +96,12 @@ impl Apt {
                     .and(&["--configure", "-a"]);
                 return Ok(("dpkg", args));
             }
+            Action::PutBack { packages } if self.is_cut_off() => {
+                if let Some(args) = self.by_dpkg(packages, kept)? {
+                    return Ok(("dpkg", args));
+                }
+                (packages, args.and(&["--allow-downgrades", "install"]))
+            }
             Action::FixBroken => return Ok(("apt-get", args.and(&["--fix-broken", "install"]))),
             Action::Install { packages } => (packages, args.and(&["install"])),
             Action::PutBack { packages } => {
@@ -113,6 +119,32 @@ impl Apt {
             };
         }
         Ok(("apt-get", args))
+    }
+}
+
+impl Apt {
+    /// Whether dpkg was cut off and has not written its journal into its database: apt refuses all
+    /// work then, and dpkg does it on its next run.
+    fn is_cut_off(&self) -> bool {
+        let journal = std::fs::read_dir(self.root.join("var/lib/dpkg/updates"));
+        journal.is_ok_and(|mut entries| entries.next().is_some())
+    }
+
+    /// The archives that were put aside, by dpkg alone; `None` unless all of them are there. They are
+    /// those that apt had fetched and checked.
+    fn by_dpkg(&self, packages: &[Pinned], kept: &Path) -> Result<Option<Argv>, ExecError> {
+        let archives = packages.iter().map(|pin| archive_of(kept, pin));
+        let Some(archives) = archives.collect::<Option<Vec<_>>>() else {
+            return Ok(None);
+        };
+        let mut args = Argv::default()
+            .value("--root=", &self.root)
+            .and(&CONFFILES)
+            .and(&["--install"]);
+        for archive in archives {
+            args = args.operand(archive)?;
+        }
+        Ok(Some(args))
     }
 }
 
