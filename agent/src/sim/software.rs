@@ -76,27 +76,27 @@ fn installed(state: &State) -> String {
     for name in &p.broken {
         line("iF ", name, "1.0-1");
     }
+    let made = &state.changes_made;
+    let want = |name: &str| match made.held.contains(name) {
+        true => "hi ",
+        false => "ii ",
+    };
     let whole = |u: &&Upgrade| !p.broken.contains(&u.name);
     for u in p.upgrade.iter().filter(whole) {
-        let held = state.changes_made.held.contains(&u.name);
-        line(
-            if held { "hi " } else { "ii " },
-            &u.name,
-            state.version_of(u),
-        );
+        line(want(&u.name), &u.name, state.version_of(u));
     }
-    let mut kernels = state.changes_made.kernels.clone();
+    let mut kernels = made.kernels.clone();
     kernels.insert(state.server.os.kernel.clone());
     kernels.remove(&p.newest_kernel);
     for release in kernels {
         let name = format!("linux-image-{release}");
-        let version = state.changes_made.versions.get(&name);
-        line("ii ", &name, version.map_or("1.0-1", String::as_str));
+        let version = made.versions.get(&name);
+        line(want(&name), &name, version.map_or("1.0-1", String::as_str));
     }
     if !p.newest_kernel.is_empty() {
         let name = format!("linux-image-{}", p.newest_kernel);
-        let version = state.changes_made.versions.get(&name);
-        line("ii ", &name, version.map_or("1.1-1", String::as_str));
+        let version = made.versions.get(&name);
+        line(want(&name), &name, version.map_or("1.1-1", String::as_str));
     }
     line("ii ", "dpkg", "1.21.22");
     text

@@ -15,6 +15,7 @@ use crate::reconcile::patching::transaction::class::Class;
 use crate::reconcile::patching::transaction::database::Diagnosis;
 use crate::reconcile::patching::transaction::judge::Change;
 use crate::reconcile::patching::way::machine::{Boot, Cause, Event};
+use crate::words::list;
 
 impl Walker {
     /// Puts the old versions back, once. What cannot be configured is not repaired first: it was tried,
@@ -87,8 +88,17 @@ impl Walker {
         let Err(e) = self.server.patch.hold(&names, self.leave) else {
             return Some(Event::Well);
         };
-        let well = self.no(e.into(), Event::Well, now)?;
-        tracing::warn!("packages are not held after the fallback: {}", self.note);
-        Some(well)
+        let before = self.note.clone();
+        let well = self.no(e.into(), Event::Well, now);
+        let said = std::mem::replace(&mut self.note, before);
+        if well.is_some() {
+            let why = format!(
+                "{} could not be held after the fallback: {said}",
+                list(&names, 5)
+            );
+            tracing::warn!("{why}");
+            self.also(&why);
+        }
+        well
     }
 }

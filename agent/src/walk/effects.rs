@@ -4,6 +4,7 @@ use h8lio_model::ids::BootId;
 use h8lio_model::inventory::RebootRequired;
 
 use super::boots::kernels;
+use super::holds::held_kernels;
 use super::repair::Repaired;
 use super::silence::No;
 use super::subject::Subject;
@@ -102,6 +103,12 @@ impl Walker {
             && !kernels(&database).contains(kernel)
         {
             self.note = format!("kernel {kernel} is neither installed nor ordered");
+            return Some(Event::Refused);
+        }
+        if let Some(kernel) = &subject.kernel
+            && held_kernels(&database).contains(kernel)
+        {
+            self.note = format!("the package of kernel {kernel} is held, so it is not booted");
             return Some(Event::Refused);
         }
         let sorted = match self.sorted(subject, &database) {

@@ -3,6 +3,7 @@
 use h8lio_model::order::Outcome;
 
 use super::boots::kernels;
+use super::holds::held_kernels;
 use super::silence::No;
 use super::subject::Subject;
 use super::{Log, Now, Walker};
@@ -21,8 +22,9 @@ impl Walker {
     pub(super) fn ground(&self, running: &str) -> Ground {
         let database = database::read(&self.server.patch.database()).ok();
         let installed = database.as_ref().map(kernels).unwrap_or_default();
+        let held = database.as_ref().map(held_kernels).unwrap_or_default();
         Ground {
-            newest: to_boot(running, &installed).cloned(),
+            newest: to_boot(running, &installed, &held).cloned(),
             native: database.and_then(|d| d.native().map(str::to_owned)),
             default: standing(&self.server.boot.boot()),
         }

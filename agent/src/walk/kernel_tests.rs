@@ -224,6 +224,58 @@ fn a_reboot_alone_brings_the_newest_installed_kernel_with_a_way_back_from_it(
     assert_eq!(lab.acts("reboot"), 1);
 }
 
+#[rstest]
+fn a_kernel_that_the_server_went_back_from_is_held_and_not_booted_by_a_later_order(
+    #[values(false, true)] is_patch: bool,
+) {
+    let mut lab = lab(&format!(
+        "{WAITS}[[packages.upgrade]]\nname = \"bash\"\ninstalled = \"1.0\"\ncandidate = \"2.0\"\n"
+    ));
+    lab.fault(&format!("kernel.panics {NEW}"));
+    let mut first = reboot_only(&lab, 1, None);
+    if is_patch {
+        first = order(1, bash(), BACK);
+        wish(&lab, &mut first, None);
+    }
+    lab.order(&first);
+    assert_eq!(lab.walk().outcome, Outcome::RolledBack);
+    let image = format!("linux-image-{NEW}");
+    assert!(lab.held(&image));
+    let noted = lab.ledger.report().holds;
+    assert!(noted.iter().any(|hold| hold.name() == image), "{noted:?}");
+    // A person looked at it; then security updates come, which boot by the way.
+    lab.fault("package.unhold bash");
+    let mut later = order(2, bash(), BACK);
+    wish(&lab, &mut later, None);
+    lab.order(&later);
+    let report = lab.walk();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    assert_eq!(lab.acts(&format!("boot.once {NEW}")), 1, "the first time");
+    assert_eq!(lab.kernel(), OLD);
+    // Not even for who asks for it by name.
+    let named = reboot_only(&lab, 3, Some(NEW));
+    lab.order(&named);
+    let report = lab.walk();
+    assert_eq!((report.outcome, report.as_before), (Outcome::Failed, true));
+    assert!(report.message.contains("is held"), "{}", report.message);
+}
+
+#[test]
+fn a_kernel_that_an_attempt_halted_at_is_held_as_well_and_nothing_else() {
+    let mut lab = lab(&format!(
+        "{WAITS}[[packages.upgrade]]\nname = \"bash\"\ninstalled = \"1.0\"\ncandidate = \"2.0\"\n"
+    ));
+    lab.fault(&format!("kernel.panics {NEW}"));
+    let mut first = order(1, bash(), OnFailure::Halt);
+    wish(&lab, &mut first, None);
+    lab.order(&first);
+    let report = lab.walk();
+    let got = (report.outcome, report.reason.as_str());
+    assert_eq!(got, (Outcome::Failed, "OldKernelBooted"), "{report:?}");
+    assert!(lab.held(&format!("linux-image-{NEW}")) && !lab.held("bash"));
+    assert_eq!(lab.ledger.report().holds.len(), 1);
+}
+
 #[test]
 fn a_kernel_that_is_neither_installed_nor_ordered_is_refused_before_anything_is_touched() {
     let mut lab = lab(WAITS);

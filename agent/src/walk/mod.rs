@@ -350,6 +350,10 @@ impl Walker {
             let failed = |source| WalkError::Log { attempt, source };
             match here.next {
                 Next::Nothing => {
+                    if !self.holds_the_kernel(ledger, &subject, &log, here.state, &now)? {
+                        let step = "hold";
+                        return Ok(Walked::Waiting { attempt, step });
+                    }
                     if !self.lets_go(&subject, &log, here.state, &now) {
                         let step = "let-go";
                         return Ok(Walked::Waiting { attempt, step });

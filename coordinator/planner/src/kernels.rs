@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use h8lio_model::inventory::{NewPackage, PackageFacts};
+use h8lio_model::inventory::{NewPackage, PackageFacts, RebootReason};
 use h8lio_model::kernel::{image_release, is_booted, line, split};
 use h8lio_model::order::{KernelRelease, PackageChange};
 use h8lio_model::plan::{FactName, ResolvedPackage, WaitingOn};
@@ -87,7 +87,8 @@ pub(crate) fn change(
 }
 
 /// What must run after a boot: the kernel that the order brings of the flavour that runs, else the
-/// newest one that is installed. `None` where that is not known; then the agent boots what runs.
+/// newest one that is installed, unless somebody holds it: then the one that runs. `None` where that
+/// is not known; then the agent boots what runs.
 pub(crate) fn wished(changes: &[PackageChange], facts: &PackageFacts) -> Option<KernelRelease> {
     let own = facts.kernel.as_ref()?;
     let flavour = split(&own.running).1;
@@ -96,7 +97,31 @@ pub(crate) fn wished(changes: &[PackageChange], facts: &PackageFacts) -> Option<
         .filter(|c| c.from.is_none())
         .filter_map(|c| image_release(c.name.as_str()))
         .find(|release| split(release).1 == flavour);
-    brought.or(own.newest.as_deref())?.parse().ok()
+    let newest = own
+        .newest
+        .as_deref()
+        .map(|newest| match is_held(newest, facts) {
+            true => &own.running,
+            false => newest,
+        });
+    brought.or(newest)?.parse().ok()
+}
+
+/// Whether somebody holds the package of this kernel, so that no boot is to lead into it.
+fn is_held(release: &str, facts: &PackageFacts) -> bool {
+    let mut held = facts.held.iter();
+    held.any(|name| image_release(bare(name)) == Some(release))
+}
+
+/// Whether the node asks for a boot that would change something: a newer kernel that is held is none.
+pub(crate) fn asks_for_a_boot(facts: &PackageFacts) -> bool {
+    let said = &facts.reboot_required;
+    let is_idle = |reason: &RebootReason| match reason {
+        RebootReason::Kernel { installed, .. } => is_held(installed, facts),
+        _ => false,
+    };
+    let for_nothing = !said.reasons.is_empty() && said.reasons.iter().all(is_idle);
+    said.required == Some(true) && !for_nothing
 }
 
 /// Whether the files of the running kernel stay what they are.

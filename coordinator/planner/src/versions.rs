@@ -82,6 +82,21 @@ pub(crate) fn may_mean(target: &RolloutTarget, name: &str) -> bool {
     }
 }
 
+fn needs_a_boot(name: &str) -> bool {
+    begins(name, NEEDS_A_BOOT) || is_booted(name)
+}
+
+/// Whether the target may boot a node, whatever else it means there.
+pub(crate) fn may_boot(target: &RolloutTarget) -> bool {
+    match target {
+        RolloutTarget::Security
+        | RolloutTarget::All
+        | RolloutTarget::Kernel
+        | RolloutTarget::RebootOnly => true,
+        RolloutTarget::Packages(names) => names.iter().any(|n| needs_a_boot(n.as_str())),
+    }
+}
+
 /// One update as a row of the rollout's versions. `None` for a name or version that no package
 /// manager would take.
 pub(crate) fn row(release: &str, package: &UpgradablePackage) -> Option<ResolvedPackage> {
@@ -137,14 +152,14 @@ pub(crate) fn work(
     }
     kernels::leaves_a_way_back(&changes, facts)?;
     let names = || changes.iter().map(|c| c.name.as_str());
-    let needs_boot = names().any(|n| begins(n, NEEDS_A_BOOT) || is_booted(n));
+    let needs_boot = names().any(needs_a_boot);
     let kernel = kernels::wished(&changes, facts);
     let forward = names().any(|n| begins(n, FORWARD_ONLY));
     let wants_boot = match target {
         RolloutTarget::RebootOnly => true,
         RolloutTarget::Packages(_) => needs_boot,
         // What was installed earlier comes into use with the same reboot.
-        _ => needs_boot || facts.reboot_required.required == Some(true),
+        _ => needs_boot || kernels::asks_for_a_boot(facts),
     };
     if changes.is_empty() && !wants_boot {
         return Ok(None);

@@ -17,17 +17,20 @@ pub(super) enum Kernel {
     NotPackaged,
 }
 
-/// The newest of `installed` of the flavour of `running`, unless it is older than that.
-pub fn to_boot<'a>(running: &str, installed: &'a [String]) -> Option<&'a String> {
+/// The newest of `installed` of the flavour of `running`, unless it is older than that. One whose
+/// package somebody holds is not booted into, whoever that is: the server went back from it, or a
+/// person wants it left alone. The one that runs is known to boot.
+pub fn to_boot<'a>(running: &str, installed: &'a [String], held: &[String]) -> Option<&'a String> {
     let own = split(running).0;
-    newest(running, installed).filter(|n| version::compare(split(n).0, own) != Ordering::Less)
+    let free = |r: &&String| *r == running || !held.contains(r);
+    newest(running, installed.iter().filter(free))
+        .filter(|n| version::compare(split(n).0, own) != Ordering::Less)
 }
 
 /// The newest of `installed` that is of the flavour of `running`.
-fn newest<'a>(running: &str, installed: &'a [String]) -> Option<&'a String> {
+fn newest<'a>(running: &str, installed: impl Iterator<Item = &'a String>) -> Option<&'a String> {
     let flavour = split(running).1;
     installed
-        .iter()
         .filter(|r| split(r).1 == flavour)
         .max_by(|a, b| version::compare(split(a).0, split(b).0))
 }
@@ -37,7 +40,7 @@ fn newest<'a>(running: &str, installed: &'a [String]) -> Option<&'a String> {
 /// loader's business and not told here.
 pub(super) fn judge(running: &str, installed: &[String]) -> Kernel {
     let own = split(running).0;
-    match newest(running, installed) {
+    match newest(running, installed.iter()) {
         Some(n) if version::compare(split(n).0, own) == Ordering::Greater => Kernel::Behind {
             installed: n.clone(),
         },
@@ -54,11 +57,21 @@ mod tests {
     fn what_is_to_be_booted_is_never_older_than_what_runs() {
         let installed = ["6.1.0-9-amd64", "6.1.0-10-amd64", "6.1.0-11-cloud-amd64"];
         let installed = installed.map(str::to_owned);
-        let found = |running| to_boot(running, &installed).map(String::as_str);
+        let found = |running| to_boot(running, &installed, &[]).map(String::as_str);
         assert_eq!(found("6.1.0-9-amd64"), Some("6.1.0-10-amd64"));
         assert_eq!(found("6.1.0-10-amd64"), Some("6.1.0-10-amd64"));
         assert_eq!(found("6.1.0-12-amd64"), None);
         assert_eq!(found("6.1.0-9-rt-amd64"), None);
+    }
+
+    #[test]
+    fn a_kernel_that_is_held_is_not_booted_unless_it_runs() {
+        let installed = ["6.1.0-9-amd64", "6.1.0-10-amd64", "6.1.0-11-amd64"].map(str::to_owned);
+        let held = [installed[2].clone()];
+        let found = |running| to_boot(running, &installed, &held).map(String::as_str);
+        assert_eq!(found("6.1.0-9-amd64"), Some("6.1.0-10-amd64"));
+        assert_eq!(found("6.1.0-10-amd64"), Some("6.1.0-10-amd64"));
+        assert_eq!(found("6.1.0-11-amd64"), Some("6.1.0-11-amd64"));
     }
 
     fn judged(running: &str, installed: &[&str]) -> Kernel {

@@ -37,10 +37,14 @@ pub fn facts(raw: &RawPackages) -> PackageFacts {
         needrestart::findings,
     );
     let kernels = database.as_ref().map(|d| d.kernels.as_slice());
+    let held: Vec<String> = database
+        .iter()
+        .flat_map(|d| d.held.iter().filter_map(|name| dpkg::kernel(name)))
+        .collect();
     let kernel = raw.reboot.running_kernel.as_ref().zip(kernels);
     let kernel = kernel.map(|(running, installed)| KernelFacts {
         running: running.clone(),
-        newest: kernel::to_boot(running, installed).cloned(),
+        newest: kernel::to_boot(running, installed, &held).cloned(),
     });
     let reboot_required = reboot::merge(&raw.reboot, findings.as_ref(), kernels, &mut problems);
     let (installed, held, broken) = database

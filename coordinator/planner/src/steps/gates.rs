@@ -135,7 +135,7 @@ pub(crate) fn node(
         Err(ref no) => reasons.push(no.clone()),
     }
     let work = work(input, draft, rollout, facts, packages.ok());
-    if !work.as_ref().is_ok_and(brings_an_agent) {
+    if !work.as_ref().is_ok_and(|work| mends_the_agent(facts, work)) {
         reasons.extend(older_agent(input, facts));
     }
     match work {
@@ -166,10 +166,38 @@ fn older_agent(input: &PlanningInput<'_>, facts: &NodeFacts) -> Option<WaitingOn
     })
 }
 
-/// It mends what it would be held for.
-fn brings_an_agent(work: &Option<Work>) -> bool {
-    let patch = work.as_ref().and_then(|w| w.patch.as_ref());
-    patch.is_some_and(|p| p.changes().iter().any(|c| c.name.as_str() == AGENT))
+/// It brings the agent alone, at a version that is not older than any that ran there: that mends what it
+/// would be held for. Anything beside it would be carried out by the older agent.
+fn mends_the_agent(facts: &NodeFacts, work: &Option<Work>) -> bool {
+    let Some(Work {
+        patch: Some(patch),
+        reboot: None,
+        ..
+    }) = work
+    else {
+        return false;
+    };
+    let [change] = patch.changes() else {
+        return false;
+    };
+    let newest = facts.agent.as_ref().map(|seen| &seen.newest);
+    let to = release(change.to.as_str());
+    change.name.as_str() == AGENT
+        && to
+            .as_ref()
+            .zip(newest)
+            .is_some_and(|(to, newest)| to >= newest)
+}
+
+/// The release in the version of the agent's package, where `~` stands for what is `-` before a
+/// candidate. The packaging's own number behind the last `-` does not count.
+fn release(version: &str) -> Option<Release> {
+    let is_number = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+    let own = match version.rsplit_once('-') {
+        Some((own, revision)) if is_number(revision) => own,
+        _ => version,
+    };
+    own.replace('~', "-").parse().ok()
 }
 
 fn recent<'a, T>(

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use h8lio_model::ids::NodeId;
 use h8lio_model::inventory::PackageFacts;
+use h8lio_model::kernel::image_release;
 use h8lio_model::order::{OwnHold, PackageName};
 use h8lio_model::plan::WaitingOn;
 use h8lio_model::rollout::RolloutTarget;
@@ -15,13 +16,17 @@ use crate::versions;
 
 /// What the target may mean and is held: the node has not nothing to do, it went back from it. The
 /// package manager does not say what a held package is offered, so that a rollout of security updates
-/// waits for any of them.
+/// waits for any of them. A kernel that is held would be what a boot is for, whoever asks for the boot.
 pub(crate) fn reasons(
     target: &RolloutTarget,
     node: &NodeFacts,
     packages: &PackageFacts,
 ) -> Vec<WaitingOn> {
-    let held = own(node, packages).filter(|h| versions::may_mean(target, h.package.as_str()));
+    let concerns = |name: &str| {
+        versions::may_mean(target, name)
+            || (image_release(name).is_some() && versions::may_boot(target))
+    };
+    let held = own(node, packages).filter(|h| concerns(h.package.as_str()));
     held.map(|hold| WaitingOn::HeldAfterFallback {
         package: hold.name(),
         since: hold.since,

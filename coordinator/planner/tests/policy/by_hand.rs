@@ -213,6 +213,35 @@ fn an_older_agent_does_not_hold_what_brings_a_newer_one() {
     assert_eq!(fleet.ordered(), ["s0", "s1"]);
 }
 
+/// scenario: 33 (unit)
+#[rstest]
+#[case::an_older_one_still(&[("h8lio-agent", "0.1.5")])]
+#[case::a_candidate(&[("h8lio-agent", "0.2.0~rc.1")])]
+#[case::one_that_is_no_release(&[("h8lio-agent", "two")])]
+#[case::with_something_else(&[("h8lio-agent", "0.2.0"), ("openssl", "3.0.2")])]
+#[case::something_else(&[("openssl", "3.0.2")])]
+fn an_older_agent_is_given_nothing_but_a_newer_agent(#[case] updates: &[(&str, &str)]) {
+    let mut fleet = with_agent("0.1.0");
+    let updates = updates.iter().map(|(name, to)| update(name, to)).collect();
+    packages(fleet.node(0)).upgradable = Some(updates);
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s1"]);
+    let told = fleet.why("march", 0);
+    let held = |why: &WaitingOn| matches!(why, WaitingOn::OlderAgent { .. });
+    assert!(told.iter().any(held), "{told:?}");
+}
+
+/// scenario: 33 (unit)
+#[rstest]
+fn an_older_agent_is_given_a_newer_one_however_its_package_is_numbered(
+    #[values("0.2.0", "0.2.0-1", "0.3.0~rc.1", "0.3.0~rc.1-1")] to: &str,
+) {
+    let mut fleet = with_agent("0.1.0");
+    packages(fleet.node(0)).upgradable = Some(vec![update("h8lio-agent", to)]);
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s0", "s1"]);
+}
+
 /// An agent's package that is broken so that it never runs again: nothing is heard, and nothing is
 /// concluded from that.
 ///

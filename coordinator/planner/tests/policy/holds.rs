@@ -1,7 +1,9 @@
 //! What h8lio holds on a node since a fallback, and how it is let go.
 
+use h8lio_model::inventory::{RebootReason, RebootRequired};
 use h8lio_model::order::{AttemptId, OwnHold};
 use h8lio_model::plan::{NodeState, WaitingOn};
+use rstest::rstest;
 use uuid::Uuid;
 
 use crate::gates::{one_server, packages};
@@ -101,5 +103,86 @@ fn a_hold_of_an_operators_is_not_let_go_by_another_try() {
     fleet.rollouts[0].control.retries.insert(id(0), 0);
     fleet.plan();
     assert!(!lets_go(&fleet));
+    assert_eq!(fleet.state("march", 0), NodeState::NothingToDo);
+}
+
+const BAD: &str = "linux-image-6.1.0-30-amd64";
+
+/// It went back from a kernel, which is installed still, and asks for the boot into it.
+fn held_kernel(target: &str) -> Scene {
+    let mut fleet = one_server();
+    fleet.rollouts[0].spec.target = target.parse().expect("a target");
+    let facts = packages(fleet.node(0));
+    let running = facts.kernel.as_mut().expect("known");
+    running.newest = Some("6.1.0-30-amd64".into());
+    let running = running.running.clone();
+    facts.held = vec![BAD.into()];
+    facts.reboot_required = RebootRequired {
+        required: Some(true),
+        reasons: vec![RebootReason::Kernel {
+            running,
+            installed: "6.1.0-30-amd64".into(),
+        }],
+    };
+    fleet
+}
+
+fn wished(fleet: &Scene) -> Option<String> {
+    let order = &fleet.plan.content().orders.get(&id(0))?.content;
+    let kernel = order.reboot.as_ref()?.kernel.as_ref()?;
+    Some(kernel.to_string())
+}
+
+#[rstest]
+fn a_kernel_that_a_node_went_back_from_is_not_booted_again_by_whatever_boots_it(
+    #[values("reboot-only", "security", "all", "kernel", "packages:libc6")] target: &str,
+) {
+    let mut fleet = held_kernel(target);
+    packages(fleet.node(0)).upgradable = Some(vec![update("libc6", "2.36-10")]);
+    let holds = &mut fleet.node(0).orders.as_mut().expect("orders").value.holds;
+    holds.push(OwnHold {
+        package: BAD.parse().expect("a name"),
+        architecture: None,
+        attempt: AttemptId(Uuid::from_u128(7)),
+        since: t0(),
+    });
+    fleet.plan();
+    let (package, since) = (BAD.to_owned(), t0());
+    let why = WaitingOn::HeldAfterFallback { package, since };
+    assert_eq!(fleet.why("march", 0), [why]);
+    assert!(fleet.ordered().is_empty(), "nobody allowed it");
+    fleet.rollouts[0].control.retries.insert(id(0), 0);
+    fleet.plan();
+    let order = &fleet.plan.content().orders[&id(0)].content;
+    assert!(order.let_go.iter().any(|name| name.as_str() == BAD));
+}
+
+#[test]
+fn what_needs_no_boot_does_not_wait_for_a_kernel_that_is_held() {
+    let mut fleet = held_kernel("packages:openssl");
+    let holds = &mut fleet.node(0).orders.as_mut().expect("orders").value.holds;
+    holds.push(OwnHold {
+        package: BAD.parse().expect("a name"),
+        architecture: None,
+        attempt: AttemptId(Uuid::from_u128(7)),
+        since: t0(),
+    });
+    fleet.plan();
+    assert_eq!(fleet.ordered(), ["s0"]);
+}
+
+#[test]
+fn a_kernel_that_an_operator_holds_is_not_booted_and_is_no_reason_to_boot() {
+    let mut fleet = held_kernel("reboot-only");
+    fleet.plan();
+    let running = packages(fleet.node(0))
+        .kernel
+        .clone()
+        .expect("known")
+        .running;
+    assert_eq!(wished(&fleet), Some(running));
+    let mut fleet = held_kernel("security");
+    packages(fleet.node(0)).upgradable = Some(Vec::new());
+    fleet.plan();
     assert_eq!(fleet.state("march", 0), NodeState::NothingToDo);
 }
