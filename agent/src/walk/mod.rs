@@ -10,6 +10,7 @@ mod back;
 mod boots;
 mod carry;
 mod clean;
+mod countdown;
 mod doing;
 mod effects;
 mod gates;
@@ -52,6 +53,7 @@ use crate::reconcile::patching::way::gates::passed;
 use crate::reconcile::patching::way::log::{Next, NoWay, Position, Record, position};
 use crate::reconcile::patching::way::machine::{End, Event, State, Step, Why, gives_way};
 use crate::report::{CoordinatorNow, Hosts};
+pub use countdown::Countdown;
 pub use gates::GateReader;
 use late::MayBegin;
 use subject::Subject;
@@ -168,7 +170,7 @@ pub struct Walker {
     waits: Waiting,
     /// What the attempt is about to hold, and has noted.
     noted: Vec<String>,
-    countdown: hang::Countdown,
+    countdown: Countdown,
     /// The transaction that this life asked for last.
     asked_for: Option<carry::Asked>,
     /// For the report, while this life remembers: why something was refused or went wrong.
@@ -286,7 +288,7 @@ impl Walker {
             asked: None,
             waits: Waiting::default(),
             noted: Vec::new(),
-            countdown: hang::Countdown::default(),
+            countdown: Countdown::default(),
             asked_for: None,
             note: String::new(),
             warned: String::new(),
@@ -348,6 +350,12 @@ impl Walker {
             };
             now.moment = between.moment();
             let failed = |source| WalkError::Log { attempt, source };
+            let counts = self.counts_on(&mut log, here.state, &now);
+            if let Some(why) = counts.map_err(failed)? {
+                ledger.doing(Some(why));
+                let step = here.state.step().map_or("let-go", |s| s.name);
+                return Ok(Walked::Waiting { attempt, step });
+            }
             match here.next {
                 Next::Nothing => {
                     if !self.lets_go(&subject, &log, here.state, &now) {

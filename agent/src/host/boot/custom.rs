@@ -49,6 +49,13 @@ pub fn of_others(text: &str) -> String {
     out
 }
 
+/// Whether the agent's lines make the exception, for a GRUB that is started from its folder.
+pub fn is_once(text: &str) -> bool {
+    let own = text.lines().skip_while(|line| *line != BEGIN);
+    let mut own = own.take_while(|line| *line != END);
+    own.any(|line| line.trim_start().starts_with("set default="))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +69,9 @@ mod tests {
         };
         let both = format!("{theirs}{}", mine.text());
         assert_eq!(of_others(&both), theirs);
+        assert!(is_once(&both) && !is_once("set default=1\n"));
+        let fallback = Lines { once: None, ..mine };
+        assert!(!is_once(&fallback.text()));
         assert!(both.contains("set fallback=2\n"), "{both}");
         assert!(
             both.contains("if regexp '/EFI/h8lio/?$' \"$cmdpath\"; then\n  set default='gnulinux-"),

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::environment;
 use super::menu::{self, Entry};
-use crate::host::boot::custom::Lines;
-use crate::host::boot::{RawBoot, WayBack, efi};
+use crate::host::boot::custom::{self, Lines};
+use crate::host::boot::{Exception, LABEL, RawBoot, WayBack, efi};
 
 /// GRUB's default, as its environment has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +78,17 @@ fn starts_once(raw: &RawBoot, label: &str) -> Result<(), &'static str> {
         Some(own) if firmware.next == Some(own) => Ok(()),
         _ => Err("the firmware does not hold the entry that it was told to start next"),
     }
+}
+
+/// What of the agent's leads elsewhere once, besides what stands in GRUB's environment.
+pub fn exceptions(raw: &RawBoot) -> Vec<Exception> {
+    let firmware = raw.firmware.as_deref().and_then(|f| efi::read(f).ok());
+    let entries = firmware.is_some_and(|firmware| !firmware.beginning(LABEL).is_empty());
+    let loaded = raw.kexec.as_ref().is_some_and(|k| k.is_loaded);
+    let by_firmware = entries || custom::is_once(&raw.custom);
+    let by_firmware = by_firmware.then_some(Exception::BootNext);
+    let by_kexec = loaded.then_some(Exception::Kexec);
+    by_firmware.into_iter().chain(by_kexec).collect()
 }
 
 /// The kernel that a boot would lead into now. `None`: it cannot be told.

@@ -178,6 +178,20 @@ pub fn way_back(boot: &Boot, old: &str, new: &str) -> Result<WayBack, NoWayBack>
     })
 }
 
+/// The name of the entry that brings the kernel that runs, and is to stay: it is at the top of a menu
+/// that obeys what is saved.
+///
+/// # Errors
+/// [`NoWayBack`], where no default leads into it.
+pub fn lasting(boot: &Boot, new: &str) -> Result<String, NoWayBack> {
+    let menu = boot.menu.as_ref().ok_or(NoWayBack::NoMenu)?;
+    let (name, _) = at_top(entry(menu, new)?, new)?;
+    match menu.default_is_saved {
+        true => Ok(name),
+        false => Err(NoWayBack::DefaultFixed),
+    }
+}
+
 fn once(boot: &Boot, menu: &Menu, (entry, release): (&Entry, &str)) -> Result<Once, NoWayBack> {
     let unread = || NoWayBack::NoEnvironment("it could not be read".to_owned());
     let why = match boot.environment.as_ref().ok_or_else(unread)? {
