@@ -12,7 +12,7 @@ use crate::reconcile::patching::boot::environment::cannot_be_cleared;
 use crate::reconcile::patching::boot::standing::{comes_up, is_armed};
 use crate::reconcile::patching::boot::way_back::{Boot as Booting, lasting, way_back};
 use crate::reconcile::patching::parse::dpkg::kernel;
-use crate::reconcile::patching::transaction::database::Database;
+use crate::reconcile::patching::transaction::database::{Database, Diagnosis};
 use crate::reconcile::patching::way::log::{Record, tries};
 use crate::reconcile::patching::way::machine::{Event, Found, State};
 use crate::words::list;
@@ -143,6 +143,10 @@ impl Walker {
 
     /// With a log: into another kernel once, which is written down before it can happen.
     fn ask_for_boot(&mut self, log: Option<&mut Log>, expected: &Expected) -> Result<(), No> {
+        // A shutdown would wait for it, for longer than the countdown, or cut it off.
+        if let Some(Diagnosis::Busy(holders)) = self.database().map(|d| d.diagnose()) {
+            return Err(No::Busy(doing::waits_for(&holders)));
+        }
         let how = match log.filter(|_| expected.from != expected.to) {
             None => {
                 self.lead_to(&expected.to)?;
