@@ -33,6 +33,9 @@ pub fn standing(raw: &RawBoot) -> Standing {
 /// # Errors
 /// What is not as it was written.
 pub fn is_armed(raw: &RawBoot, way: &WayBack) -> Result<(), &'static str> {
+    if custom::decides(&raw.custom).is_some() {
+        return Err("a line of others in GRUB's custom.cfg decides what boots");
+    }
     let (old, once) = match way {
         WayBack::Grub { old, new, .. } => (old, Some(new.as_str())),
         WayBack::BootNext { old, .. } | WayBack::Kexec { old, .. } => (old, None),
@@ -94,6 +97,9 @@ pub fn exceptions(raw: &RawBoot) -> Vec<Exception> {
 /// The kernel that a boot would lead into now. `None`: it cannot be told.
 pub fn comes_up(raw: &RawBoot) -> Option<String> {
     let menu = menu::read(raw.menu.as_deref()?).ok()?;
+    if custom::decides(&raw.custom).is_some() {
+        return None;
+    }
     let set = environment::block(raw.environment.as_deref()?).ok()?;
     let find = |name: &String| menu.entries.iter().find(|e| is_called(e, name));
     let saved = set.saved.filter(|_| menu.default_is_saved);
@@ -166,6 +172,10 @@ mod tests {
         };
         assert_eq!(is_armed(&raw(&both), &way(OLD)), Ok(()));
         is_armed(&raw(&both), &way(NEW)).expect_err("another default");
+        let mut decided = raw(&both);
+        decided.custom = "set default=0\n".to_owned();
+        is_armed(&decided, &way(OLD)).expect_err("another comes up");
+        assert_eq!(comes_up(&decided), None);
         let saved = raw(&format!("saved_entry={OLD}\n"));
         is_armed(&saved, &way(OLD)).expect_err("no one-shot");
     }
