@@ -136,6 +136,22 @@ impl Walker {
         is_over
     }
 
+    /// At an end of which the log tells nothing: no boot leads elsewhere once, and the default stays.
+    pub(super) fn lets_go_unseen(&mut self) -> Result<(), No> {
+        let host = &self.server.boot;
+        let cleared = match standing(&host.boot()) {
+            Standing::First => host.restore(None, self.leave),
+            Standing::Entry(entry) => host.restore(Some(&entry), self.leave),
+            Standing::Unknown => Ok(()),
+        };
+        let done = [
+            cleared.map_err(No::from),
+            self.forgets_the_exception(),
+            self.uncover(),
+        ];
+        done.into_iter().collect()
+    }
+
     /// Puts back what boots, and lets the packages be as any others. As with [`Walker::disarm`], all of
     /// it is tried.
     fn give_back(&mut self, subject: &Subject, log: &Log) -> Result<(), No> {

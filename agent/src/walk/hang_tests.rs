@@ -361,3 +361,25 @@ fn a_bmc_that_says_nothing_does_not_keep_the_one_shot_from_being_taken_back(
     let left = crate::reconcile::patching::boot::standing::exceptions(&raw);
     assert_eq!(left, [], "nothing leads elsewhere");
 }
+
+#[test]
+fn an_attempt_whose_log_is_damaged_leaves_nothing_armed() {
+    let mut lab = lab(PLAIN);
+    lab.brings_a_kernel();
+    lab.odd()
+        .is_deaf
+        .store(true, std::sync::atomic::Ordering::SeqCst);
+    lab.up_to("boot.once ");
+    let folder = std::fs::read_dir(lab.dir.path()).expect("read");
+    let mut logs = folder.map(|e| e.expect("an entry").path());
+    let log = logs.find(|p| p.extension().is_some_and(|e| e == "log"));
+    let log = log.expect("a log");
+    let text = std::fs::read_to_string(&log).expect("read");
+    std::fs::write(&log, format!("damaged\n{text}")).expect("written");
+    let report = lab.walk();
+    assert_eq!(report.outcome, Outcome::Unknown, "{report:?}");
+    let raw = lab.sim.booting().boot();
+    let up = crate::reconcile::patching::boot::standing::comes_up(&raw);
+    assert_eq!(up.as_deref(), Some(OLD));
+    assert!(!lab.will_be_reset());
+}

@@ -56,6 +56,7 @@ use crate::report::{CoordinatorNow, Hosts};
 pub use countdown::Countdown;
 pub use gates::GateReader;
 use late::MayBegin;
+use silence::No;
 use subject::Subject;
 use untold::Waiting;
 
@@ -171,6 +172,8 @@ pub struct Walker {
     /// What the attempt is about to hold, and has noted.
     noted: Vec<String>,
     countdown: Countdown,
+    /// Since when the end of an attempt whose log tells nothing is let go of, on the steady clock.
+    unseen: Option<Duration>,
     /// The transaction that this life asked for last.
     asked_for: Option<carry::Asked>,
     /// For the report, while this life remembers: why something was refused or went wrong.
@@ -289,6 +292,7 @@ impl Walker {
             waits: Waiting::default(),
             noted: Vec::new(),
             countdown: Countdown::default(),
+            unseen: None,
             asked_for: None,
             note: String::new(),
             warned: String::new(),
@@ -524,6 +528,17 @@ impl Walker {
         why: &str,
         moment: Moment,
     ) -> Result<Walked, WalkError> {
+        let attempt = subject.attempt;
+        let since = *self.unseen.get_or_insert(moment.steady);
+        if let Err(No::Silent(no) | No::Busy(no) | No::Said(no)) = self.lets_go_unseen() {
+            self.warn_once(format!("what boots is not as before yet: {no}"));
+            if moment.steady.saturating_sub(since) < self.patience.lock {
+                ledger.doing(Some(no));
+                let step = "let-go";
+                return Ok(Walked::Waiting { attempt, step });
+            }
+        }
+        self.unseen = None;
         let report = AttemptReport {
             attempt: subject.attempt,
             outcome: Outcome::Unknown,
