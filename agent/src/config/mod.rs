@@ -169,6 +169,10 @@ mod tests {
         "[patching]\nhung_boot_timeout = \"30s\"",
         ": patching.hung_boot_timeout: 30s is outside 2m to 1h 49m"
     )]
+    #[case(
+        "[patching]\nhung_boot_timeout = \"15m\"",
+        ": patching.hung_boot_timeout: 15m must be longer than patching.boot_timeout (15m)"
+    )]
     #[case("[intervals]\nreport = \"soon\"", ":2: ")]
     #[case(
         "[patching]\nboot_timeout = \"1s\"",

@@ -60,13 +60,24 @@ pub(super) fn check(inputs: &Inputs) -> Result<Settings, (&'static str, String)>
 fn patience(inputs: &Inputs) -> Result<Patience, (&'static str, String)> {
     let p = &inputs.patching;
     let span = |key, period| within(key, period, PATIENCE);
-    Ok(Patience {
+    let patience = Patience {
         lock: span("patching.lock_timeout", p.lock_timeout)?,
         transaction: span("patching.transaction_timeout", p.transaction_timeout)?,
         boot: span("patching.boot_timeout", p.boot_timeout)?,
         gates: span("patching.health_timeout", p.health_timeout)?,
         hang: within("patching.hung_boot_timeout", p.hung_boot_timeout, HUNG_BOOT)?,
-    })
+    };
+    // Else a server whose boot was refused, and that runs, would be reset before anybody gave up.
+    if patience.hang <= patience.boot {
+        let text = |d| String::from(Period(d));
+        let why = format!(
+            "{} must be longer than patching.boot_timeout ({})",
+            text(patience.hang),
+            text(patience.boot)
+        );
+        return Err(("patching.hung_boot_timeout", why));
+    }
+    Ok(patience)
 }
 
 fn modes(inputs: &Inputs) -> Result<Modes, (&'static str, String)> {

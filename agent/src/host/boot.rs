@@ -45,11 +45,11 @@ pub trait BootHost: Send + Sync {
     /// [`BootError`]; [`BootHost::disarm`] then takes back what was done of it.
     fn arm(&self, way: &WayBack, leave: MayAct) -> Result<String, BootError>;
 
-    /// Takes back that the next boot differs from later ones; the old kernel stays the default.
+    /// Takes back that the next boot differs from later ones; the default stays as it is.
     ///
     /// # Errors
     /// [`BootError`].
-    fn disarm(&self, way: &WayBack) -> Result<(), BootError>;
+    fn disarm(&self, exception: Exception) -> Result<(), BootError>;
 
     /// Takes back all that stands in the boot loader's environment: every boot leads into `entry`
     /// (`None`: into the menu's first), and none elsewhere once.
@@ -58,11 +58,12 @@ pub trait BootHost: Send + Sync {
     /// [`BootError`].
     fn restore(&self, entry: Option<&str>, leave: MayAct) -> Result<(), BootError>;
 
-    /// Lets every boot lead into the kernel that `way` led to, from now on.
+    /// Lets every boot lead into `entry` from now on. Exceptions of the firmware and of the running
+    /// kernel are taken back by [`BootHost::disarm`].
     ///
     /// # Errors
     /// [`BootError`].
-    fn commit(&self, way: &WayBack, leave: MayAct) -> Result<(), BootError>;
+    fn commit(&self, entry: &str, leave: MayAct) -> Result<(), BootError>;
 
     /// Asks for a boot, and returns before it happens.
     ///
@@ -100,6 +101,28 @@ pub enum WayBack {
         new: String,
         load: Load,
     },
+}
+
+/// Who makes the one exception, the next boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exception {
+    /// GRUB's environment.
+    Grub,
+    /// The firmware, with lines in the menu.
+    BootNext,
+    /// The kernel that runs.
+    Kexec,
+}
+
+impl WayBack {
+    /// What it leads into the new kernel by.
+    pub const fn exception(&self) -> Exception {
+        match self {
+            Self::Grub { .. } => Exception::Grub,
+            Self::BootNext { .. } => Exception::BootNext,
+            Self::Kexec { .. } => Exception::Kexec,
+        }
+    }
 }
 
 /// The GRUB that is copied on the EFI system partition, to be started from a folder of its own.

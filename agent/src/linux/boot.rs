@@ -15,7 +15,7 @@ use super::outside;
 use super::root::{LONGEST, Root};
 use super::unreadable;
 use crate::host::boot::custom::{Lines, of_others};
-use crate::host::boot::{Backing, BootError, BootHost, RawBoot, Restart, WayBack};
+use crate::host::boot::{Backing, BootError, BootHost, Exception, RawBoot, Restart, WayBack};
 use crate::host::patching::MayAct;
 use crate::host::tool::ToolError;
 
@@ -108,18 +108,18 @@ impl BootHost for LinuxBoot {
         }
     }
 
-    fn disarm(&self, way: &WayBack) -> Result<(), BootError> {
-        match way {
-            WayBack::Grub { .. } => {
+    fn disarm(&self, exception: Exception) -> Result<(), BootError> {
+        match exception {
+            Exception::Grub => {
                 self.unset("next_entry")?;
                 self.custom(None)
             }
             // Without its lines, the copy boots what the saved default says.
-            WayBack::BootNext { .. } => {
+            Exception::BootNext => {
                 self.custom(None)?;
                 firmware::disarm()
             }
-            WayBack::Kexec { .. } => kexec::unload(&self.root),
+            Exception::Kexec => kexec::unload(&self.root),
         }
     }
 
@@ -133,18 +133,9 @@ impl BootHost for LinuxBoot {
         self.custom(None)
     }
 
-    fn commit(&self, way: &WayBack, _: MayAct) -> Result<(), BootError> {
-        match way {
-            WayBack::Grub { new, .. } | WayBack::Kexec { new, .. } => {
-                run("grub-set-default", &name("grub-set-default", new)?)?;
-                self.custom(None)
-            }
-            WayBack::BootNext { new, .. } => {
-                run("grub-set-default", &name("grub-set-default", new)?)?;
-                self.custom(None)?;
-                firmware::disarm()
-            }
-        }
+    fn commit(&self, entry: &str, _: MayAct) -> Result<(), BootError> {
+        act("grub-set-default", &name("grub-set-default", entry)?)?;
+        self.custom(None)
     }
 
     fn reboot(&self, how: Restart, _: MayAct) -> Result<(), BootError> {

@@ -14,7 +14,7 @@ use crate::host::patching::{MayAct, OnlyObserved};
 use crate::ledger::book::Book;
 use crate::ledger::{Ledger, LedgerError, Opened};
 use crate::reconcile::patching::transaction::judge::Held;
-use crate::walk::{Between as _, Walked, Walker};
+use crate::walk::{Between as _, Countdown, Walked, Walker};
 
 /// How soon to look again what has come of a step.
 const LOOK: Duration = Duration::from_secs(3);
@@ -38,8 +38,10 @@ pub(super) struct Desk {
     signals: Signals,
     intake: Intake,
     voice: Voice,
-    ledger: Option<Ledger>,
+    pub(super) ledger: Option<Ledger>,
     walker: Result<Walker, OnlyObserved>,
+    /// What a life that had leave may have left; looked after where there is no walker.
+    pub(super) left: Countdown,
     index: Index,
 }
 
@@ -61,13 +63,18 @@ impl Desk {
             voice,
             ledger: None,
             walker,
+            left: Countdown::default(),
             index,
         }
     }
 
     /// One turn; answers when the next is due.
     pub(super) fn turn(&mut self) -> Next {
-        // First of all: it may reset the server within minutes.
+        // First of all: it may reset the server within minutes. Without a walker, the ledger tells
+        // whether there is anything to look after.
+        if self.walker.is_err() && self.ledger.is_none() {
+            self.ledger = self.open();
+        }
         let is_swept = self.sweep();
         let next = self.work();
         match next {
@@ -76,12 +83,25 @@ impl Desk {
         }
     }
 
-    /// Whether no countdown of an earlier life goes on. A server that is only observed has none.
+    /// Whether no countdown of an earlier life goes on. A server that is only observed has none, but for
+    /// one of an attempt that was made before the owner took the leave away: it would reset the server,
+    /// and stopping it takes nobody's leave.
     fn sweep(&mut self) -> bool {
-        let Ok(walker) = &mut self.walker else {
-            return true;
+        let now = self.setup.clock.now().steady;
+        let swept = match &mut self.walker {
+            Ok(walker) => walker.sweep(now),
+            Err(_) => {
+                let book = self.ledger.as_ref().map(Ledger::book);
+                let running = book.and_then(|book| Some(book.running()?.0.attempt));
+                let longest = self.setup.patience.hang;
+                self.left.by_log(&self.setup.state_dir, running, longest);
+                match self.left.is_armed() {
+                    true => self.left.sweep(&self.setup.server, now),
+                    false => Ok(()),
+                }
+            }
         };
-        match walker.sweep(self.setup.clock.now().steady) {
+        match swept {
             Ok(()) => {
                 self.voice.clear(WATCHDOG);
                 true

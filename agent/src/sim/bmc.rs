@@ -14,6 +14,8 @@ pub enum BmcAct {
     Start,
     /// It answers nothing, or again.
     Silent(bool),
+    /// Nothing on the server reaches it, or something does again.
+    Gone(bool),
     /// It answers nothing once it counts.
     Dies,
     /// It takes everything and does not count, or does again.
@@ -29,6 +31,7 @@ pub(super) struct Timer {
     runs: bool,
     ran_out: u8,
     is_silent: bool,
+    is_gone: bool,
     dies: bool,
     is_deaf: bool,
     is_stubborn: bool,
@@ -51,6 +54,7 @@ impl Timer {
                 self.is_silent |= self.dies;
             }
             BmcAct::Silent(on) => (self.is_silent, self.dies) = (on, false),
+            BmcAct::Gone(on) => self.is_gone = on,
             BmcAct::Dies => self.dies = true,
             BmcAct::Deaf(on) => self.is_deaf = on,
             BmcAct::Stubborn(on) => self.is_stubborn = on,
@@ -83,9 +87,11 @@ impl Timer {
 
 impl BmcTimerHost for SimHost {
     fn access(&self) -> Access {
-        match self.read("system").server.hardware.bmc {
-            true => Access::Open,
-            false => Access::None("the simulated server has no BMC".to_owned()),
+        let has_bmc = self.read("system").server.hardware.bmc;
+        match (has_bmc, self.told().is_gone) {
+            (true, false) => Access::Open,
+            (true, true) => Access::None("nothing reaches the simulated BMC".to_owned()),
+            (false, _) => Access::None("the simulated server has no BMC".to_owned()),
         }
     }
 
@@ -107,7 +113,7 @@ impl BmcTimerHost for SimHost {
 
 impl SimHost {
     /// As it is with all that was written, also before it is carried out.
-    fn answers(&self) -> Result<Timer, ToolError> {
+    fn told(&self) -> Timer {
         let mut timer = self.read("system").changes_made.timer;
         let told = self.acts();
         let told = told.lines().filter_map(|line| read(line.trim()));
@@ -115,7 +121,12 @@ impl SimHost {
             .collect::<Vec<_>>()
             .into_iter()
             .for_each(|act| timer.apply(act));
-        match timer.is_silent {
+        timer
+    }
+
+    fn answers(&self) -> Result<Timer, ToolError> {
+        let timer = self.told();
+        match timer.is_silent || timer.is_gone {
             false => Ok(timer),
             true => Err(silent("the simulated BMC does not answer".into())),
         }
@@ -145,6 +156,8 @@ pub(super) fn read(line: &str) -> Option<BmcAct> {
         ["bmc.start"] => BmcAct::Start,
         ["bmc.silent"] => BmcAct::Silent(true),
         ["bmc.answers"] => BmcAct::Silent(false),
+        ["bmc.gone"] => BmcAct::Gone(true),
+        ["bmc.back"] => BmcAct::Gone(false),
         ["bmc.dies"] => BmcAct::Dies,
         ["bmc.deaf"] => BmcAct::Deaf(true),
         ["bmc.counts"] => BmcAct::Deaf(false),

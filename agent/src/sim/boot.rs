@@ -8,7 +8,7 @@ use super::server::SimHost;
 use super::state::State;
 use crate::host::boot::custom::Lines;
 use crate::host::boot::{
-    Backing, BootError, BootHost, RawBoot, RawEsp, RawKexec, Restart, WayBack,
+    Backing, BootError, BootHost, Exception, RawBoot, RawEsp, RawKexec, Restart, WayBack,
 };
 use crate::host::patching::MayAct;
 
@@ -59,11 +59,11 @@ impl BootHost for SimHost {
         Ok(String::new())
     }
 
-    fn disarm(&self, way: &WayBack) -> Result<(), BootError> {
-        self.note(match way {
-            WayBack::Grub { .. } => "boot.once-not",
-            WayBack::BootNext { .. } => "boot.next-not",
-            WayBack::Kexec { .. } => "boot.load-not",
+    fn disarm(&self, exception: Exception) -> Result<(), BootError> {
+        self.note(match exception {
+            Exception::Grub => "boot.once-not",
+            Exception::BootNext => "boot.next-not",
+            Exception::Kexec => "boot.load-not",
         })
     }
 
@@ -75,12 +75,8 @@ impl BootHost for SimHost {
         self.note("boot.once-not")
     }
 
-    fn commit(&self, way: &WayBack, _: MayAct) -> Result<(), BootError> {
-        self.note(&format!("boot.default {}", ends(way).1))?;
-        match way {
-            WayBack::BootNext { .. } => self.note("boot.next-not"),
-            WayBack::Grub { .. } | WayBack::Kexec { .. } => Ok(()),
-        }
+    fn commit(&self, entry: &str, _: MayAct) -> Result<(), BootError> {
+        self.note(&format!("boot.default {}", kernel(entry)))
     }
 
     fn reboot(&self, how: Restart, _: MayAct) -> Result<(), BootError> {
@@ -117,6 +113,8 @@ struct Set {
     once: Option<String>,
     /// By the firmware.
     next: Option<String>,
+    /// The firmware's entry for it, which stays when it was started.
+    entry: Option<String>,
     loaded: bool,
     fallback: usize,
     lines: String,
@@ -141,8 +139,11 @@ impl Set {
                     };
                     set.lines = lines.text();
                     set.next = Some(kernel.to_owned());
+                    set.entry.clone_from(&set.next);
                 }
-                ["boot.next-not"] => (set.next, set.lines) = (None, String::new()),
+                ["boot.next-not"] => {
+                    (set.next, set.entry, set.lines) = (None, None, String::new());
+                }
                 ["boot.load", _] => set.loaded = true,
                 ["boot.load-not"] => set.loaded = false,
                 // GRUB and the firmware use it up, and what is loaded goes with the power.
@@ -172,9 +173,10 @@ fn environment(set: &Set) -> Vec<u8> {
 fn firmware(set: &Set) -> String {
     let order = "BootCurrent: 0001\nBootOrder: 0001\n\
                  Boot0001* debian\tHD(2,GPT,51)/File(\\EFI\\debian\\grubx64.efi)\n";
-    match &set.next {
+    let next = set.next.as_ref().map_or("", |_| "BootNext: 0007\n");
+    match &set.entry {
         Some(kernel) => format!(
-            "BootNext: 0007\n{order}Boot0007* h8lio {kernel}\tHD(2,GPT,51)/File(\\EFI\\h8lio\\grubx64.efi)\n"
+            "{next}{order}Boot0007* h8lio {kernel}\tHD(2,GPT,51)/File(\\EFI\\h8lio\\grubx64.efi)\n"
         ),
         None => order.to_owned(),
     }

@@ -17,6 +17,7 @@
 //! | `kernel.panics RELEASE` | that kernel panics at boot, and GRUB goes back |
 //! | `kernel.hangs RELEASE` | that kernel hangs at boot, until the BMC resets the server or somebody does |
 //! | `bmc.silent`, `bmc.answers` | the BMC answers nothing, or again |
+//! | `bmc.gone`, `bmc.back` | nothing on the server reaches the BMC (a driver is not loaded), or something does again |
 //! | `bmc.dies` | the BMC answers nothing once its watchdog counts |
 //! | `bmc.deaf`, `bmc.counts` | its watchdog takes everything and does not count, or does again |
 //! | `bmc.stubborn`, `bmc.obeys` | its watchdog cannot be stopped, or can again |

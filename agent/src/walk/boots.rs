@@ -9,10 +9,10 @@ use super::{Log, Now, Walker, doing};
 use crate::host::boot::{Restart, WayBack};
 use crate::reconcile::patching::boot::after::{Came, Expected, came};
 use crate::reconcile::patching::boot::environment::cannot_be_cleared;
-use crate::reconcile::patching::boot::standing::is_armed;
-use crate::reconcile::patching::boot::way_back::{Boot as Booting, way_back};
+use crate::reconcile::patching::boot::standing::{comes_up, is_armed};
+use crate::reconcile::patching::boot::way_back::{Boot as Booting, lasting, way_back};
 use crate::reconcile::patching::parse::dpkg::kernel;
-use crate::reconcile::patching::transaction::database::Database;
+use crate::reconcile::patching::transaction::database::{Database, Diagnosis};
 use crate::reconcile::patching::way::log::{Record, tries};
 use crate::reconcile::patching::way::machine::{Event, Found, State};
 use crate::words::list;
@@ -85,7 +85,7 @@ impl Walker {
         };
         // A boot that comes later, whoever asks for it, must not lead into what is given up.
         let disarmed = match arm {
-            true => self.disarm(&expected.from, &expected.to),
+            true => self.disarm(&expected.from),
             false => Ok(()),
         };
         match disarmed {
@@ -143,6 +143,10 @@ impl Walker {
 
     /// With a log: into another kernel once, which is written down before it can happen.
     fn ask_for_boot(&mut self, log: Option<&mut Log>, expected: &Expected) -> Result<(), No> {
+        // A shutdown would wait for it, for longer than the countdown, or cut it off.
+        if let Some(Diagnosis::Busy(holders)) = self.database().map(|d| d.diagnose()) {
+            return Err(No::Busy(doing::waits_for(&holders)));
+        }
         let how = match log.filter(|_| expected.from != expected.to) {
             None => {
                 self.lead_to(&expected.to)?;
@@ -153,9 +157,7 @@ impl Walker {
                 let boot_id = expected.boot_id;
                 let written = log.write(Record::Armed { boot_id });
                 written.map_err(|e| No::Silent(crate::chain(&e)))?;
-                let by = self.cover()?;
-                let written = log.write(Record::Covered { boot_id, by });
-                written.map_err(|e| No::Silent(crate::chain(&e)))?;
+                self.cover(log, boot_id)?;
                 how
             }
         };
@@ -172,7 +174,7 @@ impl Walker {
             false => is_armed(&host.boot(), &way),
         };
         if let Err(why) = armed {
-            host.disarm(&way)?;
+            host.disarm(way.exception())?;
             return Err(No::Said(why.to_owned()));
         }
         Ok(match way {
@@ -185,20 +187,34 @@ impl Walker {
         let host = &self.server.boot;
         let done = match old == new {
             true => Ok(()),
-            false => way(&Booting::read(&host.boot()), old, new)
-                .and_then(|way| host.commit(&way, self.leave).map_err(|e| crate::chain(&e))),
+            false => self.lasts(new),
         };
-        let done = done.and_then(|()| {
-            let released = host.pin(None, &[], self.leave);
-            released.map_err(|e| crate::chain(&e))
-        });
+        let done = done.and_then(|()| Ok(host.pin(None, &[], self.leave)?));
         match done {
             Ok(()) => Some(Event::Committed),
-            Err(why) => {
+            Err(No::Silent(why) | No::Busy(why) | No::Said(why)) => {
                 // Well, and not made to last: said, tried again for a while, and never called done.
                 let why = format!("what boots from now on cannot be set: {why}");
                 self.no(No::Silent(why), Event::NotCommitted, now)
             }
+        }
+    }
+}
+
+impl Walker {
+    /// Every boot leads into the kernel that runs. Whether there would be a way back from it now is not
+    /// asked: it runs, and is well.
+    fn lasts(&self, new: &str) -> Result<(), No> {
+        let host = &self.server.boot;
+        let entry = lasting(&Booting::read(&host.boot()), new).map_err(|e| e.to_string())?;
+        host.commit(&entry, self.leave)?;
+        self.forgets_the_exception()?;
+        match comes_up(&host.boot()) {
+            Some(up) if up == new => Ok(()),
+            Some(other) => Err(No::Said(format!("GRUB would boot {other} and not {new}"))),
+            None => Err(No::Said(format!(
+                "it cannot be told whether GRUB would boot {new}"
+            ))),
         }
     }
 }

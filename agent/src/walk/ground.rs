@@ -7,11 +7,8 @@ use super::holds::held_kernels;
 use super::silence::No;
 use super::subject::Subject;
 use super::{Log, Now, Walker};
-use crate::host::boot::WayBack;
-use crate::reconcile::patching::boot::standing::{Standing, comes_up, standing};
-use crate::reconcile::patching::boot::way_back::{
-    Boot as Booting, can_lead_back, protected, way_back,
-};
+use crate::reconcile::patching::boot::standing::{Standing, comes_up, exceptions, standing};
+use crate::reconcile::patching::boot::way_back::{Boot as Booting, can_lead_back, protected};
 use crate::reconcile::patching::kernel::to_boot;
 use crate::reconcile::patching::transaction::database;
 use crate::reconcile::patching::way::log::{Ground, before, ground, has_begun};
@@ -61,10 +58,18 @@ impl Walker {
         }
     }
 
-    /// No boot leads into `new` once any more; each leads into `old`.
-    pub(super) fn disarm(&mut self, old: &str, new: &str) -> Result<(), No> {
-        self.uncover()?;
-        self.forgets_the_exception(old, new)?;
+    /// No boot leads into `new` once any more; each leads into `old`. A step that fails keeps no other
+    /// from being done: the boot loader first, which a BMC that says nothing does not hold up.
+    pub(super) fn disarm(&mut self, old: &str) -> Result<(), No> {
+        let done = [
+            self.leads_back(old),
+            self.forgets_the_exception(),
+            self.uncover(),
+        ];
+        done.into_iter().collect()
+    }
+
+    fn leads_back(&self, old: &str) -> Result<(), No> {
         let host = &self.server.boot;
         let raw = host.boot();
         let boot = Booting::read(&raw);
@@ -79,13 +84,17 @@ impl Walker {
         Ok(host.restore(entry.as_deref(), self.leave)?)
     }
 
-    /// What leads into `new` once besides GRUB's environment, whose own one-shot goes with its default.
-    fn forgets_the_exception(&self, old: &str, new: &str) -> Result<(), No> {
+    /// What leads elsewhere once besides GRUB's environment, whose own one-shot goes with its default:
+    /// all of the agent's that is there, whatever way would be chosen now. What the server looks like in
+    /// another kernel, or with the partition not mounted, says nothing about what was armed.
+    pub(super) fn forgets_the_exception(&self) -> Result<(), No> {
         let host = &self.server.boot;
-        match way_back(&Booting::read(&host.boot()), old, new) {
-            Ok(way @ (WayBack::BootNext { .. } | WayBack::Kexec { .. })) => Ok(host.disarm(&way)?),
-            Ok(WayBack::Grub { .. }) | Err(_) => Ok(()),
-        }
+        let done = exceptions(&host.boot())
+            .into_iter()
+            .map(|exception| Ok(host.disarm(exception)?));
+        // Every one of them, also behind one that fails.
+        let done: Vec<Result<(), No>> = done.collect();
+        done.into_iter().collect()
     }
 
     pub(super) fn release(&mut self, subject: &Subject, log: &Log) -> Event {
@@ -109,7 +118,7 @@ impl Walker {
         let done = match (end_of.outcome, end_of.as_before, &subject.kernel) {
             (Outcome::Failed, true, _) => self.give_back(subject, log),
             // The kernel that did not do may be installed still: the old one stays pinned.
-            (Outcome::RolledBack, _, Some(new)) => self.disarm(old, new),
+            (Outcome::RolledBack, _, Some(_)) => self.disarm(old),
             _ => return true,
         };
         if self.begun.is_none_or(|(state, _)| state != end) {
@@ -129,17 +138,42 @@ impl Walker {
         is_over
     }
 
-    /// Puts back what boots, and lets the packages be as any others.
-    fn give_back(&mut self, subject: &Subject, log: &Log) -> Result<(), No> {
-        self.uncover()?;
+    /// At an end of which the log tells nothing: no boot leads elsewhere once, and the default stays.
+    pub(super) fn lets_go_unseen(&mut self) -> Result<(), No> {
         let host = &self.server.boot;
-        host.pin(None, &[], self.leave)?;
+        let cleared = match standing(&host.boot()) {
+            Standing::First => host.restore(None, self.leave),
+            Standing::Entry(entry) => host.restore(Some(&entry), self.leave),
+            Standing::Unknown => Ok(()),
+        };
+        let done = [
+            cleared.map_err(No::from),
+            self.forgets_the_exception(),
+            self.uncover(),
+        ];
+        done.into_iter().collect()
+    }
+
+    /// Puts back what boots, and lets the packages be as any others. As with [`Walker::disarm`], all of
+    /// it is tried.
+    fn give_back(&mut self, subject: &Subject, log: &Log) -> Result<(), No> {
+        let released = self.server.boot.pin(None, &[], self.leave);
+        let mut done = vec![
+            released.map_err(No::from),
+            self.boots_as_before(subject, log),
+        ];
+        if subject.kernel.is_some() && before(log.records()).is_some() {
+            done.push(self.forgets_the_exception());
+        }
+        done.push(self.uncover());
+        done.into_iter().collect()
+    }
+
+    fn boots_as_before(&self, subject: &Subject, log: &Log) -> Result<(), No> {
+        let host = &self.server.boot;
         let Some((_, old, _)) = before(log.records()) else {
             return Ok(());
         };
-        if let Some(new) = &subject.kernel {
-            self.forgets_the_exception(old, new)?;
-        }
         if !Booting::read(&host.boot()).has_environment() {
             return Ok(());
         }
@@ -147,7 +181,7 @@ impl Walker {
             Some(Standing::First) => Ok(host.restore(None, self.leave)?),
             Some(Standing::Entry(entry)) => Ok(host.restore(Some(entry), self.leave)?),
             Some(Standing::Unknown) | None => match &subject.kernel {
-                Some(new) => self.disarm(old, new),
+                Some(_) => self.leads_back(old),
                 None => Ok(()),
             },
         }

@@ -1,40 +1,24 @@
 //! A kernel that hangs: no panic boots the server again, but the watchdog of its BMC does, which is
-//! armed before the boot and counts on over it. Whoever comes up stops it.
+//! armed before the boot and counts on over it. Whoever comes up stops it ([`super::countdown`]).
 
 use std::time::Duration;
 
+use h8lio_model::ids::BootId;
 use h8lio_model::inventory::Domain;
 
+use super::countdown::{is_stopped, read};
 use super::silence::No;
-use super::{Server, Walker};
+use super::{Log, Now, Server, Walker};
 use crate::host::bmc::Access;
 use crate::host::patching::MayAct;
+use crate::ledger::steps::StepLogError;
 use crate::reconcile::managers;
-use crate::reconcile::patching::boot::timer::{self, Timer};
-use crate::reconcile::patching::way::log::{Cover, Record, cover};
-use crate::reconcile::patching::way::machine::Found;
-
-/// How soon to ask a BMC again that did not do as it was told: one that is broken takes long to say so.
-const AGAIN: Duration = Duration::from_secs(30);
+use crate::reconcile::patching::boot::timer;
+use crate::reconcile::patching::way::log::{Cover, Record, counting, cover};
+use crate::reconcile::patching::way::machine::{Found, State};
 
 /// How often a timer that was just started is looked at again.
 const LOOKS: usize = 3;
-
-/// What this life knows of the countdown.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) enum Countdown {
-    /// An earlier life may have left one.
-    #[default]
-    Unknown,
-    /// The same: it could not be stopped, or not be told, when this was last tried on the steady clock.
-    Untold {
-        at: Duration,
-        why: String,
-    },
-    None,
-    /// This life has begun to arm one.
-    Own,
-}
 
 impl Walker {
     /// Stops a countdown that an earlier life of the agent left, once in this life. To be called before
@@ -44,59 +28,62 @@ impl Walker {
     /// # Errors
     /// What to tell a person.
     pub fn sweep(&mut self, now: Duration) -> Result<(), String> {
-        match &self.countdown {
-            Countdown::None | Countdown::Own => return Ok(()),
-            Countdown::Untold { at, why } if now < *at + AGAIN => return Err(why.clone()),
-            Countdown::Untold { .. } | Countdown::Unknown => {}
+        self.countdown.sweep(&self.server, now)
+    }
+
+    /// Why nothing goes on: what the attempt had the BMC count may reset the server at any moment, and
+    /// whoever called it well would let the next server go down beside it. `None`: nothing counts but
+    /// what this life has armed for the boot that it waits for.
+    pub(super) fn counts_on(
+        &mut self,
+        log: &mut Log,
+        state: State,
+        now: &Now,
+    ) -> Result<Option<String>, StepLogError> {
+        let armed = counting(log.records());
+        self.countdown.armed(armed);
+        if armed.is_none() || (self.countdown.is_own() && state == State::Booting) {
+            return Ok(None);
         }
-        let server = &self.server;
-        let stopped = match server.bmc.access() {
-            Access::Open => is_stopped(server),
-            Access::None(_) | Access::Taken(_) => Ok(false),
-        };
-        match stopped {
-            Ok(stopped) => {
-                if stopped {
-                    tracing::info!("the BMC's watchdog, which was armed for a boot, was stopped");
-                }
-                self.countdown = Countdown::None;
-                Ok(())
-            }
-            Err(why) => {
-                let told = why.clone();
-                self.countdown = Countdown::Untold { at: now, why };
-                Err(told)
-            }
+        self.countdown.disown(now.moment.steady);
+        if let Err(why) = self.sweep(now.moment.steady) {
+            return Ok(Some(why));
         }
+        let boot_id = now.boot_id;
+        log.write(Record::Uncovered { boot_id })?;
+        self.countdown.armed(None);
+        Ok(None)
     }
 
     /// Has the BMC reset the server if the next boot comes to nothing. Where it cannot, the boot goes
-    /// on uncovered; what must not be is a countdown of which nobody knows.
-    pub(super) fn cover(&mut self) -> Result<Cover, No> {
+    /// on uncovered; what must not be is a countdown of which nobody knows, so it is written down before
+    /// it can count.
+    pub(super) fn cover(&mut self, log: &mut Log, boot_id: BootId) -> Result<(), No> {
+        let mut covered = |by: Cover| {
+            let written = log.write(Record::Covered { boot_id, by });
+            written.map_err(|e| No::Silent(crate::chain(&e)))
+        };
         let countdown = self.patience.hang.min(timer::LONGEST);
         let mut armed = is_free(&self.server);
         if armed.is_ok() {
-            self.countdown = Countdown::Own;
+            self.countdown.own();
+            let seconds = countdown.as_secs();
+            covered(Cover::Bmc { seconds })?;
             armed = arm(&self.server, countdown, self.leave);
         }
-        match armed {
-            Ok(()) => {
-                let seconds = countdown.as_secs();
-                Ok(Cover::Bmc { seconds })
-            }
-            Err(why) => {
-                self.uncover()?;
-                tracing::warn!("if the new kernel hangs, nothing ends it: {why}");
-                Ok(Cover::Nothing { why })
-            }
-        }
+        let Err(why) = armed else {
+            return Ok(());
+        };
+        self.uncover()?;
+        tracing::warn!("if the new kernel hangs, nothing ends it: {why}");
+        covered(Cover::Nothing { why })
     }
 
     /// What this life has armed, or begun to, does not count any more.
     pub(super) fn uncover(&mut self) -> Result<(), No> {
-        if self.countdown == Countdown::Own {
+        if self.countdown.is_own() {
             is_stopped(&self.server).map_err(No::Silent)?;
-            self.countdown = Countdown::None;
+            self.countdown.is_over();
         }
         Ok(())
     }
@@ -124,32 +111,6 @@ impl Walker {
             true => uncovered,
             false => format!("{}; {uncovered}", self.note),
         };
-    }
-}
-
-/// Stops it if it is the agent's and counts; answers whether it did.
-fn is_stopped(server: &Server) -> Result<bool, String> {
-    let told = |why: String| {
-        format!(
-            "the BMC's watchdog was armed for a boot and cannot be stopped: {why}; it will reset this \
-             server; stop it with `ipmitool mc watchdog off`"
-        )
-    };
-    let untold = |why: String| {
-        format!(
-            "whether the BMC's watchdog counts since a boot cannot be told: {why}; if it does, it will \
-             reset this server; look with `ipmitool mc watchdog get`"
-        )
-    };
-    let before = read(server).map_err(untold)?;
-    if !before.is_ours() {
-        return Ok(false);
-    }
-    let set = server.bmc.set(timer::stop(&before));
-    set.map_err(|e| told(crate::chain(&e)))?;
-    match read(server).map_err(told)?.is_ours() {
-        false => Ok(true),
-        true => Err(told("it counts on".to_owned())),
     }
 }
 
@@ -189,9 +150,4 @@ fn arm(server: &Server, countdown: Duration, leave: MayAct) -> Result<(), String
         }
     }
     counts
-}
-
-fn read(server: &Server) -> Result<Timer, String> {
-    let answer = server.bmc.timer().map_err(|e| crate::chain(&e))?;
-    timer::read(&answer).map_err(|e| e.to_string())
 }

@@ -212,3 +212,174 @@ fn an_agent_that_ends_before_the_boot_comes_leaves_the_countdown_to_the_next_whi
     assert_eq!(lab.kernel(), NEW);
     assert!(!lab.will_be_reset());
 }
+
+impl Lab {
+    /// In the new kernel, where this is wrong with the BMC.
+    fn up_with(&mut self, broken: &str) {
+        self.brings_a_kernel();
+        self.up_to("reboot");
+        self.fault(broken);
+    }
+
+    fn doing(&self) -> String {
+        let running = self.ledger.report().running;
+        running.and_then(|r| r.doing).unwrap_or_default()
+    }
+}
+
+/// A kernel that brings no driver of the BMC's, or not yet, has not stopped the countdown.
+#[rstest]
+#[case("bmc.gone", "bmc.back", "nothing reaches")]
+#[case("bmc.silent", "bmc.answers", "does not answer")]
+#[case("bmc.stubborn", "bmc.obeys", "it counts on")]
+fn nothing_goes_on_after_a_covered_boot_until_the_countdown_is_stopped(
+    #[case] broken: &str,
+    #[case] mended: &str,
+    #[case] says: &str,
+) {
+    let mut lab = lab(PLAIN);
+    lab.up_with(broken);
+    for _ in 0..20 {
+        let walked = lab.look();
+        assert!(matches!(walked, Walked::Waiting { .. }), "{walked:?}");
+        assert!(lab.doing().contains(says), "{}", lab.doing());
+    }
+    let why = lab
+        .walker
+        .sweep(lab.moment().steady)
+        .expect_err("it may count");
+    assert!(
+        why.contains(says) && why.contains("will reset this server"),
+        "{why}"
+    );
+    assert_eq!(lab.acts(&format!("boot.default {NEW}")), 0, "not committed");
+    lab.fault(mended);
+    let report = lab.walk();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    assert!(!lab.will_be_reset());
+}
+
+#[rstest]
+fn a_countdown_of_which_nothing_is_heard_is_over_once_its_time_has_surely_passed(
+    #[values("bmc.gone", "bmc.silent")] broken: &str,
+) {
+    let mut lab = lab(PLAIN);
+    lab.up_with(broken);
+    let since = lab.seconds;
+    let report = (0..400).find_map(|_| match lab.look() {
+        Walked::Ended(report) => Some(report),
+        _ => None,
+    });
+    let report = report.expect("it goes on");
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    let waited = Duration::from_secs(lab.seconds - since);
+    assert!(waited > Patience::default().hang, "{waited:?}");
+    lab.walker
+        .sweep(lab.moment().steady)
+        .expect("nothing more to say");
+}
+
+/// Also where the server came back with the old kernel, which the firmware or a panic did.
+#[test]
+fn an_attempt_that_went_back_does_not_end_while_its_countdown_may_count() {
+    let mut lab = lab(PLAIN);
+    lab.fault(&format!("kernel.panics {NEW}"));
+    lab.up_with("bmc.gone");
+    assert_eq!(lab.kernel(), OLD);
+    for _ in 0..20 {
+        let walked = lab.look();
+        assert!(matches!(walked, Walked::Waiting { .. }), "{walked:?}");
+    }
+    lab.fault("bmc.back");
+    assert_eq!(lab.walk().outcome, Outcome::RolledBack);
+    assert!(!lab.will_be_reset());
+}
+
+/// A boot that does not come, and a countdown that does not stop: the patience for both ends, and the
+/// attempt does not.
+#[test]
+fn an_attempt_whose_boot_never_came_does_not_end_while_its_countdown_may_count() {
+    let mut lab = lab(PLAIN);
+    lab.walker.patience.boot = Duration::from_secs(30);
+    lab.walker.patience.lock = Duration::from_secs(60);
+    lab.odd()
+        .is_deaf
+        .store(true, std::sync::atomic::Ordering::SeqCst);
+    lab.brings_a_kernel();
+    lab.up_to("bmc.start");
+    lab.fault("bmc.stubborn");
+    for _ in 0..60 {
+        let walked = lab.look();
+        assert!(matches!(walked, Walked::Waiting { .. }), "{walked:?}");
+    }
+    assert!(lab.doing().contains("it counts on"), "{}", lab.doing());
+    lab.fault("bmc.obeys");
+    let report = lab.walk();
+    assert_eq!(report.reason, "NotBooted", "{report:?}");
+    assert!(!lab.will_be_reset());
+}
+
+/// No driver, and no log that says that one was armed: there is nothing to complain of, and it is looked
+/// for again once something reaches it.
+#[test]
+fn a_leftover_is_stopped_by_a_driver_that_is_loaded_late() {
+    let mut lab = lab(PLAIN);
+    for fault in ["bmc.set 03 01 00 08 70 17", "bmc.start", "bmc.gone"] {
+        lab.fault(fault);
+    }
+    assert_eq!(lab.look(), Walked::Idle);
+    lab.fault("bmc.back");
+    assert!(lab.will_be_reset());
+    assert_eq!(lab.look(), Walked::Idle);
+    assert!(!lab.will_be_reset());
+}
+
+/// The boot loader is not held up by a BMC.
+#[rstest]
+fn a_bmc_that_says_nothing_does_not_keep_the_one_shot_from_being_taken_back(
+    #[values(
+        "",
+        "[os]\nboot_on = \"raid\"\nesp = true\n",
+        "[os]\nboot_on = \"lvm\"\nkexec = true\n"
+    )]
+    scenario: &str,
+) {
+    let mut lab = lab(scenario);
+    lab.walker.patience.boot = Duration::from_secs(30);
+    lab.odd()
+        .is_deaf
+        .store(true, std::sync::atomic::Ordering::SeqCst);
+    lab.brings_a_kernel();
+    lab.up_to("bmc.start");
+    lab.fault("bmc.silent");
+    for _ in 0..20 {
+        lab.look();
+    }
+    let raw = lab.sim.booting().boot();
+    let up = crate::reconcile::patching::boot::standing::comes_up(&raw);
+    assert_eq!(up.as_deref(), Some(OLD));
+    let left = crate::reconcile::patching::boot::standing::exceptions(&raw);
+    assert_eq!(left, [], "nothing leads elsewhere");
+}
+
+#[test]
+fn an_attempt_whose_log_is_damaged_leaves_nothing_armed() {
+    let mut lab = lab(PLAIN);
+    lab.brings_a_kernel();
+    lab.odd()
+        .is_deaf
+        .store(true, std::sync::atomic::Ordering::SeqCst);
+    lab.up_to("boot.once ");
+    let folder = std::fs::read_dir(lab.dir.path()).expect("read");
+    let mut logs = folder.map(|e| e.expect("an entry").path());
+    let log = logs.find(|p| p.extension().is_some_and(|e| e == "log"));
+    let log = log.expect("a log");
+    let text = std::fs::read_to_string(&log).expect("read");
+    std::fs::write(&log, format!("damaged\n{text}")).expect("written");
+    let report = lab.walk();
+    assert_eq!(report.outcome, Outcome::Unknown, "{report:?}");
+    let raw = lab.sim.booting().boot();
+    let up = crate::reconcile::patching::boot::standing::comes_up(&raw);
+    assert_eq!(up.as_deref(), Some(OLD));
+    assert!(!lab.will_be_reset());
+}

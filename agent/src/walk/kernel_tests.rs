@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::*;
-use crate::host::boot::{BootError, BootHost, RawBoot, Restart, WayBack};
+use crate::host::boot::{BootError, BootHost, Exception, RawBoot, RawKexec, Restart, WayBack};
 use crate::host::tool::ToolError;
 use crate::reconcile::patching::boot::standing::{Standing, comes_up, standing};
 
@@ -68,19 +68,32 @@ fn leads_to(lab: &Lab) -> String {
 }
 
 /// A boot loader or an init that does not do as it is told.
-struct Odd {
+pub(super) struct Odd {
     boot: Arc<dyn BootHost>,
     /// So many attempts to arm give no answer.
     silent: AtomicU32,
     /// A boot that is asked for does not come.
-    is_deaf: AtomicBool,
+    pub(super) is_deaf: AtomicBool,
     /// What is armed does not reach the environment.
     is_leaky: AtomicBool,
+    /// The EFI system partition is not mounted, the kernel is locked down, and kexec switched off.
+    pub(super) is_bare: AtomicBool,
 }
 
 impl BootHost for Odd {
     fn boot(&self) -> RawBoot {
-        self.boot.boot()
+        let mut raw = self.boot.boot();
+        if self.is_bare.load(Ordering::SeqCst) {
+            raw.esp = None;
+            let is_loaded = raw.kexec.is_some_and(|k| k.is_loaded);
+            raw.kexec = Some(RawKexec {
+                has_tool: true,
+                is_switched_off: Some(true),
+                lockdown: Some("none [integrity]".to_owned()),
+                is_loaded,
+            });
+        }
+        raw
     }
 
     fn pin(&self, entry: Option<&str>, kept: &[String], leave: MayAct) -> Result<(), BootError> {
@@ -104,16 +117,16 @@ impl BootHost for Odd {
         }
     }
 
-    fn disarm(&self, way: &WayBack) -> Result<(), BootError> {
-        self.boot.disarm(way)
+    fn disarm(&self, exception: Exception) -> Result<(), BootError> {
+        self.boot.disarm(exception)
     }
 
     fn restore(&self, entry: Option<&str>, leave: MayAct) -> Result<(), BootError> {
         self.boot.restore(entry, leave)
     }
 
-    fn commit(&self, way: &WayBack, leave: MayAct) -> Result<(), BootError> {
-        self.boot.commit(way, leave)
+    fn commit(&self, entry: &str, leave: MayAct) -> Result<(), BootError> {
+        self.boot.commit(entry, leave)
     }
 
     fn reboot(&self, how: Restart, leave: MayAct) -> Result<(), BootError> {
@@ -125,13 +138,14 @@ impl BootHost for Odd {
 }
 
 impl Lab {
-    fn odd(&mut self) -> Arc<Odd> {
+    pub(super) fn odd(&mut self) -> Arc<Odd> {
         let server = &mut self.walker.server;
         let odd = Arc::new(Odd {
             boot: Arc::clone(&server.boot),
             silent: AtomicU32::new(0),
             is_deaf: AtomicBool::new(false),
             is_leaky: AtomicBool::new(false),
+            is_bare: AtomicBool::new(false),
         });
         server.boot = Arc::clone(&odd) as _;
         odd

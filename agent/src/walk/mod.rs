@@ -10,6 +10,7 @@ mod back;
 mod boots;
 mod carry;
 mod clean;
+mod countdown;
 mod doing;
 mod effects;
 mod gates;
@@ -52,8 +53,10 @@ use crate::reconcile::patching::way::gates::passed;
 use crate::reconcile::patching::way::log::{Next, NoWay, Position, Record, position};
 use crate::reconcile::patching::way::machine::{End, Event, State, Step, Why, gives_way};
 use crate::report::{CoordinatorNow, Hosts};
+pub use countdown::Countdown;
 pub use gates::GateReader;
 use late::MayBegin;
+use silence::No;
 use subject::Subject;
 use untold::Waiting;
 
@@ -168,7 +171,9 @@ pub struct Walker {
     waits: Waiting,
     /// What the attempt is about to hold, and has noted.
     noted: Vec<String>,
-    countdown: hang::Countdown,
+    countdown: Countdown,
+    /// Since when the end of an attempt whose log tells nothing is let go of, on the steady clock.
+    unseen: Option<Duration>,
     /// The transaction that this life asked for last.
     asked_for: Option<carry::Asked>,
     /// For the report, while this life remembers: why something was refused or went wrong.
@@ -286,7 +291,8 @@ impl Walker {
             asked: None,
             waits: Waiting::default(),
             noted: Vec::new(),
-            countdown: hang::Countdown::default(),
+            countdown: Countdown::default(),
+            unseen: None,
             asked_for: None,
             note: String::new(),
             warned: String::new(),
@@ -348,6 +354,12 @@ impl Walker {
             };
             now.moment = between.moment();
             let failed = |source| WalkError::Log { attempt, source };
+            let counts = self.counts_on(&mut log, here.state, &now);
+            if let Some(why) = counts.map_err(failed)? {
+                ledger.doing(Some(why));
+                let step = here.state.step().map_or("let-go", |s| s.name);
+                return Ok(Walked::Waiting { attempt, step });
+            }
             match here.next {
                 Next::Nothing => {
                     if !self.holds_the_kernel(ledger, &subject, &log, here.state, &now)? {
@@ -520,6 +532,17 @@ impl Walker {
         why: &str,
         moment: Moment,
     ) -> Result<Walked, WalkError> {
+        let attempt = subject.attempt;
+        let since = *self.unseen.get_or_insert(moment.steady);
+        if let Err(No::Silent(no) | No::Busy(no) | No::Said(no)) = self.lets_go_unseen() {
+            self.warn_once(format!("what boots is not as before yet: {no}"));
+            if moment.steady.saturating_sub(since) < self.patience.lock {
+                ledger.doing(Some(no));
+                let step = "let-go";
+                return Ok(Walked::Waiting { attempt, step });
+            }
+        }
+        self.unseen = None;
         let report = AttemptReport {
             attempt: subject.attempt,
             outcome: Outcome::Unknown,

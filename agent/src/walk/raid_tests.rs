@@ -93,3 +93,26 @@ fn where_nothing_can_make_the_exception_no_kernel_is_installed_and_the_reason_sa
     }
     assert_eq!(lab.acts("transaction "), 0);
 }
+
+/// Between the boot and the commit: what would be a way back now says nothing about the kernel that runs,
+/// and the entry that led into it goes all the same.
+#[rstest]
+#[case(BY_FIRMWARE)]
+#[case(BY_KEXEC)]
+fn a_kernel_that_is_well_lasts_also_where_nothing_could_make_the_exception_any_more(
+    #[case] os: &str,
+) {
+    let mut lab = lab(os);
+    lab.order(&order(1, bump(), BACK));
+    while lab.acts("reboot") == 0 {
+        lab.look();
+    }
+    lab.odd()
+        .is_bare
+        .store(true, std::sync::atomic::Ordering::SeqCst);
+    let report = lab.walk();
+    assert_eq!(report.outcome, Outcome::Done, "{report:?}");
+    assert_eq!(lab.settled(), NEW);
+    let firmware = lab.sim.booting().boot().firmware.unwrap_or_default();
+    assert!(!firmware.contains("h8lio"), "{firmware}");
+}

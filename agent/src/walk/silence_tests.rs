@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
-use crate::host::boot::{BootError, BootHost, RawBoot, Restart, WayBack};
+use crate::host::boot::{BootError, BootHost, Exception, RawBoot, Restart, WayBack};
 use crate::host::patching::{PatchError, Pinned, RawDatabase, RawPlan, RawTrace, Spec};
 use crate::host::tool::ToolError;
 
@@ -118,16 +118,16 @@ impl BootHost for Killed {
         self.ask("grub-reboot", || self.boot.arm(way, leave))
     }
 
-    fn disarm(&self, way: &WayBack) -> Result<(), BootError> {
-        self.boot.disarm(way)
+    fn disarm(&self, exception: Exception) -> Result<(), BootError> {
+        self.boot.disarm(exception)
     }
 
     fn restore(&self, entry: Option<&str>, leave: MayAct) -> Result<(), BootError> {
         self.boot.restore(entry, leave)
     }
 
-    fn commit(&self, way: &WayBack, leave: MayAct) -> Result<(), BootError> {
-        self.ask("grub-set-default", || self.boot.commit(way, leave))
+    fn commit(&self, entry: &str, leave: MayAct) -> Result<(), BootError> {
+        self.ask("grub-set-default", || self.boot.commit(entry, leave))
     }
 
     fn reboot(&self, how: Restart, leave: MayAct) -> Result<(), BootError> {

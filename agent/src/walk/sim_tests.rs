@@ -158,9 +158,12 @@ fn a_new_kernel_is_booted_once_and_comes_back_from_a_panic_by_itself() {
             // Until the commit, any boot leads back.
             lab.fault("reboot 1s");
             assert_eq!(lab.kernel(), OLD);
+            let WayBack::Grub { new, .. } = &way else {
+                panic!("{way:?}");
+            };
             lab.server
                 .booting()
-                .commit(&way, leave())
+                .commit(new, leave())
                 .expect("committed");
             lab.fault("reboot 1s");
             assert_eq!(lab.kernel(), NEW);

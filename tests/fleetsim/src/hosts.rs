@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use h8lio_agent::host::bmc::{Access, BmcTimerHost};
-use h8lio_agent::host::boot::{BootError, BootHost, RawBoot, Restart, WayBack};
+use h8lio_agent::host::boot::{BootError, BootHost, Exception, RawBoot, Restart, WayBack};
 use h8lio_agent::host::patching::{
     Action, MayAct, PatchError, PatchHost, Pinned, RawAnswer, RawDatabase, RawPlan, RawTrace, Spec,
 };
@@ -337,16 +337,16 @@ impl BootHost for Acting {
         self.boots(Act::Boot("arm"), || self.boot.arm(way, leave))
     }
 
-    fn disarm(&self, way: &WayBack) -> Result<(), BootError> {
-        self.boots(Act::Boot("disarm"), || self.boot.disarm(way))
+    fn disarm(&self, exception: Exception) -> Result<(), BootError> {
+        self.boots(Act::Boot("disarm"), || self.boot.disarm(exception))
     }
 
     fn restore(&self, entry: Option<&str>, leave: MayAct) -> Result<(), BootError> {
         self.boots(Act::Boot("restore"), || self.boot.restore(entry, leave))
     }
 
-    fn commit(&self, way: &WayBack, leave: MayAct) -> Result<(), BootError> {
-        self.boots(Act::Boot("commit"), || self.boot.commit(way, leave))
+    fn commit(&self, entry: &str, leave: MayAct) -> Result<(), BootError> {
+        self.boots(Act::Boot("commit"), || self.boot.commit(entry, leave))
     }
 
     fn reboot(&self, how: Restart, leave: MayAct) -> Result<(), BootError> {

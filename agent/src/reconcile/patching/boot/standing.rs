@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::environment;
 use super::menu::{self, Entry};
-use crate::host::boot::custom::Lines;
-use crate::host::boot::{RawBoot, WayBack, efi};
+use crate::host::boot::custom::{self, Lines};
+use crate::host::boot::{Exception, LABEL, RawBoot, WayBack, efi};
 
 /// GRUB's default, as its environment has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub fn standing(raw: &RawBoot) -> Standing {
 /// # Errors
 /// What is not as it was written.
 pub fn is_armed(raw: &RawBoot, way: &WayBack) -> Result<(), &'static str> {
+    if custom::decides(&raw.custom).is_some() {
+        return Err("a line of others in GRUB's custom.cfg decides what boots");
+    }
     let (old, once) = match way {
         WayBack::Grub { old, new, .. } => (old, Some(new.as_str())),
         WayBack::BootNext { old, .. } | WayBack::Kexec { old, .. } => (old, None),
@@ -80,9 +83,23 @@ fn starts_once(raw: &RawBoot, label: &str) -> Result<(), &'static str> {
     }
 }
 
+/// What of the agent's leads elsewhere once, besides what stands in GRUB's environment.
+pub fn exceptions(raw: &RawBoot) -> Vec<Exception> {
+    let firmware = raw.firmware.as_deref().and_then(|f| efi::read(f).ok());
+    let entries = firmware.is_some_and(|firmware| !firmware.beginning(LABEL).is_empty());
+    let loaded = raw.kexec.as_ref().is_some_and(|k| k.is_loaded);
+    let by_firmware = entries || custom::is_once(&raw.custom);
+    let by_firmware = by_firmware.then_some(Exception::BootNext);
+    let by_kexec = loaded.then_some(Exception::Kexec);
+    by_firmware.into_iter().chain(by_kexec).collect()
+}
+
 /// The kernel that a boot would lead into now. `None`: it cannot be told.
 pub fn comes_up(raw: &RawBoot) -> Option<String> {
     let menu = menu::read(raw.menu.as_deref()?).ok()?;
+    if custom::decides(&raw.custom).is_some() {
+        return None;
+    }
     let set = environment::block(raw.environment.as_deref()?).ok()?;
     let find = |name: &String| menu.entries.iter().find(|e| is_called(e, name));
     let saved = set.saved.filter(|_| menu.default_is_saved);
@@ -155,6 +172,10 @@ mod tests {
         };
         assert_eq!(is_armed(&raw(&both), &way(OLD)), Ok(()));
         is_armed(&raw(&both), &way(NEW)).expect_err("another default");
+        let mut decided = raw(&both);
+        decided.custom = "set default=0\n".to_owned();
+        is_armed(&decided, &way(OLD)).expect_err("another comes up");
+        assert_eq!(comes_up(&decided), None);
         let saved = raw(&format!("saved_entry={OLD}\n"));
         is_armed(&saved, &way(OLD)).expect_err("no one-shot");
     }

@@ -585,3 +585,13 @@ fn which_kernel_came_up_is_told_by_boot_id_and_release(
         expected
     );
 }
+
+#[test]
+fn a_default_in_others_lines_of_custom_cfg_is_no_way_back() {
+    let raw = RawBoot {
+        custom: "set default=0\n".to_owned(),
+        ..RawBoot::default()
+    };
+    let decided = Boot::read(&raw).decided;
+    assert_eq!(decided.as_deref(), Some("set default=0"));
+}

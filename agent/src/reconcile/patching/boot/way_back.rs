@@ -26,6 +26,8 @@ pub struct Boot {
     /// `None`: none is mounted.
     pub esp: Option<RawEsp>,
     pub kexec: Option<RawKexec>,
+    /// A line of others in `custom.cfg` that decides what boots.
+    pub decided: Option<String>,
 }
 
 /// Whether GRUB itself can write its environment at boot.
@@ -53,6 +55,10 @@ pub enum NoWayBack {
         "the default boot entry is written into the menu; set GRUB_DEFAULT=saved in /etc/default/grub and run update-grub"
     )]
     DefaultFixed,
+    #[error(
+        "a line of /boot/grub/custom.cfg decides what boots, whatever is saved: `{0}`; take it away"
+    )]
+    DefaultInCustom(String),
     #[error(
         "kernel {0} would wait for ever after a panic; add panic=5 to GRUB_CMDLINE_LINUX in /etc/default/grub and run update-grub"
     )]
@@ -87,6 +93,7 @@ impl Boot {
             firmware: raw.firmware.as_deref().and_then(|f| efi::read(f).ok()),
             esp: raw.esp.clone(),
             kexec: raw.kexec.clone(),
+            decided: custom::decides(&raw.custom),
         }
     }
 
@@ -178,7 +185,24 @@ pub fn way_back(boot: &Boot, old: &str, new: &str) -> Result<WayBack, NoWayBack>
     })
 }
 
+/// The name of the entry that brings the kernel that runs, and is to stay: it is at the top of a menu
+/// that obeys what is saved.
+///
+/// # Errors
+/// [`NoWayBack`], where no default leads into it.
+pub fn lasting(boot: &Boot, new: &str) -> Result<String, NoWayBack> {
+    let menu = boot.menu.as_ref().ok_or(NoWayBack::NoMenu)?;
+    let (name, _) = at_top(entry(menu, new)?, new)?;
+    match menu.default_is_saved {
+        true => Ok(name),
+        false => Err(NoWayBack::DefaultFixed),
+    }
+}
+
 fn once(boot: &Boot, menu: &Menu, (entry, release): (&Entry, &str)) -> Result<Once, NoWayBack> {
+    if let Some(line) = &boot.decided {
+        return Err(NoWayBack::DefaultInCustom(plain(line)));
+    }
     let unread = || NoWayBack::NoEnvironment("it could not be read".to_owned());
     let why = match boot.environment.as_ref().ok_or_else(unread)? {
         Writable::Yes => return obeys_environment(menu).map(|()| Once::Grub),

@@ -1,6 +1,8 @@
 //! The way as a log of steps: what is written down before and after each, and how an attempt goes
 //! on from whatever was written last.
 
+use std::time::Duration;
+
 use h8lio_model::ids::BootId;
 use serde::{Deserialize, Serialize};
 
@@ -25,9 +27,10 @@ pub enum Record {
     Intent { state: State, boot_id: BootId },
     /// The next boot leads into the kernel that is to be tried. Without it, a boot has tried none.
     Armed { boot_id: BootId },
-    /// What ends that boot if the kernel hangs. Written down once the countdown runs; one that nobody
-    /// wrote down is found by what it is for.
+    /// What ends that boot if the kernel hangs. Written down before the countdown runs.
     Covered { boot_id: BootId, by: Cover },
+    /// The countdown was stopped, or its time has passed.
+    Uncovered { boot_id: BootId },
     /// What came of it.
     Result { event: Event },
 }
@@ -112,6 +115,7 @@ pub fn position(records: &[Record], terms: &Terms) -> Result<Position, NoWay> {
             }
             Record::Armed { .. } | Record::Covered { .. }
                 if open.is_some() && state == State::Booting => {}
+            Record::Uncovered { .. } if looked => {}
             // What happens once is not taken back when it was begun.
             Record::Result {
                 event: Event::Withdrawn,
@@ -193,4 +197,17 @@ pub fn cover(records: &[Record]) -> Option<&Cover> {
         Record::Covered { by, .. } => Some(by),
         _ => None,
     })
+}
+
+/// For how long the BMC was told to count, where nothing says that it does not any more.
+pub fn counting(records: &[Record]) -> Option<Duration> {
+    let last = records.iter().rev().find_map(|r| match r {
+        Record::Covered { by, .. } => Some(Some(by)),
+        Record::Uncovered { .. } => Some(None),
+        _ => None,
+    });
+    match last.flatten() {
+        Some(Cover::Bmc { seconds }) => Some(Duration::from_secs(*seconds)),
+        Some(Cover::Nothing { .. }) | None => None,
+    }
 }

@@ -452,6 +452,7 @@ fn every_prefix_of_the_log_says_where_the_attempt_is_and_only_what_happens_once_
             Some(Record::Armed { .. } | Record::Covered { .. }) => {
                 assert_eq!(here.state, State::Booting);
             }
+            Some(Record::Uncovered { .. }) => assert_ne!(here.next, Next::LookFirst),
             Some(Record::Result { .. }) => assert_ne!(here.next, Next::Nothing),
             None => assert_eq!(here.next, Next::Nothing),
         }

@@ -151,7 +151,7 @@ pub(super) fn has(server: &Server<'_>, odd: Odd, version: &str) -> Result<()> {
 pub(super) fn hurry(server: &Server<'_>, key: &str, time: &str) -> Result<()> {
     let script = format!(
         "sed -i '/^\\[patching\\]/,$d' /etc/h8lio/agent.toml && \
-         printf '[patching]\\nhung_boot_timeout = \"6m\"\\n{key} = \"{time}\"\\n' >>/etc/h8lio/agent.toml && \
+         printf '[patching]\\nboot_timeout = \"5m\"\\nhung_boot_timeout = \"6m\"\\n{key} = \"{time}\"\\n' >>/etc/h8lio/agent.toml && \
          h8lio-agent check-config && systemctl restart h8lio-agent"
     );
     server.run(&script)?;

@@ -62,7 +62,7 @@ pub(super) fn run(
 
 /// With agents that may act, and BMCs that wait no longer than an emulated server takes to boot.
 pub(super) fn roll_out(lab: &Lab, ansible: &Ansible<'_>, arguments: &[&str]) -> Result<()> {
-    let config = "[domains]\npatching = \"act\"\n[patching]\nhung_boot_timeout = \"6m\"\n";
+    let config = "[domains]\npatching = \"act\"\n[patching]\nboot_timeout = \"5m\"\nhung_boot_timeout = \"6m\"\n";
     let vars = lab.folder().join("fleet/act.json");
     let text = serde_json::json!({"agent_config": config});
     std::fs::write(&vars, text.to_string())
