@@ -3,7 +3,7 @@
 
 use h8lio_model::order::{Outcome, OwnHold};
 
-use super::subject::Subject;
+use super::subject::{Subject, stays};
 use super::{Log, Now, WalkError, Walker};
 use crate::ledger::Ledger;
 use crate::reconcile::patching::parse::dpkg::{Known, kernel};
@@ -21,8 +21,10 @@ impl Walker {
         now: &Now,
     ) -> Result<bool, WalkError> {
         self.note_each(ledger, subject, now, |have| {
-            let changed = subject.changes.iter().map(|c| c.name.clone());
-            changed.chain(images(have, subject)).collect()
+            let back = subject.changes.iter().filter(|c| !stays(c));
+            back.map(|c| c.name.clone())
+                .chain(images(have, subject))
+                .collect()
         })
     }
 
