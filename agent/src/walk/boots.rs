@@ -143,6 +143,7 @@ impl Walker {
 
     /// With a log: into another kernel once, which is written down before it can happen.
     fn ask_for_boot(&mut self, log: Option<&mut Log>, expected: &Expected) -> Result<(), No> {
+        self.none_at_work()?;
         let how = match log.filter(|_| expected.from != expected.to) {
             None => {
                 self.lead_to(&expected.to)?;
