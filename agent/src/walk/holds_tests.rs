@@ -67,6 +67,23 @@ fn a_hold_of_an_operators_is_never_the_agents(#[values(false, true)] reborn: boo
     assert!(lab.held("bash"), "it is not the agent's to lift");
 }
 
+#[rstest]
+fn what_an_operator_holds_after_it_was_let_go_is_not_let_go_by_the_same_order(
+    #[values(false, true)] reborn: bool,
+) {
+    let mut lab = went_back(reborn, "link.down eno1");
+    lab.order(&let_go());
+    lab.look();
+    lab.look();
+    assert!(!lab.held("bash"));
+    assert!(own(&lab).contains(&"bash".to_owned()), "the order names it");
+    lab.fault("package.hold bash");
+    lab.look();
+    lab.look();
+    assert!(lab.held("bash"), "it is the operator's");
+    assert!(!own(&lab).contains(&"bash".to_owned()), "{:?}", own(&lab));
+}
+
 #[test]
 fn a_hold_that_somebody_lifted_is_forgotten() {
     let mut lab = went_back(false, "link.down eno1");
