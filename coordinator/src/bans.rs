@@ -153,6 +153,17 @@ impl BanFile {
         noted.await.unwrap_or_else(lost)
     }
 
+    /// As [`BanFile::read`], for callers that must not block.
+    ///
+    /// # Errors
+    /// [`BanFileError`].
+    pub async fn heard(self: &Arc<Self>) -> Result<Out, BanFileError> {
+        let this = Arc::clone(self);
+        let heard = tokio::task::spawn_blocking(move || this.read());
+        let lost = |e| Err(self.failed(io::Error::other(e)));
+        heard.await.unwrap_or_else(lost)
+    }
+
     /// What it says. What cannot be read is passed over and logged: a line is torn when power was
     /// lost while it was written, and then nobody was told that it was done.
     ///

@@ -191,6 +191,10 @@ pub trait PatchHost: Send + Sync {
     /// What the attempt has left so far.
     fn trace(&self, attempt: Uuid) -> RawTrace;
 
+    /// Transactions of this agent that are at work, whichever attempt they are of; `None`: it cannot be
+    /// told.
+    fn at_work(&self) -> Option<Vec<Uuid>>;
+
     /// Makes sure that an attempt which has not begun never will.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The content of the ledger and what may happen to it. Pure: time and ids are handed in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use h8lio_model::ids::{BootId, NodeId};
 use h8lio_model::order::{
@@ -42,6 +42,9 @@ pub struct Book {
     /// Packages that are held since a fallback, and that nobody else held before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     holds: Vec<OwnHold>,
+    /// Of those, the names of what was seen let go by the word of an order that names them still.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    gone: BTreeSet<String>,
     /// The newest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     told: Vec<AttemptReport>,
@@ -123,6 +126,7 @@ impl Book {
             running: None,
             leases: BTreeMap::new(),
             holds: Vec::new(),
+            gone: BTreeSet::new(),
             told: Vec::new(),
             ended: BTreeMap::new(),
         }
@@ -345,6 +349,7 @@ impl Book {
     /// Notes packages that are about to be held. One that is noted already stays as it is.
     pub fn note_holds(&mut self, holds: Vec<OwnHold>) {
         for hold in holds {
+            self.gone.remove(&hold.name());
             if !self.holds.iter().any(|h| h.name() == hold.name()) {
                 self.holds.push(hold);
             }
@@ -354,6 +359,20 @@ impl Book {
     /// Keeps the notes of packages that `stands` says are held still.
     pub fn keep_holds(&mut self, stands: impl Fn(&OwnHold) -> bool) {
         self.holds.retain(stands);
+        let holds = &self.holds;
+        self.gone
+            .retain(|name| holds.iter().any(|hold| hold.name() == *name));
+    }
+
+    /// Whether the package was let go already, so that whoever holds it now is not the agent.
+    pub fn is_gone(&self, hold: &OwnHold) -> bool {
+        self.gone.contains(&hold.name())
+    }
+
+    /// Notes which of the packages that the agent held were let go.
+    pub fn note_gone(&mut self, is_gone: impl Fn(&OwnHold) -> bool) {
+        let gone = self.holds.iter().filter(|hold| is_gone(hold));
+        self.gone.extend(gone.map(OwnHold::name));
     }
 
     /// For the coordinator.

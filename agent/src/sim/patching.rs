@@ -147,6 +147,13 @@ impl PatchHost for SimHost {
         }
     }
 
+    fn at_work(&self) -> Option<Vec<Uuid>> {
+        let state = self.read("packages");
+        let works = state.changes_made.transactions.iter();
+        let works = works.filter(|(_, ended)| ended.is_none());
+        Some(works.map(|(attempt, _)| *attempt).collect())
+    }
+
     fn withdraw(&self, attempt: Uuid) -> Result<(), PatchError> {
         match self.trace(attempt).begun {
             true => Err(PatchError::Begun { attempt }),

@@ -26,7 +26,7 @@ impl Walker {
         let spec = self.spec(subject, "put-back", Action::PutBack { packages });
         let stands = self.stands(spec.attempt);
         if stands == Stands::AtWork {
-            return self.untold(Waits::AtWork(spec.attempt), &[], now);
+            return self.untold(Waits::AtWork(spec.attempt), &[spec.attempt], now);
         }
         let Some(database) = self.database() else {
             return self.untold(Waits::Unread, &[spec.attempt], now);
@@ -56,7 +56,7 @@ impl Walker {
         match (database.diagnose(), is_there) {
             (Diagnosis::Busy(holders), _) => {
                 self.note = holders.first().map(ToString::to_string).unwrap_or_default();
-                self.untold(Waits::Busy, &[], now)
+                self.untold(Waits::Busy, &[spec.attempt], now)
             }
             (Diagnosis::Whole, true) => Some(Event::PutBack(self.boot_back_after(subject))),
             _ => Some(Event::NotPutBack),

@@ -143,6 +143,7 @@ impl Walker {
 
     /// With a log: into another kernel once, which is written down before it can happen.
     fn ask_for_boot(&mut self, log: Option<&mut Log>, expected: &Expected) -> Result<(), No> {
+        self.none_at_work()?;
         // A shutdown would wait for it, for longer than the countdown, or cut it off.
         if let Some(Diagnosis::Busy(holders)) = self.database().map(|d| d.diagnose()) {
             return Err(No::Busy(doing::waits_for(&holders)));

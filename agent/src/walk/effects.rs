@@ -91,6 +91,9 @@ impl Walker {
             Diagnosis::Interrupted { .. } => return Some(Event::Interrupted),
             Diagnosis::Whole => {}
         }
+        if let Err(no) = self.none_at_work() {
+            return self.no(no, Event::Refused, now);
+        }
         if let Some(wish) = &subject.wish
             && subject.target.is_none()
             && wish.is_met_by(now.boot_id)

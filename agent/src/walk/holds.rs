@@ -3,7 +3,7 @@
 
 use h8lio_model::order::{Outcome, OwnHold};
 
-use super::subject::Subject;
+use super::subject::{Subject, stays};
 use super::{Log, Now, WalkError, Walker};
 use crate::ledger::Ledger;
 use crate::reconcile::patching::parse::dpkg::{Known, kernel};
@@ -21,8 +21,10 @@ impl Walker {
         now: &Now,
     ) -> Result<bool, WalkError> {
         self.note_each(ledger, subject, now, |have| {
-            let changed = subject.changes.iter().map(|c| c.name.clone());
-            changed.chain(images(have, subject)).collect()
+            let back = subject.changes.iter().filter(|c| !stays(c));
+            back.map(|c| c.name.clone())
+                .chain(images(have, subject))
+                .collect()
         })
     }
 
@@ -102,7 +104,7 @@ impl Walker {
     }
 
     /// Lets go what the order that is followed says, of what the agent held by itself. The note of it
-    /// stays while the order says so, or the hold stands: what was read of the packages before may not
+    /// stays while the order says so, or the hold stands, unless somebody else holds the package since: what was read of the packages before may not
     /// look as if nothing had ever been held.
     pub(super) fn let_go(&mut self, ledger: &mut Ledger) -> Result<(), WalkError> {
         if ledger.book().holds().is_empty() {
@@ -115,7 +117,15 @@ impl Walker {
         let wanted = order.map(|order| order.content.let_go.clone());
         let wanted = wanted.unwrap_or_default();
         ledger.change(|book| {
-            book.keep_holds(|hold| wanted.contains(&hold.package) || is_held(&have, hold));
+            // Once per order: what is held again was held by somebody else.
+            let own = book.holds().iter();
+            let again = own.filter(|hold| book.is_gone(hold) && is_held(&have, hold));
+            let again: Vec<OwnHold> = again.cloned().collect();
+            book.keep_holds(|hold| {
+                let stands = wanted.contains(&hold.package) || is_held(&have, hold);
+                stands && !again.contains(hold)
+            });
+            book.note_gone(|hold| wanted.contains(&hold.package) && !is_held(&have, hold));
             Ok(())
         })?;
         let own = ledger.book().holds().iter();

@@ -67,6 +67,23 @@ fn a_hold_of_an_operators_is_never_the_agents(#[values(false, true)] reborn: boo
     assert!(lab.held("bash"), "it is not the agent's to lift");
 }
 
+#[rstest]
+fn what_an_operator_holds_after_it_was_let_go_is_not_let_go_by_the_same_order(
+    #[values(false, true)] reborn: bool,
+) {
+    let mut lab = went_back(reborn, "link.down eno1");
+    lab.order(&let_go());
+    lab.look();
+    lab.look();
+    assert!(!lab.held("bash"));
+    assert!(own(&lab).contains(&"bash".to_owned()), "the order names it");
+    lab.fault("package.hold bash");
+    lab.look();
+    lab.look();
+    assert!(lab.held("bash"), "it is the operator's");
+    assert!(!own(&lab).contains(&"bash".to_owned()), "{:?}", own(&lab));
+}
+
 #[test]
 fn a_hold_that_somebody_lifted_is_forgotten() {
     let mut lab = went_back(false, "link.down eno1");
@@ -119,4 +136,57 @@ fn a_package_that_never_came_is_not_held() {
         .collect();
     assert_eq!(holds, ["package.hold bash"]);
     assert_eq!(own(&lab), ["bash"]);
+}
+
+/// A server whose agent has an update beside bash's.
+fn with_an_agent(reborn: bool) -> Lab {
+    let lab = Lab::new(reborn);
+    let more = "[[packages.upgrade]]\nname = \"h8lio-agent\"\ninstalled = \"0.1.0\"\n\
+                candidate = \"0.2.0\"\n";
+    std::fs::write(lab.dir.path().join("s1.toml"), format!("{SERVER}{more}")).expect("written");
+    let sim = load(&lab.dir);
+    let walker = walker(&lab.dir, &sim);
+    Lab { sim, walker, ..lab }
+}
+
+fn agent() -> PackageChange {
+    change("h8lio-agent", Some("0.1.0"), "0.2.0")
+}
+
+fn come_to(lab: &mut Lab, step: &str) {
+    while lab.ledger.report().running.is_none_or(|r| r.step != step) {
+        lab.look();
+    }
+}
+
+#[rstest]
+fn a_fallback_leaves_the_agent_at_its_newer_version_and_does_not_hold_it(
+    #[values(false, true)] reborn: bool,
+) {
+    let mut lab = with_an_agent(reborn);
+    lab.order(&order(1, vec![bash().remove(0), agent()], BACK));
+    come_to(&mut lab, "apply");
+    lab.fault("link.down eno1");
+    come_to(&mut lab, "put-back");
+    lab.fault("link.up eno1");
+    let report = lab.walk();
+    let got = (report.outcome, report.as_before);
+    assert_eq!(got, (Outcome::RolledBack, false), "{report:?}");
+    assert_eq!(lab.version("bash").as_deref(), Some("1.0"));
+    assert_eq!(lab.version("h8lio-agent").as_deref(), Some("0.2.0"));
+    assert!(lab.held("bash") && !lab.held("h8lio-agent"));
+    assert_eq!(own(&lab), ["bash"]);
+}
+
+#[test]
+fn an_update_of_the_agent_alone_halts_and_does_not_go_back() {
+    let mut lab = with_an_agent(false);
+    lab.order(&order(1, vec![agent()], BACK));
+    come_to(&mut lab, "apply");
+    lab.fault("link.down eno1");
+    let report = lab.walk();
+    let got = (report.outcome, report.as_before, report.reason.as_str());
+    assert_eq!(got, (Outcome::Failed, false, "NotWell"), "{report:?}");
+    assert_eq!(lab.version("h8lio-agent").as_deref(), Some("0.2.0"));
+    assert!(!lab.held("h8lio-agent"));
 }

@@ -100,6 +100,10 @@ impl PatchHost for Killed {
         self.patch.trace(attempt)
     }
 
+    fn at_work(&self) -> Option<Vec<Uuid>> {
+        self.patch.at_work()
+    }
+
     fn withdraw(&self, attempt: Uuid) -> Result<(), PatchError> {
         self.patch.withdraw(attempt)
     }

@@ -41,13 +41,15 @@ impl Subject {
             })
             .collect();
         let forward = |c: &Change| c.class.strategy().way == Way::ForwardOnly;
+        // Where nothing would go back, a fallback would be called one and change nothing.
+        let stay = !changes.is_empty() && changes.iter().all(stays);
         Self {
             attempt: ticket.attempt,
             terms: Terms {
                 act: ticket.act,
                 on_failure: ticket.on_failure,
-                forward_only: changes.iter().any(forward),
-                adds: changes.iter().any(|c| c.from.is_none()),
+                forward_only: stay || changes.iter().any(forward),
+                adds: changes.iter().any(|c| c.from.is_none() || stays(c)),
                 other_kernel: false,
             },
             target,
@@ -114,9 +116,11 @@ impl Subject {
         self.wish.is_some() || self.terms.other_kernel || self.changes.iter().any(always)
     }
 
-    /// The way back of the changes: those that were not there before stay.
+    /// The way back of the changes: those that were not there before stay, and so does the agent, which
+    /// carries this out and whose older version may not know what it wrote down.
     pub(super) fn reversed(&self) -> Vec<Change> {
-        let back = self.changes.iter().filter_map(|c| {
+        let back = self.changes.iter().filter(|c| !stays(c));
+        let back = back.filter_map(|c| {
             Some(Change {
                 name: c.name.clone(),
                 from: Some(c.to.clone()),
@@ -131,6 +135,11 @@ impl Subject {
     pub(super) fn transaction(&self, what: &str) -> Uuid {
         AttemptId::derived(&Digest::of(format!("{} {what}", self.attempt).as_bytes())).0
     }
+}
+
+/// Whether it stays where it is while the rest goes back.
+pub(super) fn stays(change: &Change) -> bool {
+    change.class.strategy().way == Way::Stays
 }
 
 #[cfg(test)]

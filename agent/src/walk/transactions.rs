@@ -107,7 +107,7 @@ impl Walker {
     pub(super) fn applied(&mut self, subject: &Subject, now: &Now) -> Option<Event> {
         let transaction = subject.transaction("apply");
         let Some(database) = self.database() else {
-            return self.untold(Waits::Unread, &[], now);
+            return self.untold(Waits::Unread, &[transaction], now);
         };
         let mut trace = self.server.patch.trace(transaction);
         if trace.running == Some(false) && (trace.withdrawn || !trace.specified) {
@@ -118,14 +118,14 @@ impl Walker {
             Outcome::NotBegun => return None,
             // A dpkg that was left behind is at work, or somebody else.
             Outcome::Running(_) if trace.running == Some(false) => {
-                return self.untold(Waits::Busy, &[], now);
+                return self.untold(Waits::Busy, &[transaction], now);
             }
             Outcome::Running(progress) => {
                 self.doing = progress.as_ref().map(doing::far);
-                return self.untold(Waits::AtWork(transaction), &[], now);
+                return self.untold(Waits::AtWork(transaction), &[transaction], now);
             }
             Outcome::Unknown { .. } => {
-                return self.untold(Waits::AtWork(transaction), &[], now);
+                return self.untold(Waits::AtWork(transaction), &[transaction], now);
             }
             Outcome::Applied(ending) => {
                 if !ending.conffiles.is_empty() {

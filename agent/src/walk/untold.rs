@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::silence::No;
 use super::{Now, Walker};
+use crate::host::patching::PatchError;
 use crate::reconcile::patching::way::machine::Event;
 
 /// What is waited for.
@@ -38,7 +40,19 @@ impl Waiting {
 }
 
 impl Walker {
-    /// Waits on, or has waited for so long that nobody can tell what became of the step. Of
+    /// That no transaction of this agent's is at work, of whichever attempt: one that was given up may
+    /// work on, and holds a lock of dpkg's only for a part of its time.
+    pub(super) fn none_at_work(&self) -> Result<(), No> {
+        match self.server.patch.at_work().as_deref() {
+            Some([]) => Ok(()),
+            Some([first, ..]) => Err(No::Busy(format!("transaction {first} is at work still"))),
+            None => Err(No::Busy(
+                "it cannot be told whether a transaction is at work still".to_owned(),
+            )),
+        }
+    }
+
+    /// Waits on, or has waited for so long that nobody can tell what became of the step. Of the step's
     /// `transactions`, those that have not begun never will.
     pub(super) fn untold(
         &mut self,
@@ -59,8 +73,9 @@ impl Walker {
             self.note = format!("transaction {transaction} is at work still, or cannot be asked");
         }
         for transaction in transactions {
-            if let Err(e) = self.server.patch.withdraw(*transaction) {
-                self.warn_once(crate::chain(&e));
+            match self.server.patch.withdraw(*transaction) {
+                Ok(()) | Err(PatchError::Begun { .. }) => {}
+                Err(e) => self.warn_once(crate::chain(&e)),
             }
         }
         Some(Event::Untold)

@@ -15,6 +15,10 @@ struct Dim {
     unread: AtomicBool,
     /// Whether a transaction is at work.
     unlocked: AtomicBool,
+    /// Whether any transaction has begun or works.
+    blind: AtomicBool,
+    /// A transaction of an attempt before is at work, and holds no lock of dpkg's yet.
+    left_behind: AtomicBool,
     /// The boot menu has lost its entries.
     unlisted: AtomicBool,
     /// GRUB's tools give no answer.
@@ -85,8 +89,16 @@ impl PatchHost for Dim {
     fn trace(&self, attempt: Uuid) -> RawTrace {
         let trace = self.patch.trace(attempt);
         let is_told = !trace.begun || !self.is(|d| &d.unlocked);
+        let is_told = is_told && !self.is(|d| &d.blind);
         let running = trace.running.filter(|_| is_told);
         RawTrace { running, ..trace }
+    }
+
+    fn at_work(&self) -> Option<Vec<Uuid>> {
+        match self.is(|d| &d.left_behind) {
+            true => Some(vec![Uuid::from_u128(0xffff)]),
+            false => self.patch.at_work(),
+        }
     }
 
     fn withdraw(&self, attempt: Uuid) -> Result<(), PatchError> {
@@ -135,6 +147,8 @@ impl Lab {
             boot: Arc::clone(&server.boot),
             unread: false.into(),
             unlocked: false.into(),
+            blind: false.into(),
+            left_behind: false.into(),
             unlisted: false.into(),
             silent: false.into(),
         });
@@ -323,4 +337,58 @@ fn a_boot_of_which_nobody_can_tell_where_it_leads_is_refused() {
     let got = (report.as_before, report.reason.as_str());
     assert_eq!(got, (true, "NoWayBack"), "{report:?}");
     assert_eq!(lab.acts("reboot"), 0);
+}
+
+/// Its unit may have been started: it must not begin after the end was told.
+#[test]
+fn what_had_not_begun_when_nobody_waited_any_more_never_begins() {
+    let mut lab = Lab::new(false);
+    let dim = lab.dim();
+    dim.blind.store(true, Ordering::SeqCst);
+    lab.order(&order(1, bash(), BACK));
+    let (report, _) = lab.comes_to_an_end();
+    halted(&report, "Untold");
+    assert!(lab.acts("transaction.withdrawn ") > 0);
+}
+
+#[test]
+fn nothing_is_begun_while_a_transaction_of_an_attempt_before_is_at_work() {
+    for ends in [true, false] {
+        let mut lab = Lab::new(false);
+        let dim = lab.dim();
+        dim.left_behind.store(true, Ordering::SeqCst);
+        lab.order(&order(1, bash(), BACK));
+        for _ in 0..20 {
+            lab.look();
+        }
+        assert_eq!(lab.stands_at(), "preflight");
+        if ends {
+            dim.left_behind.store(false, Ordering::SeqCst);
+            assert_eq!(lab.walk().outcome, Outcome::Done);
+            continue;
+        }
+        let (report, after) = lab.comes_to_an_end();
+        let got = (report.as_before, report.reason.as_str());
+        assert_eq!(got, (true, "Refused"), "{report:?}");
+        let says = "00000000-0000-0000-0000-00000000ffff is at work";
+        assert!(report.message.contains(says), "{}", report.message);
+        assert!(after <= lab.walker.patience.lock, "after {after:?}");
+        assert_eq!(lab.acts("transaction "), 0);
+    }
+}
+
+#[test]
+fn the_server_is_not_booted_while_a_transaction_is_at_work() {
+    let mut lab = Lab::new(false);
+    let dim = lab.dim();
+    lab.order(&order(1, bash_and_kernel(), BACK));
+    lab.come_to("apply");
+    dim.left_behind.store(true, Ordering::SeqCst);
+    for _ in 0..20 {
+        lab.look();
+    }
+    assert_eq!((lab.stands_at().as_str(), lab.acts("reboot")), ("boot", 0));
+    dim.left_behind.store(false, Ordering::SeqCst);
+    assert_eq!(lab.walk().outcome, Outcome::Done);
+    assert_eq!(lab.acts("reboot"), 1);
 }

@@ -186,9 +186,12 @@ impl NodeService for NodeServer {
                 }
             })
             .await?;
-        if changed {
+        // Also where the store has it already: the note of the first time may have failed.
+        if changed || self.is_noted_as_banned(&node).await? {
             self.keep(&node, |node, name, at| Word::Unban { node, name, at })
                 .await?;
+        }
+        if changed {
             self.tell(&node, &act, Severity::Info, "NodeUnbanned", "unbanned");
         }
         Ok(Response::new(v1::UnbanNodeResponse {
@@ -414,6 +417,13 @@ impl NodeServer {
         let word = word(node.id, name, self.0.clock.now());
         let noted = self.0.bans.noted(word).await;
         noted.map_err(|e| Status::unavailable(status::chain(&e)))
+    }
+
+    /// Whether the last word on the node outside the store is a ban.
+    async fn is_noted_as_banned(&self, node: &Node) -> Result<bool, Status> {
+        let out = self.0.bans.heard().await;
+        let out = out.map_err(|e| Status::unavailable(status::chain(&e)))?;
+        Ok(out.banned.contains_key(&node.id))
     }
 
     fn tell(&self, node: &Node, act: &Act, severity: Severity, reason: &str, done: &str) {

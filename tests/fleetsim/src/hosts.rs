@@ -314,6 +314,10 @@ impl PatchHost for Acting {
         self.patch.trace(attempt)
     }
 
+    fn at_work(&self) -> Option<Vec<Uuid>> {
+        self.patch.at_work()
+    }
+
     fn withdraw(&self, attempt: Uuid) -> Result<(), PatchError> {
         // No tool: files of its own.
         let dead = || PatchError::Write {

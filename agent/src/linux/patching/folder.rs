@@ -49,6 +49,25 @@ pub(super) struct Begun {
     pub(super) boot_id: BootId,
 }
 
+/// The transactions below `folder` that are at work.
+pub(super) fn at_work(folder: &Path) -> io::Result<Vec<Uuid>> {
+    let all = match fs::read_dir(folder) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut found = Vec::new();
+    for entry in all {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some(attempt) = name.and_then(|name| name.parse().ok())
+            && Folder::at(path).is_locked()?
+        {
+            found.push(attempt);
+        }
+    }
+    Ok(found)
+}
+
 /// The folder.
 #[derive(Debug, Clone)]
 pub(super) struct Folder(PathBuf);

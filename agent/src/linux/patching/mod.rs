@@ -204,6 +204,10 @@ impl PatchHost for LinuxPatching {
         self.folder(attempt).trace()
     }
 
+    fn at_work(&self) -> Option<Vec<Uuid>> {
+        folder::at_work(&self.state_dir.join(folder::TRANSACTIONS)).ok()
+    }
+
     fn withdraw(&self, attempt: Uuid) -> Result<(), PatchError> {
         self.folder(attempt).withdraw(attempt)
     }

@@ -48,6 +48,8 @@ pub enum Way {
     OldKernel,
     /// The archives of the older version are installed again.
     Archives,
+    /// The newer one stays while the rest goes back: the one before may not know what it wrote down.
+    Stays,
     /// Never: when it goes wrong, the rollout halts, the slot is kept and a person decides.
     ForwardOnly,
 }
@@ -139,7 +141,7 @@ impl Class {
                 true,
             ),
             Self::Ceph | Self::Etcd => (Restart::Nothing, Reboot::WhenSaid, Way::ForwardOnly, true),
-            Self::Agent => (Restart::Nothing, Reboot::WhenSaid, Way::Archives, false),
+            Self::Agent => (Restart::Nothing, Reboot::WhenSaid, Way::Stays, false),
             Self::Plain => (Restart::Users, Reboot::WhenSaid, Way::Archives, false),
         };
         Strategy {
@@ -194,6 +196,7 @@ impl fmt::Display for Way {
         f.write_str(match self {
             Self::OldKernel => "the old kernel",
             Self::Archives => "the old archives",
+            Self::Stays => "none: it stays while the rest goes back",
             Self::ForwardOnly => "none: forward only",
         })
     }

@@ -22,7 +22,7 @@ pub struct Terms {
     pub on_failure: OnFailure,
     /// A package is changed that only goes forward, whatever the order hopes for.
     pub forward_only: bool,
-    /// Packages come anew, and stay after a fallback (a kernel beside the old one).
+    /// Packages stay after a fallback: they came anew (a kernel beside the old one), or are the agent's.
     pub adds: bool,
     /// The boot is to bring another kernel than the one that runs.
     pub other_kernel: bool,
