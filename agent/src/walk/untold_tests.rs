@@ -392,3 +392,21 @@ fn the_server_is_not_booted_while_a_transaction_is_at_work() {
     assert_eq!(lab.walk().outcome, Outcome::Done);
     assert_eq!(lab.acts("reboot"), 1);
 }
+
+#[test]
+fn what_could_not_be_held_after_a_fallback_is_told_with_its_end() {
+    let mut lab = Lab::new(false);
+    lab.walker.patience.gates = Duration::from_secs(600);
+    let dim = lab.dim();
+    lab.order(&order(1, bash(), BACK));
+    lab.come_to("apply");
+    lab.fault("link.down eno1");
+    lab.come_to("check-back");
+    dim.unread.store(true, Ordering::SeqCst);
+    lab.fault("link.up eno1");
+    let (report, after) = lab.comes_to_an_end();
+    assert_eq!(report.outcome, Outcome::RolledBack, "{report:?}");
+    let says = "nothing could be held after the fallback: ";
+    assert!(report.message.contains(says), "{}", report.message);
+    assert!(after >= lab.walker.patience.lock, "after {after:?}");
+}

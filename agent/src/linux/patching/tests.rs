@@ -405,6 +405,7 @@ fn a_transaction_that_hangs_is_seen_at_work_with_its_locks_and_ended_at_its_dead
     assert!(holders[0].pid.is_some());
     let trace = lab.host.trace(attempt);
     assert_eq!((trace.begun, trace.running), (true, Some(true)));
+    assert_eq!(lab.host.at_work(), Some(vec![attempt]));
     let late = lab.host.withdraw(attempt);
     assert!(matches!(late, Err(PatchError::Begun { .. })), "{late:?}");
 
@@ -414,6 +415,7 @@ fn a_transaction_that_hangs_is_seen_at_work_with_its_locks_and_ended_at_its_dead
     };
     assert_eq!(why, "apt-get did not finish within 4 s and was killed");
     assert_eq!(lab.host.trace(attempt).running, Some(false));
+    assert_eq!(lab.host.at_work(), Some(Vec::new()));
     wait_until(|| lab.database().locks.is_empty());
     let got = outcome(
         &change("1:1.0", "1:2.0"),
