@@ -13,6 +13,7 @@ mod clean;
 mod countdown;
 mod doing;
 mod effects;
+mod ending;
 mod gates;
 mod ground;
 mod hang;
@@ -34,7 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use h8lio_model::ids::BootId;
-use h8lio_model::order::{AttemptId, AttemptReport, Epoch, Outcome, SafePoint};
+use h8lio_model::order::{AttemptId, AttemptReport, Epoch, SafePoint};
 use h8lio_tls::files::FileError;
 
 use crate::clock::Moment;
@@ -50,13 +51,12 @@ use crate::ledger::steps::{FileTape, StepLog, StepLogError, Tape};
 use crate::ledger::{Ledger, LedgerError};
 use crate::reconcile::patching::transaction::judge::Held;
 use crate::reconcile::patching::way::gates::passed;
-use crate::reconcile::patching::way::log::{Next, NoWay, Position, Record, position};
-use crate::reconcile::patching::way::machine::{End, Event, State, Step, Why, gives_way};
+use crate::reconcile::patching::way::log::{Next, NoWay, Record, position};
+use crate::reconcile::patching::way::machine::{Event, State, Step, gives_way};
 use crate::report::{CoordinatorNow, Hosts};
 pub use countdown::Countdown;
 pub use gates::GateReader;
 use late::MayBegin;
-use silence::No;
 use subject::Subject;
 use untold::Waiting;
 
@@ -498,69 +498,6 @@ impl Walker {
             self.warned = what;
         }
     }
-
-    fn end(
-        &mut self,
-        ledger: &mut Ledger,
-        subject: &Subject,
-        here: &Position,
-        moment: Moment,
-    ) -> Result<Walked, WalkError> {
-        let State::Ended(mut end) = here.state else {
-            return self.unknown(ledger, subject, "its step log ends nowhere", moment);
-        };
-        end.as_before &= !here.repaired;
-        let report = AttemptReport {
-            attempt: subject.attempt,
-            outcome: end.outcome,
-            as_before: end.as_before,
-            reason: reason(end),
-            message: message(end, &self.note),
-            at: moment.wall,
-        };
-        let walked = self.latch(ledger, report)?;
-        if end.outcome == Outcome::Done {
-            self.clean(subject);
-        }
-        Ok(walked)
-    }
-
-    fn unknown(
-        &mut self,
-        ledger: &mut Ledger,
-        subject: &Subject,
-        why: &str,
-        moment: Moment,
-    ) -> Result<Walked, WalkError> {
-        let attempt = subject.attempt;
-        let since = *self.unseen.get_or_insert(moment.steady);
-        if let Err(No::Silent(no) | No::Busy(no) | No::Said(no)) = self.lets_go_unseen() {
-            self.warn_once(format!("what boots is not as before yet: {no}"));
-            if moment.steady.saturating_sub(since) < self.patience.lock {
-                ledger.doing(Some(no));
-                let step = "let-go";
-                return Ok(Walked::Waiting { attempt, step });
-            }
-        }
-        self.unseen = None;
-        let report = AttemptReport {
-            attempt: subject.attempt,
-            outcome: Outcome::Unknown,
-            as_before: false,
-            reason: "LogDamaged".to_owned(),
-            message: format!("{why}; what was done on the server has to be looked at by a person"),
-            at: moment.wall,
-        };
-        self.latch(ledger, report)
-    }
-
-    fn latch(&mut self, ledger: &mut Ledger, report: AttemptReport) -> Result<Walked, WalkError> {
-        let told = report.clone();
-        ledger.change(|b| b.end(told))?;
-        self.begun = None;
-        self.note.clear();
-        Ok(Walked::Ended(report))
-    }
 }
 
 /// The attempt that runs, or the one that is due and begins now.
@@ -576,27 +513,4 @@ fn subject(ledger: &mut Ledger, moment: Moment) -> Result<Option<Subject>, WalkE
     }
     let running = ledger.book().running();
     Ok(running.map(|(ticket, content)| Subject::new(ticket, content)))
-}
-
-fn reason(end: End) -> String {
-    match end.why {
-        Why::Back(cause) => format!("{cause:?}"),
-        why => format!("{why:?}"),
-    }
-}
-
-fn message(end: End, note: &str) -> String {
-    let what = match (end.outcome, end.as_before) {
-        (Outcome::Done, _) => "the server has what was ordered and is well",
-        (Outcome::RolledBack, true) => "the server was not well and is as it was before",
-        (Outcome::RolledBack, false) => {
-            "the server was not well and is back; what came anew or was repaired stays"
-        }
-        (_, true) => "nothing was changed",
-        (_, false) => "the server stays as it is until a person or a new order comes",
-    };
-    match note.is_empty() {
-        true => what.to_owned(),
-        false => format!("{note}; {what}"),
-    }
 }

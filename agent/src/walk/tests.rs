@@ -27,7 +27,7 @@ use h8lio_model::ids::{Incarnation, NodeId};
 use h8lio_model::inventory::DomainMode;
 use h8lio_model::lifecycle::Scheduling;
 use h8lio_model::order::{
-    Act, Epoch, Generation, LedgerId, NodeOrder, OnFailure, OrderContent, PackageChange,
+    Act, Epoch, Generation, LedgerId, NodeOrder, OnFailure, OrderContent, Outcome, PackageChange,
     PatchTarget, RebootWish, Ticket,
 };
 use h8lio_model::plan::PlanId;
