@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::watch::{create, settle, until_it_is, until_waits};
+use super::watch::{Seen, create, settle, until_it_is, until_waits};
 use crate::checks::Checks;
 use crate::fleet::{Fleet, Repository};
 use crate::lab::Lab;
+use crate::server::Server;
 
 /// The package that brings the newest kernel.
 pub(super) const META: &str = "linux-image-amd64";
@@ -89,22 +90,7 @@ pub(super) fn run(
     checks.check(
         "a kernel that panics gives way to the old one, and the rollout stops at that server",
         || {
-            let before = lab.server("s1")?.run(RUNS)?;
-            create(fleet, "kernel", "kernel")?;
-            let seen = until_it_is(fleet, "kernel", &["finished", "halted"])?;
-            ensure!(seen.state == "halted", "{}", seen.tell());
-            ensure!(seen.order.len() == 1, "{}", seen.tell());
-            let tried = lab.server(&seen.order[0])?;
-            ensure!(
-                tried.console_text().contains("Kernel panic"),
-                "the console of {} knows no panic",
-                tried.name()
-            );
-            for server in lab.servers()? {
-                server.wait_for_ssh()?;
-                let runs = server.run_within(RUNS, LOOK)?;
-                ensure!(runs == before, "{} runs {runs}", server.name());
-            }
+            let (tried, seen) = falls_back(lab, fleet, "kernel", "Kernel panic")?;
             let audit = tried.run("dpkg --audit")?;
             ensure!(audit.is_empty(), "{audit}");
             settle(fleet, "kernel", &tried.name(), "rolledBack")?;
@@ -112,4 +98,31 @@ pub(super) fn run(
         },
     );
     Ok(())
+}
+
+/// A rollout of the kernel that waits on every server stops at the first one: its console has these words
+/// of the new kernel's end, and every server runs the kernel from before.
+pub(super) fn falls_back<'a>(
+    lab: &'a Lab,
+    fleet: &Fleet<'_>,
+    rollout: &str,
+    dies: &str,
+) -> Result<(Server<'a>, Seen)> {
+    let before = lab.server("s1")?.run(RUNS)?;
+    create(fleet, rollout, "kernel")?;
+    let seen = until_it_is(fleet, rollout, &["finished", "halted"])?;
+    ensure!(seen.state == "halted", "{}", seen.tell());
+    ensure!(seen.order.len() == 1, "{}", seen.tell());
+    let tried = lab.server(&seen.order[0])?;
+    ensure!(
+        tried.console_text().contains(dies),
+        "the console of {} does not have {dies:?}",
+        tried.name()
+    );
+    for server in lab.servers()? {
+        server.wait_for_ssh()?;
+        let runs = server.run_within(RUNS, LOOK)?;
+        ensure!(runs == before, "{} runs {runs}", server.name());
+    }
+    Ok((tried, seen))
 }
